@@ -1,0 +1,205 @@
+"""What storage adds to the domain's records: raw payloads, what was seen when, runs, gaps, health."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from questions.records import (
+    Forecast,
+    Measurement,
+    QuestionInfo,
+    Resolution,
+    Score,
+    SeriesVersion,
+    Snapshot,
+)
+from questions.time import utc
+
+
+def digest(body: bytes) -> str:
+    """The address of a payload: lower-case hex SHA-256 of its bytes."""
+    return hashlib.sha256(body).hexdigest()
+
+
+@dataclass(frozen=True)
+class RawPayload:
+    """The bytes a source answered with, and how they were asked for. Written before parsing.
+
+    ``url`` and ``headers`` never hold a secret. ``sha256`` is of ``body`` as decoded.
+    """
+
+    source: str
+    ref: str
+    url: str
+    fetched_at: datetime
+    status: int
+    content_type: str
+    body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "fetched_at", utc(self.fetched_at))
+
+    @property
+    def sha256(self) -> str:
+        return digest(self.body)
+
+
+@dataclass(frozen=True)
+class Observation:
+    """A stored community value and when we saw it.
+
+    The value stood from ``snapshot.as_of``; we first saw it at ``seen_first`` and last at ``seen_last``,
+    ``times_seen`` times with no gap longer than the store's ``max_gap`` in between.
+    """
+
+    snapshot: Snapshot
+    seen_first: datetime
+    seen_last: datetime
+    times_seen: int
+
+
+@dataclass(frozen=True)
+class VersionInfo:
+    """One version of a series as stored: which payload, when it was seen, what it said of itself."""
+
+    series: str
+    payload_sha256: str
+    seen_first: datetime
+    seen_last: datetime
+    times_seen: int
+    published: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Change:
+    """What happened to one point (key, metric) of a series between two moments of knowledge.
+
+    ``kind``: added, removed, revised (the value), interval (only its interval), dated, flagged.
+    """
+
+    key: str
+    metric: str
+    kind: str
+    before: Measurement | None
+    after: Measurement | None
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Everything parsed from one payload; appended in one transaction."""
+
+    snapshots: tuple[Snapshot, ...] = ()
+    versions: tuple[SeriesVersion, ...] = ()
+    resolutions: tuple[Resolution, ...] = ()
+    infos: tuple[QuestionInfo, ...] = ()
+
+
+@dataclass(frozen=True)
+class AppendReport:
+    """How many records were new and how many we knew already; a sum over batches."""
+
+    snapshots_new: int = 0
+    snapshots_unchanged: int = 0
+    measurements_new: int = 0
+    measurements_revised: int = 0
+    resolutions_new: int = 0
+
+    def __add__(self, other: AppendReport) -> AppendReport:
+        return AppendReport(
+            self.snapshots_new + other.snapshots_new,
+            self.snapshots_unchanged + other.snapshots_unchanged,
+            self.measurements_new + other.measurements_new,
+            self.measurements_revised + other.measurements_revised,
+            self.resolutions_new + other.resolutions_new,
+        )
+
+
+@dataclass(frozen=True)
+class Quarantined:
+    """A payload that did not parse: where it is, why, with which parser, and whether it did since."""
+
+    payload_sha256: str
+    source: str
+    ref: str
+    reason: str
+    parser_version: str
+    at: datetime
+    resolved_at: datetime | None = None
+
+
+class RunState(StrEnum):
+    RUNNING = "running"
+    DONE = "done"
+    PARTIAL = "partial"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True)
+class Run:
+    """One line of the ledger: a job for a slot (a UTC instant on the job's grid)."""
+
+    job: str
+    slot: datetime
+    state: RunState
+    started_at: datetime
+    finished_at: datetime | None = None
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class Gap:
+    """A stretch in which a source was not observed, and why. Gaps are recorded, never bridged."""
+
+    source: str
+    start: datetime
+    end: datetime
+    reason: str
+
+
+@dataclass(frozen=True)
+class SourceHealth:
+    """How a source has been doing: last attempt and success, failures in a row, what it last said."""
+
+    source: str
+    state: str = "unknown"  # ok, partial, failed, not_permitted, stale, unknown
+    last_attempt_at: datetime | None = None
+    last_ok_at: datetime | None = None
+    last_change_at: datetime | None = None
+    failures: int = 0
+    not_before: datetime | None = None
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class Validator:
+    """What a conditional request needs: the tags of the last full answer of a URL."""
+
+    url: str
+    etag: str | None
+    last_modified: str | None
+    payload_sha256: str
+
+
+__all__ = [
+    "AppendReport",
+    "Batch",
+    "Change",
+    "Forecast",
+    "Gap",
+    "Observation",
+    "Quarantined",
+    "RawPayload",
+    "Run",
+    "RunState",
+    "Score",
+    "SourceHealth",
+    "Validator",
+    "VersionInfo",
+    "digest",
+]
