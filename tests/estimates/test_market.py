@@ -1,0 +1,299 @@
+"""Community forecasts become hazards, hazards become an order; what cannot be used is named."""
+
+import math
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+from hypothesis import given, settings, strategies as st
+from scipy import integrate, stats
+
+from questions.model import Link
+from questions.records import Quantity, Snapshot, StreamKey, ValueState
+from storage.records import Observation
+from tests.estimates.published import GROUPS
+from tracker.errors import UsageError
+from tracker.estimates.market import market_voice, read_links
+
+NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
+YEAR = timedelta(days=365.25)
+THEORY, CONTROL, SCAFFOLDING = "alignment_theory", "ai_control", "agent_scaffolding"
+
+
+def link(external_id="q1", areas=(THEORY,), by=NOW + YEAR, **more):
+    record = {
+        "platform": "metaculus",
+        "url": "https://example.org/q",
+        "label": "our own words",
+        "relation": "proxy",
+        "view": "model",
+        "weight": 0.5,
+    }
+    return Link(external_id=external_id, areas=areas, by=by, **(record | more))
+
+
+def seen(
+    probability,
+    external_id="q1",
+    *,
+    age_days=0.0,
+    timed=True,
+    source="metaculus",
+    platform="metaculus",
+    outcome="yes",
+    quantity=Quantity.FORECASTER_MEDIAN,
+    seen_last=NOW,
+    **more,
+):
+    at = NOW - timedelta(days=age_days)
+    snapshot = Snapshot(
+        key=StreamKey(source, platform, external_id, outcome, quantity),
+        as_of=at,
+        fetched_at=NOW if timed else at,
+        probability=probability,
+        timed_by_source=timed,
+        **more,
+    )
+    return Observation(snapshot, seen_first=snapshot.fetched_at, seen_last=seen_last, times_seen=1)
+
+
+def read(links, observations, **more):
+    return read_links(links, observations, now=NOW, **more)
+
+
+def voice_of(links, observations, **more):
+    return market_voice(links, observations, **({"now": NOW, "seed": 1, "groups": GROUPS} | more))
+
+
+def skip_reason(links, observations, **more):
+    readings, skipped = read(links, observations, **more)
+    assert readings == []
+    (only,) = skipped
+    return only.reason
+
+
+# From a probability to a hazard
+
+
+def test_an_even_chance_within_a_year_is_a_hazard_of_ln_2():
+    (reading,), _ = read([link()], [seen(0.5)])
+    assert math.exp(reading.log_hazard) == pytest.approx(math.log(2))
+
+
+@settings(deadline=None)
+@given(st.floats(0.05, 2.0), st.floats(0.2, 2.0))
+def test_questions_about_one_constant_hazard_agree_whatever_their_deadline(hazard, years):
+    (reading,), _ = read([link(by=NOW + years * YEAR)], [seen(-math.expm1(-hazard * years))])
+    if not reading.clipped:
+        assert math.exp(reading.log_hazard) == pytest.approx(hazard, rel=1e-6)
+
+
+@settings(deadline=None)
+@given(st.floats(0.01, 0.99))
+def test_a_reversed_question_says_the_same_with_the_other_probability(p):
+    (there,), _ = read([link()], [seen(p)])
+    (back,), _ = read([link(polarity=-1)], [seen(1.0 - p)])
+    assert there.log_hazard == pytest.approx(back.log_hazard)
+
+
+@pytest.mark.parametrize(("p", "used"), [(0.0, 0.005), (0.002, 0.005), (1.0, 0.995)])
+def test_certainty_is_clipped_and_recorded(p, used):
+    (reading,), _ = read([link()], [seen(p)])
+    assert (reading.p_faster, reading.clipped, reading.probability) == (used, True, p)
+    assert "1 probabilities clipped" in voice_of([link()], [seen(p)]).note
+
+
+def test_the_horizon_runs_from_when_the_value_stood():
+    (old,), _ = read([link()], [seen(0.5, age_days=36.525)])
+    assert old.horizon_years == pytest.approx(1.1)
+    (kept,), _ = read([link()], [seen(0.5, age_days=36.525, timed=False)])
+    assert kept.horizon_years == pytest.approx(1.0)
+
+
+# What is used and what is not
+
+
+@pytest.mark.parametrize(
+    ("a_link", "observation", "reason"),
+    [
+        (link(areas=()), seen(0.5), "no area"),
+        (link(by=None), seen(0.5), "no deadline"),
+        (link(by=NOW - timedelta(days=3)), seen(0.5), "deadline passed"),
+        (link(external_id="other"), seen(0.5), "never seen"),
+        (link(outcome="no"), seen(0.5), "never seen"),
+        (link(), seen(None, state=ValueState.HIDDEN), "no value (hidden)"),
+        (link(), seen(None, state=ValueState.GONE), "no value (gone)"),
+        (link(), seen(None, value=7.0), "no probability"),
+        (link(), seen(0.5, age_days=46), "too old"),
+        (link(), seen(0.5, spread=0.11), "spread too wide"),
+    ],
+)
+def test_a_link_without_a_usable_value_is_skipped_for_a_stated_reason(a_link, observation, reason):
+    assert skip_reason([a_link], [observation]) == reason
+
+
+def test_a_settled_question_is_no_forecast():
+    assert skip_reason([link()], [seen(0.99)], resolved={("metaculus", "q1")}) == "already resolved"
+
+
+def test_a_quantity_may_count_less_or_not_at_all():
+    mana = seen(0.5, quantity=Quantity.PLAY_MONEY_PRICE)
+    (reading,), _ = read([link()], [mana], quantity_weights={Quantity.PLAY_MONEY_PRICE: 0.5})
+    assert reading.weight == 0.25
+    weights = {Quantity.PLAY_MONEY_PRICE: 0.0}
+    assert skip_reason([link()], [mana], quantity_weights=weights) == "quantity not used"
+
+
+def test_a_context_link_is_no_evidence_and_not_missed():
+    assert read([link(relation="context")], [seen(0.5)]) == ([], [])
+
+
+def test_an_unchanged_value_we_still_see_is_not_old():
+    (reading,), _ = read([link()], [seen(0.5, age_days=200, timed=False)])
+    assert reading.as_of == NOW
+    gone_dark = seen(0.5, age_days=200, timed=False, seen_last=NOW - timedelta(days=60))
+    assert skip_reason([link()], [gone_dark]) == "too old"
+
+
+def test_a_value_from_the_future_counts_as_of_now():
+    (reading,), _ = read([link()], [seen(0.5, age_days=-3)])
+    assert reading.as_of == NOW
+
+
+def test_one_question_from_two_sources_is_taken_once_the_fresher():
+    own = seen(0.3, age_days=1)
+    feed = seen(0.6, age_days=9, source="forecastbench", quantity=Quantity.CROWD_DAILY)
+    for order in ([own, feed], [feed, own]):
+        voice = voice_of([link()], order)
+        assert [(item.source, item.probability) for item in voice.evidence] == [("metaculus", 0.3)]
+
+
+def test_when_the_fresher_value_cannot_be_used_the_other_is():
+    hidden = seen(None, state=ValueState.HIDDEN)
+    feed = seen(0.6, age_days=9, source="forecastbench", quantity=Quantity.CROWD_DAILY)
+    (reading,), skipped = read([link()], [hidden, feed])
+    assert reading.snapshot.key.source == "forecastbench"
+    assert skipped == []
+
+
+# The order
+
+
+def test_only_areas_with_evidence_are_covered():
+    links = [link("q1", (SCAFFOLDING,)), link("q2", (THEORY, CONTROL)), link("q3", ("cookery",))]
+    voice = voice_of(links, [seen(0.5, "q1"), seen(0.1, "q2"), seen(0.9, "q3")])
+    assert voice.coverage == (THEORY, CONTROL, SCAFFOLDING)  # the order of the groups
+    assert voice.ranking[0] == SCAFFOLDING
+    assert "3 questions on 3 areas" in voice.note
+
+
+def test_evidence_lists_every_used_link_once_per_area():
+    links = [link("q1", (THEORY, CONTROL), weight=0.4), link("q9", (THEORY,))]
+    voice = voice_of(links, [seen(0.2, age_days=2)])
+    assert [(e.area, e.question, e.relation, e.weight, e.probability, e.label) for e in voice.evidence] == [
+        (THEORY, "metaculus:q1", "proxy", 0.4, 0.2, "our own words"),
+        (CONTROL, "metaculus:q1", "proxy", 0.4, 0.2, "our own words"),
+    ]
+    assert voice.evidence[0].as_of == NOW - timedelta(days=2)
+    assert "Not used: 1 never seen." in voice.note
+
+
+def test_another_outcome_than_yes_shows_in_the_name_of_the_question():
+    voice = voice_of([link(outcome="before-2030")], [seen(0.2, outcome="before-2030")])
+    assert voice.evidence[0].question == "metaculus:q1:before-2030"
+
+
+def test_log_hazards_are_pooled_by_weight():
+    links = [link("q1", weight=0.75), link("q2", weight=0.25)]
+    voice = voice_of(links, [seen(0.5, "q1"), seen(0.1, "q2")])
+    expected = 0.75 * math.log(math.log(2)) + 0.25 * math.log(-math.log(0.9))
+    assert voice.scores == {THEORY: pytest.approx(expected)}
+
+
+def race_reference(difference, sd):
+    """E[1 / (1 + exp(-(difference + sd Z)))], by quadrature."""
+    return integrate.quad(lambda z: stats.norm.pdf(z) / (1 + math.exp(-(difference + sd * z))), -9, 9)[0]
+
+
+def test_pairs_race_as_exponential_clocks_with_uncertain_hazards():
+    links = [link("q1", (THEORY,), weight=0.5), link("q2", (SCAFFOLDING,), weight=0.25)]
+    voice = voice_of(links, [seen(0.1, "q1"), seen(0.5, "q2")])
+    difference = voice.scores[SCAFFOLDING] - voice.scores[THEORY]
+    sd = math.sqrt(1 / 0.5 + 1 / 0.25)
+    assert voice.p_before[SCAFFOLDING][THEORY] == pytest.approx(race_reference(difference, sd), abs=0.005)
+    by_draws = np.mean(voice.draws[:, 1] > voice.draws[:, 0])
+    assert voice.p_before[SCAFFOLDING][THEORY] == pytest.approx(by_draws, abs=0.01)
+    assert voice.rank_probabilities[SCAFFOLDING][0] == pytest.approx(by_draws)
+
+
+def test_known_hazards_win_in_proportion():
+    links = [link("q1", (THEORY,)), link("q2", (CONTROL,))]
+    observations = [seen(1 - math.exp(-0.2), "q1"), seen(1 - math.exp(-0.6), "q2")]
+    voice = voice_of(links, observations, proxy_log_sd=0.0)
+    assert voice.p_before[CONTROL][THEORY] == pytest.approx(0.75)
+    assert voice.p_before[THEORY][CONTROL] == pytest.approx(0.25)
+
+
+def test_the_clocks_of_the_draws_have_the_stated_rate():
+    voice = voice_of([link()], [seen(1 - math.exp(-0.4))], proxy_log_sd=0.0)
+    years = np.exp(-voice.draws[:, 0])
+    assert stats.kstest(years, "expon", args=(0, 1 / 0.4)).pvalue > 0.01
+
+
+def test_the_same_question_for_all_areas_orders_none():
+    voice = voice_of([link(areas=tuple(GROUPS))], [seen(0.4)])
+    pairs = [p for row in voice.p_before.values() for p in row.values()]
+    assert pairs == pytest.approx([0.5] * 90, abs=0.01)
+    assert voice.tau_b_self is None
+    assert voice.p_capabilities_first == pytest.approx(0.5, abs=0.01)
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.floats(0, 1), st.floats(0.1, 1.0)), min_size=2, max_size=6))
+def test_every_pair_and_its_reverse_make_one(values):
+    links = [
+        link(f"q{i}", (area,), weight=weight)
+        for i, (area, (_, weight)) in enumerate(zip(GROUPS, values, strict=False))
+    ]
+    voice = voice_of(links, [seen(p, f"q{i}") for i, (p, _) in enumerate(values)], draws=50)
+    for one in voice.coverage:
+        assert sum(voice.rank_probabilities[one]) == pytest.approx(1.0)
+        for two, p in voice.p_before[one].items():
+            assert p + voice.p_before[two][one] == pytest.approx(1.0)
+
+
+# Nothing to say
+
+
+@pytest.mark.parametrize(
+    ("links", "observations", "reason"),
+    [
+        ([], [], "no linked questions"),
+        ([link(relation="context")], [seen(0.5)], "no linked questions"),
+        ([link(), link("q2")], [seen(None, state=ValueState.HIDDEN)], "1 never seen, 1 no value (hidden)"),
+        ([link(areas=("cookery",))], [seen(0.5)], "bears on these areas"),
+    ],
+)
+def test_without_evidence_the_market_has_a_reason_instead(links, observations, reason):
+    voice = voice_of(links, observations)
+    assert (voice.coverage, voice.ranking, voice.draws) == ((), (), None)
+    assert reason in voice.reason
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"), [({"draws": 0}, "draws"), ({"proxy_log_sd": -1.0}, "proxy_log_sd")]
+)
+def test_settings_that_make_no_sense_are_refused(arguments, words):
+    with pytest.raises(UsageError, match=words):
+        voice_of([link()], [seen(0.5)], **arguments)
+
+
+def test_a_naive_now_is_refused():
+    with pytest.raises(ValueError, match="naive"):
+        voice_of([link()], [seen(0.5)], now=datetime(2026, 11, 20))
+
+
+def test_the_same_seed_gives_the_same_voice():
+    links = [link("q1", (THEORY,)), link("q2", (CONTROL,))]
+    observations = [seen(0.2, "q1"), seen(0.6, "q2")]
+    assert voice_of(links, observations, draws=200) == voice_of(links, observations, draws=200)

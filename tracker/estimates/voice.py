@@ -1,0 +1,91 @@
+"""A voice: one source of opinion about the order in which areas are sped up, and how two compare.
+
+Every voice (internal model, market, trend, panel) has the same shape, so that they can be laid side by
+side. An area a voice has no evidence about is not in its ``coverage``: it has no view, it is not last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """One external or internal value a voice rests on, and how it bears on an area."""
+
+    area: str
+    question: str
+    source: str
+    relation: str
+    weight: float
+    probability: float | None = None
+    as_of: datetime | None = None
+    label: str = ""
+
+
+@dataclass(frozen=True)
+class Voice:
+    """What one voice says.
+
+    ``scores``: the voice's own unit, larger = sooner; ``ranking``: soonest first, covered areas only;
+    ``rank_probabilities[area][r]``: probability of rank r + 1 among the covered areas; ``mean_rank``
+    counts from 1; ``p_before[a][b]``: probability that a comes before b (the rest is b first, or
+    neither when the voice has such mass); ``group_means``: mean score of each group;
+    ``p_capabilities_first``: probability that the capabilities mean comes before the safety mean;
+    ``tau_b_self``: mean Kendall tau-b between single draws and the ranking, how firm the order is.
+    ``draws`` (n, len(coverage)): sampled scores, larger = sooner, columns in ``coverage`` order.
+    With nothing to say, ``ranking`` is empty and ``reason`` tells why.
+    """
+
+    name: str
+    model: str
+    scores: Mapping[str, float] = field(default_factory=dict)
+    ranking: tuple[str, ...] = ()
+    rank_probabilities: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    mean_rank: Mapping[str, float] = field(default_factory=dict)
+    p_before: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    group_means: Mapping[str, float] = field(default_factory=dict)
+    p_capabilities_first: float | None = None
+    tau_b_self: float | None = None
+    coverage: tuple[str, ...] = ()
+    evidence: tuple[Evidence, ...] = ()
+    note: str = ""
+    reason: str = ""
+    draws: NDArray[np.float64] | None = field(default=None, compare=False, repr=False)
+
+
+@dataclass(frozen=True)
+class Disagreement:
+    """A pair on which two voices stand on opposite sides of one half by at least 0.15 each."""
+
+    first: str
+    second: str
+    p_a: float
+    p_b: float
+    weeks: int
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How two voices' orders compare on the areas both cover.
+
+    ``tau_b``: Kendall's tau-b of the scores; ``tau_b_ci90``: from resampling both sides;
+    ``tau_null_sd``: its standard deviation if the orders had nothing to do with each other;
+    ``weighted_distance`` (0..1): share of pair weight on discordant pairs, each pair weighing
+    |p - 1/2| of both sides. Fewer than four shared areas: all None, and ``reason`` says so.
+    """
+
+    a: str
+    b: str
+    areas: tuple[str, ...]
+    tau_b: float | None = None
+    tau_b_ci90: tuple[float, float] | None = None
+    tau_null_sd: float | None = None
+    weighted_distance: float | None = None
+    disagreements: tuple[Disagreement, ...] = ()
+    reason: str = ""
