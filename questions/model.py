@@ -97,7 +97,9 @@ class FactorTable(Record):
     @model_validator(mode="after")
     def _complete(self) -> Self:
         if set(self.weights) != set(self.scores):
-            raise ValueError(f"weights and scores name different factors: {set(self.weights) ^ set(self.scores)}")
+            raise ValueError(
+                f"weights and scores name different factors: {set(self.weights) ^ set(self.scores)}"
+            )
         if any(weight < 0 for weight in self.weights.values()) or not sum(self.weights.values()) > 0:
             raise ValueError("weights must not be negative and not all zero")
         areas = {frozenset(row) for row in self.scores.values()}

@@ -165,7 +165,9 @@ class Snapshot:
             _not_negative(name, getattr(self, name))
         has_value = not (self.probability is None and self.value is None and self.distribution is None)
         if has_value != (self.state is ValueState.OK):
-            raise ValueError(f"state {self.state.value} and a value {'both' if has_value else 'neither'} given")
+            raise ValueError(
+                f"state {self.state.value} and a value {'both' if has_value else 'neither'} given"
+            )
         if not self.timed_by_source and self.as_of != self.fetched_at:
             raise ValueError("as_of must equal fetched_at unless the source gives the time")
 

@@ -1,0 +1,320 @@
+"""Questions made from one text each: every pair of areas and every single area, at each multiple.
+
+``templates.toml`` holds the wording with ``${...}`` to fill in; what must agree with other data (areas,
+arms, dates, thresholds, batteries, source addresses, test worlds) is filled in here.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from itertools import combinations
+from string import Template
+from typing import Annotated, Any, TypeVar
+
+from pydantic import Field, ValidationError
+
+from questions.errors import Problem
+from questions.locate import KeyPath
+from questions.model import Area, QuestionKind, Record
+from questions.problems import CatalogueFile, explain, suggestion
+from questions.question import (
+    Baseline,
+    Battery,
+    BatteryRule,
+    Change,
+    Dates,
+    EventBasis,
+    Listed,
+    Moment,
+    Question,
+    Text,
+    Url,
+)
+from questions.worlds import QUARTERS_NEEDED, Worlds, quarter_ends
+
+PLACE: KeyPath = ("template",)
+
+Findings = list[tuple[KeyPath, str]]
+Made = TypeVar("Made")
+
+
+class Multiple(Record):
+    """One threshold, and when a question about it closes and is settled."""
+
+    k: Annotated[int, Field(ge=2)]
+    close: Moment
+    resolve: Moment
+
+
+class Rule(Record):
+    """The numbers of ``BatteryRule`` and of the tie, once for all generated questions."""
+
+    need: Annotated[int, Field(ge=1)]
+    level: Annotated[float, Field(gt=0, lt=1)]
+    quarters: Annotated[int, Field(ge=1)]
+    tie_window_days: Annotated[int, Field(ge=0)]
+
+
+class PanelRule(Record):
+    """The fallback panel; ``question`` names the area asked about as ``${panel_area}``."""
+
+    seats: Annotated[int, Field(ge=1)]
+    quorum: Annotated[int, Field(ge=1)]
+    statistic: Text
+    question: Text
+    conflict_rule: Text
+
+
+class TemplateSet(Record):
+    """Everything generated questions share. ``ordering`` and ``date`` are question tables with blanks."""
+
+    version: Annotated[int, Field(ge=1)]
+    open: Moment
+    baseline: Text
+    baseline_start: dt.date
+    baseline_end: dt.date
+    baseline_url: Url
+    report_grace_days: Annotated[int, Field(ge=0)]
+    written: dt.date
+    threshold: Annotated[Listed[Multiple], Field(min_length=1)]
+    rule: Rule
+    panel: PanelRule
+    phrases: dict[str, str]
+    ordering: dict[str, Any]
+    date: dict[str, Any]
+
+
+def generate(
+    templates: TemplateSet,
+    areas: Sequence[Area],
+    batteries: Mapping[str, Battery],
+    file: CatalogueFile,
+    problems: list[Problem],
+) -> list[tuple[Question, KeyPath]]:
+    """All orderings and date questions, each with the place of its template; what fails adds problems.
+
+    The arms of an ordering stand in the alphabetical order of their keys, so that an id never depends
+    on the order of the areas. A mistake that many questions share is reported once.
+    """
+    found: list[Problem] = []
+    made: list[tuple[Question, KeyPath]] = []
+    names = {area.key: area.name for area in areas}
+    plans: list[tuple[str, tuple[str, ...]]] = [("ordering", arms) for arms in combinations(sorted(names), 2)]
+    plans += [("date", (area,)) for area in names]
+    for index, multiple in enumerate(templates.threshold):
+        place: KeyPath = (*PLACE, "threshold", index)
+        maker = _attempt(partial(_Maker, templates, multiple, names, batteries), file, place, found)
+        if maker is None:
+            continue
+        if len(maker.quarters) < QUARTERS_NEEDED:
+            message = f"fewer than {QUARTERS_NEEDED} quarter ends after open"
+            found.append(file.problem((*place, "close"), message))
+            continue
+        for kind, arms in plans:
+            at = (*PLACE, kind)
+            question = _attempt(partial(maker.question, kind, arms), file, at, found)
+            if question is not None:
+                made.append((question, at))
+    problems.extend(dict.fromkeys(found))
+    return made
+
+
+def _attempt(
+    make: Callable[[], Made], file: CatalogueFile, place: KeyPath, problems: list[Problem]
+) -> Made | None:
+    """What ``make`` makes; None, and the reasons added, when the template does not let it."""
+    try:
+        return make()
+    except _UnfilledError as error:
+        problems.extend(file.problem((*PLACE, *path), message) for path, message in error.findings)
+    except ValidationError as error:
+        problems.extend(explain(error, Question, file, place))
+    return None
+
+
+class _UnfilledError(ValueError):
+    """Blanks that cannot be filled: ``findings`` are pairs of path (below ``template``) and message."""
+
+    def __init__(self, findings: Findings) -> None:
+        self.findings = findings
+        super().__init__("; ".join(message for _, message in findings))
+
+
+def _fill(value: Any, words: Mapping[str, str], at: KeyPath, findings: Findings) -> Any:
+    """The same tree with every blank of its strings filled in; what cannot be filled adds a finding."""
+    if isinstance(value, str):
+        return _fill_text(value, words, at, findings) if "$" in value else value
+    if isinstance(value, dict):
+        return {key: _fill(item, words, (*at, key), findings) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_fill(item, words, (*at, index), findings) for index, item in enumerate(value)]
+    return value
+
+
+def _fill_text(text: str, words: Mapping[str, str], at: KeyPath, findings: Findings) -> str:
+    try:
+        return Template(text).substitute(words)
+    except KeyError as error:
+        name = error.args[0]
+        findings.append((at, f"nothing to fill ${{{name}}} with{suggestion(name, words)}"))
+    except ValueError:
+        findings.append((at, "a dollar sign that begins no ${name} is written $$"))
+    return text
+
+
+def _merge(text: dict[str, Any], filled: Mapping[str, Any]) -> dict[str, Any]:
+    """The wording with what the program fills in laid over it, table by table."""
+    merged = dict(text)
+    for key, value in filled.items():
+        below = merged.get(key)
+        merged[key] = _merge(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
+    return merged
+
+
+def _shared_words(templates: TemplateSet, multiple: Multiple) -> dict[str, str]:
+    """What every question of a multiple may fill in. Raises _UnfilledError when a phrase has an unknown blank."""
+    words = {
+        "k": f"{multiple.k}",
+        "open_day": f"{templates.open:%Y-%m-%d}",
+        "close_day": f"{multiple.close:%Y-%m-%d}",
+        "resolve_day": f"{multiple.resolve:%Y-%m-%d}",
+        "level_percent": f"{100 * templates.rule.level:g}",
+        "seats": f"{templates.panel.seats}",
+        "quorum": f"{templates.panel.quorum}",
+        "statistic": templates.panel.statistic,
+        **{name: f"{number:g}" for name, number in templates.rule.model_dump().items()},
+    }
+    findings: Findings = []
+    phrases = {
+        f"phrase_{name}": _fill(text, words, ("phrases", name), findings)
+        for name, text in templates.phrases.items()
+    }
+    if findings:
+        raise _UnfilledError(findings)
+    return words | phrases
+
+
+class _Maker:
+    """Makes the questions of one multiple. Raises _UnfilledError when the shared phrases cannot be filled."""
+
+    def __init__(
+        self,
+        templates: TemplateSet,
+        multiple: Multiple,
+        names: Mapping[str, str],
+        batteries: Mapping[str, Battery],
+    ) -> None:
+        self._templates, self._k = templates, multiple.k
+        self._names, self._batteries = names, batteries
+        self.quarters = quarter_ends(templates.open, multiple.close)
+        self._worlds = Worlds(multiple.k, templates.rule.need, self.quarters)
+        self._words = _shared_words(templates, multiple)
+        self._arm_words = {area: self._words_of(area) for area in names}
+        self._same = self._common(multiple)
+
+    def question(self, kind: str, arms: tuple[str, ...]) -> Question:
+        """One question. Raises _UnfilledError, or pydantic's ValidationError, when the template is wrong."""
+        words = dict(self._words)
+        for prefix, area in zip(("a", "b") if kind == "ordering" else ("area",), arms, strict=True):
+            for name, word in self._arm_words[area].items():
+                words[f"{prefix}_{name}" if name else prefix] = word
+        findings: Findings = []
+        text = _fill(getattr(self._templates, kind), words, (kind,), findings)
+        batteries = tuple(self._batteries[area] for area in arms)
+        urls = self._urls(batteries)
+        filled: dict[str, Any] = {
+            **self._same,
+            "kind": QuestionKind(kind),
+            "areas": arms,
+            "battery": self._battery(batteries),
+            "panel": self._panel(arms, findings),
+            "resolution": {"primary_url": urls[0] if urls else "", "fallback_urls": urls[1:]},
+        }
+        if findings:
+            raise _UnfilledError(findings)
+        filled |= self._ordering(batteries) if kind == "ordering" else self._date(batteries[0])
+        return Question.model_validate(_merge(text, filled))
+
+    def _common(self, multiple: Multiple) -> dict[str, Any]:
+        templates = self._templates
+        return {
+            "version": templates.version,
+            "threshold": {"value": float(multiple.k)},
+            "baseline": Baseline(
+                reference=templates.baseline,
+                window_start=templates.baseline_start,
+                window_end=templates.baseline_end,
+                source_url=templates.baseline_url,
+            ),
+            "dates": Dates(
+                open=templates.open,
+                close=multiple.close,
+                resolve=multiple.resolve,
+                event_basis=EventBasis.EVENT_DATE,
+                report_grace_days=templates.report_grace_days,
+            ),
+            "changelog": (
+                Change(version=templates.version, on=templates.written, note="made from templates.toml"),
+            ),
+            "cost_minutes": 0,
+        }
+
+    def _words_of(self, area: str) -> dict[str, str]:
+        battery = self._batteries[area]
+        proxies = "; ".join(
+            f"{proxy.id} {proxy.name} ({proxy.evidence.value}): {proxy.crossing}"
+            + (f", and counts only once {proxy.gated_by} is passed" if proxy.gated_by else "")
+            for proxy in battery.deciding(self._k)
+        )
+        return {
+            "": area,
+            "name": self._names[area],
+            "slug": area.replace("_", "-"),
+            "query": battery.query,
+            "proxies": f"{proxies}.",
+        }
+
+    def _battery(self, batteries: tuple[Battery, ...]) -> BatteryRule:
+        rule = self._templates.rule
+        return BatteryRule(need=rule.need, level=rule.level, quarters=rule.quarters, arms=batteries)
+
+    def _panel(self, arms: tuple[str, ...], findings: Findings) -> dict[str, Any]:
+        panel = self._templates.panel
+        asked = " (and, asked apart, ".join(self._names[area] for area in arms) + ")" * (len(arms) - 1)
+        words = {**self._words, "panel_area": asked}
+        return {
+            "seats": panel.seats,
+            "quorum": panel.quorum,
+            "statistic": panel.statistic,
+            "question": _fill_text(panel.question, words, ("panel", "question"), findings),
+            "conflict_rule": panel.conflict_rule,
+            "appointed_by": self._templates.open,
+        }
+
+    def _urls(self, batteries: Iterable[Battery]) -> tuple[str, ...]:
+        """Every source of the batteries once, those of deciding proxies first."""
+        proxies = [proxy for battery in batteries for proxy in battery.proxies if proxy.source_url]
+        proxies.sort(key=lambda proxy: not proxy.decides(self._k))
+        return tuple(dict.fromkeys(proxy.source_url for proxy in proxies))
+
+    def _ordering(self, batteries: tuple[Battery, ...]) -> dict[str, Any]:
+        a, b = batteries
+        rule, wording = self._templates.rule, self._templates.ordering.get("ordering")
+        wording = wording if isinstance(wording, dict) else {}
+        before_open = quarter_ends(self._templates.open - dt.timedelta(days=300), self._templates.open)
+        return {
+            "ordering": {"a": a.area, "b": b.area, "tie_window_days": rule.tie_window_days},
+            "fixtures": tuple(self._worlds.of_ordering(a, b, wording, before_open)),
+        }
+
+    def _date(self, battery: Battery) -> dict[str, Any]:
+        start, dates = self._templates.baseline_end, self._same["dates"]
+        return {
+            "date_range": {
+                "lower": dt.datetime(start.year, start.month, start.day, tzinfo=dt.UTC),
+                "upper": dates.close,
+            },
+            "fixtures": tuple(self._worlds.of_date(battery)),
+        }

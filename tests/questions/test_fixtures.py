@@ -1,0 +1,116 @@
+"""The invented worlds, decided by an independent reading of the rule as the questions word it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from datetime import date, timedelta
+
+import pytest
+
+from questions.catalogue import Catalogue
+from questions.question import ANNUL, Battery, Fixture, Question
+from questions.worlds import next_quarter_end, quarter_ends
+
+Readings = dict[str, dict[date, float]]
+
+
+def readings(fixture: Fixture) -> Readings:
+    found: Readings = defaultdict(dict)
+    for seen in fixture.world:
+        if seen.lower is not None:
+            found[seen.series][seen.at] = seen.lower
+    return found
+
+
+def silent(question: Question, fixture: Fixture, arm: Battery) -> bool:
+    """Fewer live deciding proxies than needed, and no panel either."""
+    assert question.battery is not None
+    assert question.threshold is not None
+    gone = {seen.series for seen in fixture.world if seen.event != "measured"}
+    live = [p for p in arm.deciding(question.threshold.value) if f"{arm.area}.{p.id}" not in gone]
+    return len(live) < question.battery.need and f"{arm.area}.panel" in gone
+
+
+def holding(question: Question, seen: Readings, arm: Battery, day: date) -> set[str]:
+    """The proxies above the threshold on a day; a gated one only once its gate has a bound above zero."""
+    assert question.threshold is not None
+    k = question.threshold.value
+    return {
+        proxy.id
+        for proxy in arm.deciding(k)
+        if seen[f"{arm.area}.{proxy.id}"].get(day, 0.0) >= k
+        and (proxy.gated_by is None or any(v > 0 for v in seen[f"{arm.area}.{proxy.gated_by}"].values()))
+    }
+
+
+def crossing(question: Question, fixture: Fixture, arm: Battery) -> date | None:
+    assert question.battery is not None
+    seen = readings(fixture)
+    for day in sorted({at for series in seen.values() for at in series}):
+        later = holding(question, seen, arm, next_quarter_end(day))
+        if len(holding(question, seen, arm, day) & later) >= question.battery.need:
+            return day if day <= question.dates.close.date() else None
+    return None
+
+
+def decided(question: Question, fixture: Fixture) -> str:
+    assert question.battery is not None
+    arms = question.battery.arms
+    if any(silent(question, fixture, arm) for arm in arms):
+        return ANNUL
+    found = [crossing(question, fixture, arm) for arm in arms]
+    if question.ordering is None:
+        return "date" if found[0] else question.default_outcome
+    a, b = found
+    if a is None and b is None:
+        return question.ordering.neither_outcome
+    if a is None or b is None:
+        return question.ordering.a if a else question.ordering.b
+    opened = question.dates.open.date()
+    if a < opened and b < opened:
+        return question.ordering.both_before_open
+    if abs(a - b) <= timedelta(days=question.ordering.tie_window_days):
+        return question.ordering.tie_outcome
+    return question.ordering.a if a < b else question.ordering.b
+
+
+def test_every_world_comes_to_what_its_fixture_expects(catalogue: Catalogue) -> None:
+    for question in catalogue.questions.values():
+        for fixture in question.fixtures:
+            assert decided(question, fixture) == fixture.expected, (question.id, fixture.name)
+            if fixture.expected_on is not None:
+                assert question.battery is not None
+                assert crossing(question, fixture, question.battery.arms[0]) == fixture.expected_on
+
+
+def test_every_outcome_and_annulment_has_a_world(catalogue: Catalogue) -> None:
+    for question in catalogue.questions.values():
+        reached = {fixture.expected for fixture in question.fixtures}
+        assert reached == {*question.outcomes, ANNUL}, question.id
+
+
+@pytest.mark.parametrize(
+    ("end", "after"),
+    [
+        (date(2027, 3, 31), date(2027, 6, 30)),
+        (date(2027, 6, 30), date(2027, 9, 30)),
+        (date(2027, 9, 30), date(2027, 12, 31)),
+        (date(2027, 12, 31), date(2028, 3, 31)),
+    ],
+)
+def test_quarter_ends_follow_each_other(end: date, after: date) -> None:
+    assert next_quarter_end(end) == after
+
+
+def test_quarter_ends_between_two_moments_leave_out_the_first_days_own(catalogue: Catalogue) -> None:
+    dates = catalogue.questions["date-ai-control-3x"].dates
+    assert quarter_ends(dates.open, dates.close) == (
+        date(2027, 3, 31),
+        date(2027, 6, 30),
+        date(2027, 9, 30),
+        date(2027, 12, 31),
+        date(2028, 3, 31),
+        date(2028, 6, 30),
+        date(2028, 9, 30),
+        date(2028, 12, 31),
+    )

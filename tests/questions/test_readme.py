@@ -1,0 +1,29 @@
+"""What the README shows can be copied into a folder and loads."""
+
+from __future__ import annotations
+
+import re
+from importlib import resources
+
+from questions.catalogue import load_catalogue
+from questions.question import Question
+from tests.questions.conftest import Write
+
+README = (resources.files("questions") / "README.md").read_text("utf-8")
+
+
+def test_the_examples_of_the_readme_load(own: Write) -> None:
+    blocks = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
+    assert len(blocks) == 2
+    catalogue = load_catalogue([own("\n".join(blocks))])
+    assert len(catalogue.questions) == 111
+    assert catalogue.links[-1].external_id == "ExampleMarketId"
+
+
+def test_the_readme_names_every_data_file_and_kind_of_block() -> None:
+    for entry in (resources.files("questions") / "data").iterdir():
+        if entry.name.endswith(".toml"):
+            assert f"`{entry.name}`" in README
+    for block in ("date_range", "numeric_range", "ordering", "threshold", "conditional"):
+        assert block in Question.model_fields
+        assert f"[question.{block}]" in README

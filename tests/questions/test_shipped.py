@@ -1,0 +1,231 @@
+"""What ships: ten areas, 110 generated questions, links to real ones, the essay's table."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections import Counter
+from datetime import UTC, datetime
+from importlib import resources
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+import questions
+from questions.catalogue import Catalogue
+from questions.model import Group, QuestionKind, Relation, SpeedupKind
+from questions.question import Question
+
+ROOT = Path(questions.__file__).parents[1]
+
+
+def texts(node: object) -> list[str]:
+    if isinstance(node, str):
+        return [node]
+    if isinstance(node, dict):
+        return [text for value in node.values() for text in texts(value)]
+    return [text for value in node for text in texts(value)] if isinstance(node, list) else []
+
+
+def every(catalogue: Catalogue) -> list[Question]:
+    return list(catalogue.questions.values())
+
+
+def test_there_are_ten_areas_five_of_each_group_with_labels_that_fit_a_column(catalogue: Catalogue) -> None:
+    assert Counter(area.group for area in catalogue.areas) == {Group.SAFETY: 5, Group.CAPABILITIES: 5}
+    labels = [area.short for area in catalogue.areas]
+    assert len(set(labels)) == 10
+    assert all(len(label) <= 6 for label in labels)
+
+
+def test_every_pair_and_every_area_is_asked_about_at_3x_and_10x(catalogue: Catalogue) -> None:
+    counts = Counter((q.kind, q.threshold.value) for q in every(catalogue) if q.threshold)
+    assert counts == {
+        (QuestionKind.ORDERING, 3.0): 45,
+        (QuestionKind.ORDERING, 10.0): 45,
+        (QuestionKind.DATE, 3.0): 10,
+        (QuestionKind.DATE, 10.0): 10,
+    }
+    pairs = {(frozenset((q.ordering.a, q.ordering.b)), q.threshold) for q in every(catalogue) if q.ordering}
+    assert len(pairs) == 90
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "ord-agent-scaffolding-vs-scalable-oversight-10x",
+        "ord-ai-control-vs-alignment-theory-3x",
+        "date-interpretability-3x",
+        "date-dangerous-capability-evals-10x",
+    ],
+)
+def test_generated_questions_have_readable_ids(catalogue: Catalogue, name: str) -> None:
+    assert catalogue.questions[name].id == name
+
+
+def test_an_ordering_is_found_by_its_arms_in_either_order(catalogue: Catalogue) -> None:
+    found = catalogue.ordering("scalable_oversight", "agent_scaffolding", 10)
+    assert found is not None
+    assert found is catalogue.ordering("agent_scaffolding", "scalable_oversight", 10)
+    assert catalogue.ordering("scalable_oversight", "agent_scaffolding", 30) is None
+
+
+def test_no_text_has_an_unfilled_blank(catalogue: Catalogue) -> None:
+    for question in every(catalogue):
+        for text in texts(question.model_dump(mode="json")):
+            assert "$" not in text, question.id
+            assert "{" not in text.replace("min{Q", ""), question.id
+
+
+def test_a_title_says_what_its_criteria_say(catalogue: Catalogue) -> None:
+    for question in every(catalogue):
+        assert question.threshold is not None
+        named = [catalogue.area(area).name for area in question.areas]
+        wanted = {f"{question.threshold.value:g}x", f"{question.dates.close:%Y-%m-%d}", *named}
+        criteria = " ".join([question.measurement.procedure, *question.annul_if, question.background])
+        assert {word for word in wanted if word not in question.title} == set(), question.id
+        assert {word for word in wanted if word not in criteria} == set(), question.id
+
+
+def test_generated_texts_avoid_words_that_two_readers_read_differently(catalogue: Catalogue) -> None:
+    vague = re.compile(
+        r"\b(significant|major|widely|most|mostly|substantial|essentially|roughly|meaningful|leading|"
+        r"state of the art|credible reporting|consensus|visible|soon|within|this century|declares?)\b",
+        re.IGNORECASE,
+    )
+    for question in every(catalogue):
+        for text in (question.title, question.measurement.procedure, *question.annul_if):
+            assert vague.search(text) is None, (question.id, vague.search(text))
+
+
+def test_every_generated_question_measures_progress_against_the_tools_of_one_day(
+    catalogue: Catalogue,
+) -> None:
+    for question in every(catalogue):
+        assert question.speedup_kind is SpeedupKind.PROGRESS
+        assert question.baseline is not None
+        assert question.baseline.reference == "tools_2026-01-22"
+        assert question.battery is not None
+        assert (question.battery.need, question.battery.level, question.battery.quarters) == (2, 0.8, 2)
+        assert question.panel is not None
+        assert (question.panel.seats, question.panel.quorum) == (5, 3)
+
+
+def test_lower_thresholds_settle_years_earlier(catalogue: Catalogue) -> None:
+    settles = {q.threshold.value: q.dates.resolve for q in every(catalogue) if q.threshold}
+    assert (settles[10.0] - settles[3.0]).days > 4 * 365
+
+
+def test_a_tie_window_is_one_evaluation_step(catalogue: Catalogue) -> None:
+    """Neighbouring quarter ends are 90 to 92 days apart: all of them tie, two steps never do."""
+    ends = [
+        datetime(y, m, d, tzinfo=UTC) for y in (2027, 2028) for m, d in ((3, 31), (6, 30), (9, 30), (12, 31))
+    ]
+    one_step = [(b - a).days for a, b in pairwise(ends)]
+    two_steps = [(b - a).days for a, b in zip(ends, ends[2:], strict=False)]
+    windows = {q.ordering.tie_window_days for q in every(catalogue) if q.ordering}
+    assert len(windows) == 1
+    window = windows.pop()
+    assert max(one_step) <= window < min(two_steps)
+
+
+def test_throughput_and_opinion_never_decide_a_crossing(catalogue: Catalogue) -> None:
+    for battery in catalogue.batteries.values():
+        for proxy in battery.deciding(3):
+            assert proxy.evidence in ("matched_comparison", "progress_rate"), (battery.area, proxy.id)
+
+
+def test_the_links_are_to_real_questions_and_watched_ones_are_no_evidence(catalogue: Catalogue) -> None:
+    bearing = [link for link in catalogue.links if link.relation is not Relation.CONTEXT]
+    labelled = [link for link in catalogue.links if not re.fullmatch(r"\w+ question \S+", link.label)]
+    assert len(labelled) >= 90
+    assert len(bearing) >= 25
+    assert len(catalogue.links) - len(labelled) >= 100
+    assert {link.platform for link in catalogue.links} == {
+        "metaculus",
+        "manifold",
+        "polymarket",
+        "kalshi",
+        "infer",
+    }
+    assert all(not link.areas for link in catalogue.links if link.relation is Relation.CONTEXT)
+
+
+@pytest.mark.parametrize(
+    ("platform", "pattern"),
+    [
+        ("metaculus", r"[0-9]+"),
+        ("manifold", r"[A-Za-z0-9]{10,20}"),
+        ("polymarket", r"0x[0-9a-f]{64}"),
+        ("kalshi", r"[A-Z0-9-]+"),
+        ("infer", r"[0-9]+"),
+    ],
+)
+def test_external_ids_have_their_platforms_shape(catalogue: Catalogue, platform: str, pattern: str) -> None:
+    links = catalogue.links_for([platform])
+    assert links
+    for link in links:
+        assert re.fullmatch(pattern, link.external_id), link.external_id
+
+
+def test_a_question_whose_yes_means_slower_has_negative_polarity(catalogue: Catalogue) -> None:
+    negative = {link.external_id: link.areas for link in catalogue.links if link.polarity == -1}
+    assert negative == {"16179": ("pretraining_algorithms",)}
+
+
+def test_links_can_be_picked_by_platform(catalogue: Catalogue) -> None:
+    picked = catalogue.links_for({"kalshi", "infer"})
+    assert {link.platform for link in picked} == {"kalshi", "infer"}
+    assert catalogue.links_for([]) == ()
+
+
+def test_the_table_is_the_essays(catalogue: Catalogue) -> None:
+    """Recomputed here from the formula: the weighted mean gives the printed results to two decimals."""
+    table = catalogue.factors
+    total = sum(table.weights.values())
+    assert total == pytest.approx(8.6)
+    assert (len(table.factors), table.areas) == (7, catalogue.area_keys)
+    for area, printed in catalogue.printed.areas.items():
+        score = sum(table.weights[factor] * table.scores[factor][area] for factor in table.factors) / total
+        assert score == pytest.approx(printed, abs=0.005)
+    for group, printed in catalogue.printed.groups.items():
+        members = [area for area, belongs in catalogue.groups.items() if belongs == group]
+        mean = sum(
+            table.weights[factor] * table.scores[factor][area] for factor in table.factors for area in members
+        )
+        assert mean / total / len(members) == pytest.approx(printed, abs=0.005)
+
+
+def test_an_unknown_area_is_answered_with_the_nearest(catalogue: Catalogue) -> None:
+    with pytest.raises(KeyError, match="did you mean 'ai_control'"):
+        catalogue.area("ai_contol")
+
+
+def test_a_place_is_the_line_to_edit(catalogue: Catalogue) -> None:
+    lines = (resources.files("questions") / "data" / "templates.toml").read_text("utf-8").split("\n")
+    file, line = catalogue.place("date-interpretability-3x", "measurement", "formula")
+    assert file == "questions/data/templates.toml"
+    assert lines[line - 1].startswith('formula = "min{Q')
+
+
+def test_loading_needs_nothing_heavy() -> None:
+    """The catalogue is read at every start of the program: no numerics, plotting, HTTP or SQL comes along."""
+    code = (
+        "import sys; from questions.catalogue import load_catalogue; load_catalogue();"
+        "print(*sorted({name.partition('.')[0] for name in sys.modules}))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    heavy = {
+        "numpy",
+        "scipy",
+        "pandas",
+        "matplotlib",
+        "httpx",
+        "sqlmodel",
+        "sqlalchemy",
+        "storage",
+        "tracker",
+    }
+    assert heavy.isdisjoint(done.stdout.split())

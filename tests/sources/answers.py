@@ -1,0 +1,93 @@
+"""Answers of sources, made by hand or taken from ``tests/payloads``, and what was read of them in brief."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from questions.model import Link, Relation, View
+from questions.records import Resolution, Snapshot
+from questions.time import iso
+from storage.records import RawPayload
+from tests.servers.spec import load_spec
+
+PAYLOADS = Path(__file__).parent.parent / "payloads"
+AT = datetime(2026, 11, 20, 12, tzinfo=UTC)
+
+#: A whole, good answer of every source: (ref, url, body).
+GOOD: dict[str, tuple[str, str, bytes]] = {
+    "metr": (
+        "metr_th11",
+        "https://metr.org/assets/benchmark_results_1_1.yaml",
+        (PAYLOADS / "metr" / "horizon_1_1.yaml").read_bytes(),
+    ),
+    "manifold": (
+        "exMkt0001AbC,exMkt0003AbC",
+        "https://api.manifold.markets/v0/market-probs?ids=exMkt0001AbC&ids=exMkt0003AbC",
+        (PAYLOADS / "manifold" / "market-probs.json").read_bytes(),
+    ),
+    "metaculus": (
+        "990001",
+        "https://www.metaculus.com/api/posts/990001/",
+        json.dumps(load_spec("metaculus-read").example("getPost", "binary_open")).encode(),
+    ),
+    "forecastbench": (
+        "2026-11-08",
+        "https://raw.githubusercontent.com/x/datasets/resolution_sets/2026-11-08_resolution_set.json",
+        (PAYLOADS / "forecastbench" / "2026-11-08_resolution_set.json").read_bytes(),
+    ),
+}
+
+
+def answer(
+    source: str,
+    body: Any,
+    *,
+    ref: str | None = None,
+    status: int = 200,
+    url: str | None = None,
+    at: datetime = AT,
+) -> RawPayload:
+    """A payload of a source. ``body``: bytes as they are, anything else as JSON."""
+    good_ref, good_url, _ = GOOD[source]
+    data = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return RawPayload(
+        source=source,
+        ref=good_ref if ref is None else ref,
+        url=good_url if url is None else url,
+        fetched_at=at,
+        status=status,
+        content_type="application/json",
+        body=data,
+    )
+
+
+def link(platform: str, external_id: str, outcome: str = "yes") -> Link:
+    return Link(
+        platform=platform,
+        external_id=external_id,
+        outcome=outcome,
+        url="https://example.org/question",
+        label="a question",
+        relation=Relation.CONTEXT,
+        view=View.MODEL,
+    )
+
+
+def value(snapshot: Snapshot) -> tuple[str, str, str, object]:
+    """(question, outcome, as of, probability or value or state)."""
+    if snapshot.probability is not None:
+        said: object = snapshot.probability
+    elif snapshot.value is not None:
+        said = snapshot.value
+    else:
+        said = snapshot.state.value
+    return (snapshot.key.external_id, snapshot.key.outcome, iso(snapshot.as_of), said)
+
+
+def outcome(resolution: Resolution) -> tuple[str, str, str, float | None, str | None]:
+    """(question, outcome, state, value, when)."""
+    when = None if resolution.resolved_at is None else iso(resolution.resolved_at)
+    return (resolution.external_id, resolution.outcome, resolution.state.value, resolution.value, when)

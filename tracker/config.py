@@ -1,0 +1,185 @@
+"""Settings: command line > environment (SPEEDUP_*) > .env > a TOML file > default.
+
+Secrets come only from the environment, ``.env`` or a file named by ``SPEEDUP_…_FILE``; they are kept in
+``SecretStr`` and never printed. All mistakes are reported together.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from dotenv import dotenv_values
+from platformdirs import user_config_path, user_data_path
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+
+from tracker.errors import ConfigError
+
+APP = "speedup-tracker"
+PREFIX = "SPEEDUP_"
+SECRETS = ("metaculus_token", "manifold_key")
+
+
+class Settings(BaseModel):
+    """Effective settings. Field ``x_y`` is ``SPEEDUP_X_Y`` in the environment and ``x_y`` in TOML.
+
+    ``<source>_url`` replaces a source's base URL (a mirror, a proxy, a test server); plain http and
+    private addresses are allowed there only for loopback. ``poll_hours`` (TOML) sets a source's period.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    database_url: str = ""
+    questions_path: tuple[Path, ...] = ()
+    contact: Annotated[str, Field(max_length=200, pattern=r"^[\x20-\x7e]*$")] = ""
+    manifold_url: str = ""
+    metaculus_url: str = ""
+    forecastbench_url: str = ""
+    metr_url: str = ""
+    metaculus_token: SecretStr | None = None
+    manifold_key: SecretStr | None = None
+    poll_hours: dict[str, Annotated[float, Field(gt=0, le=24 * 31)]] = {}
+
+    @field_validator("questions_path", mode="before")
+    @classmethod
+    def _folders(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(Path(part).expanduser() for part in value.split(":") if part)
+        return value
+
+    @field_validator("database_url")
+    @classmethod
+    def _database(cls, value: str) -> str:
+        if value and "://" not in value:
+            raise ValueError("must be a URL: sqlite:///path or postgresql://user@host/name")
+        return value
+
+    @field_validator("manifold_url", "metaculus_url", "forecastbench_url", "metr_url")
+    @classmethod
+    def _base_url(cls, value: str) -> str:
+        if value and not value.startswith(("https://", "http://")):
+            raise ValueError("must start with https:// (http:// only for loopback)")
+        return value.rstrip("/")
+
+    def url_of(self, setting: str, default: str) -> str:
+        """The base URL of a source: the one set, else the source's own."""
+        return str(getattr(self, f"{setting}_url", "") or default)
+
+    def secret_of(self, name: str | None) -> str | None:
+        """A secret's value, for the HTTP client only."""
+        secret = getattr(self, name, None) if name else None
+        return secret.get_secret_value() if isinstance(secret, SecretStr) else None
+
+    def database(self) -> str:
+        """The database URL in force; the default is an SQLite file in the XDG data folder."""
+        return self.database_url or f"sqlite:///{user_data_path(APP) / 'speedup.sqlite'}"
+
+
+def load_settings(
+    *,
+    config: Path | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    environ: Mapping[str, str] | None = None,
+    dotenv: Path | None = None,
+) -> Settings:
+    """Read every layer and check the result. Raises ConfigError with all mistakes.
+
+    ``config``: a TOML file that must exist; None: the one in the XDG config folder if it is there.
+    """
+    mistakes: list[str] = []
+    env = dict(os.environ if environ is None else environ)
+    layers = [
+        _from_toml(config, mistakes),
+        _from_variables(_dotenv(dotenv), mistakes),
+        _from_variables(env, mistakes),
+        {key: value for key, value in (overrides or {}).items() if value is not None},
+    ]
+    merged: dict[str, Any] = {}
+    for layer in layers:
+        merged.update(layer)
+    try:
+        settings = Settings.model_validate(merged)
+    except ValidationError as error:
+        for problem in error.errors(include_input=False, include_url=False):
+            name = ".".join(str(part) for part in problem["loc"])
+            mistakes.append(f"{name} ({PREFIX}{name.upper()}): {problem['msg']}")
+        raise ConfigError(mistakes) from None
+    if mistakes:
+        raise ConfigError(mistakes)
+    return settings
+
+
+def _dotenv(path: Path | None) -> dict[str, str]:
+    found = Path(".env") if path is None else path
+    if not found.is_file():
+        return {}
+    return {key: value for key, value in dotenv_values(found).items() if value is not None}
+
+
+def _from_variables(variables: Mapping[str, str], mistakes: list[str]) -> dict[str, Any]:
+    known = {name for name in Settings.model_fields if name != "poll_hours"}
+    values: dict[str, Any] = {}
+    for variable, text in variables.items():
+        if not variable.startswith(PREFIX) or text == "":
+            continue
+        name = variable.removeprefix(PREFIX).lower()
+        if name.endswith("_file") and name.removesuffix("_file") in SECRETS:
+            values.setdefault(name.removesuffix("_file"), _secret_file(variable, Path(text), mistakes))
+        elif name in known:
+            values[name] = text
+    return values
+
+
+def _secret_file(variable: str, path: Path, mistakes: list[str]) -> str | None:
+    try:
+        return path.read_text(encoding="utf-8").strip() or None
+    except (OSError, UnicodeDecodeError) as error:
+        mistakes.append(f"{variable}: cannot read {path}: {type(error).__name__}")
+        return None
+
+
+def _from_toml(path: Path | None, mistakes: list[str]) -> dict[str, Any]:
+    found = user_config_path(APP) / "config.toml" if path is None else path
+    if path is None and not found.is_file():
+        return {}
+    try:
+        values = tomllib.loads(found.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        mistakes.append(f"{found}: cannot be read: {type(error).__name__}")
+        return {}
+    except tomllib.TOMLDecodeError as error:
+        mistakes.append(f"{found}: {error}")
+        return {}
+    for secret in SECRETS:
+        if secret in values:
+            values.pop(secret)
+            mistakes.append(f"{found}: {secret}: secrets are not read from this file; use {PREFIX}{secret.upper()}")
+    return values
+
+
+def masked(settings: Settings) -> dict[str, Any]:
+    """The effective settings with secrets masked, for ``speedup doctor``."""
+    shown: dict[str, Any] = {}
+    for name in Settings.model_fields:
+        value = getattr(settings, name)
+        if isinstance(value, SecretStr) or (value is None and name in SECRETS):
+            shown[name] = "set" if value is not None else "not set"
+        elif isinstance(value, tuple):
+            shown[name] = [str(part) for part in value]
+        else:
+            shown[name] = value
+    shown["database_url"] = mask_url(settings.database())
+    return shown
+
+
+def mask_url(url: str) -> str:
+    """A database URL without its password."""
+    head, separator, tail = url.partition("://")
+    if not separator or "@" not in tail:
+        return url
+    login, _, rest = tail.rpartition("@")
+    user = login.split(":", 1)[0]
+    return f"{head}://{user}:***@{rest}" if ":" in login else url

@@ -1,0 +1,23 @@
+"""The registry of sources: adding one is a file here, a line here, and a folder of payloads in the tests."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from tracker.source import Source
+from tracker.sources.forecastbench import ForecastBench
+from tracker.sources.manifold import Manifold
+from tracker.sources.metaculus import Metaculus
+from tracker.sources.metr import Metr
+
+_ALL: tuple[Source, ...] = (
+    Metr(),
+    Manifold(),
+    Metaculus(),
+    ForecastBench(),
+)
+
+SOURCES: Mapping[str, Source] = MappingProxyType({source.traits.name: source for source in _ALL})
+
+__all__ = ["SOURCES"]
