@@ -156,7 +156,9 @@ def _from_toml(path: Path | None, mistakes: list[str]) -> dict[str, Any]:
     for secret in SECRETS:
         if secret in values:
             values.pop(secret)
-            mistakes.append(f"{found}: {secret}: secrets are not read from this file; use {PREFIX}{secret.upper()}")
+            mistakes.append(
+                f"{found}: {secret}: secrets are not read from this file; use {PREFIX}{secret.upper()}"
+            )
     return values
 
 

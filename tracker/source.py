@@ -76,7 +76,9 @@ class SourceTraits:
     ``setting`` is the word in ``SPEEDUP_<SETTING>_URL``; ``hosts`` may be redirected to; ``pace_s`` is the
     least time between two requests to it; ``platforms`` whose values it delivers; ``secret`` names the
     setting that holds its key, sent as ``header: prefix + key``; ``period_hours`` is how often to poll;
-    ``credit`` and ``licence`` are printed wherever its values are.
+    ``credit`` and ``licence`` are printed wherever its values are. ``backfill_per_link``: a link never seen
+    is asked for with its history; False for feeds whose files hold every question, which are asked for
+    history once.
     """
 
     name: str
@@ -89,11 +91,12 @@ class SourceTraits:
     credit: str
     licence: str
     secret: str | None = None
-    secret_header: str = "Authorization"
+    secret_header: str = "Authorization"  # noqa: S105 (a header's name)
     secret_prefix: str = ""
     secret_required: bool = False
     read_timeout_s: float = 20.0
     max_body_bytes: int = 10 * 1024 * 1024
+    backfill_per_link: bool = True
 
 
 class Source(Protocol):

@@ -1,0 +1,77 @@
+"""Settings come from five layers, secrets from three, and every mistake is named at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tracker.config import load_settings, mask_url, masked
+from tracker.errors import ConfigError
+
+
+@pytest.fixture
+def nowhere(tmp_path: Path) -> Path:
+    return tmp_path / "no.env"
+
+
+def test_command_line_beats_environment_beats_dotenv_beats_toml_beats_default(tmp_path: Path) -> None:
+    toml, dotenv = tmp_path / "config.toml", tmp_path / ".env"
+    toml.write_text('contact = "toml"\ndatabase_url = "sqlite:///toml"\nmetr_url = "https://toml.example"\n')
+    dotenv.write_text("SPEEDUP_CONTACT=dotenv\nSPEEDUP_DATABASE_URL=sqlite:///dotenv\n")
+    settings = load_settings(
+        config=toml,
+        dotenv=dotenv,
+        environ={"SPEEDUP_CONTACT": "environment"},
+        overrides={"database_url": None},
+    )
+    assert settings.contact == "environment"
+    assert settings.database_url == "sqlite:///dotenv"
+    assert settings.metr_url == "https://toml.example"
+    assert settings.manifold_url == ""
+    above = load_settings(config=toml, dotenv=dotenv, environ={}, overrides={"database_url": "sqlite:///cli"})
+    assert above.database_url == "sqlite:///cli"
+
+
+def test_every_mistake_is_reported_in_one_message(tmp_path: Path, nowhere: Path) -> None:
+    toml = tmp_path / "config.toml"
+    toml.write_text('metaculus_token = "never here"\nwrong_key = 1\n[poll_hours]\nmetr = -1\n')
+    with pytest.raises(ConfigError) as caught:
+        load_settings(
+            config=toml,
+            dotenv=nowhere,
+            environ={"SPEEDUP_MANIFOLD_URL": "ftp://x", "SPEEDUP_DATABASE_URL": "/plain/path"},
+        )
+    text = str(caught.value)
+    for word in ("metaculus_token", "wrong_key", "poll_hours.metr", "manifold_url", "database_url"):
+        assert word in text
+    assert "never here" not in text
+    assert caught.value.exit_code == 2
+
+
+def test_a_secret_may_come_from_a_file_and_is_never_shown(tmp_path: Path, nowhere: Path) -> None:
+    secret = tmp_path / "token"
+    secret.write_text("canary-1234\n")
+    settings = load_settings(dotenv=nowhere, environ={"SPEEDUP_METACULUS_TOKEN_FILE": str(secret)})
+    assert settings.secret_of("metaculus_token") == "canary-1234"
+    assert "canary-1234" not in repr(settings) + str(masked(settings))
+    assert masked(settings)["metaculus_token"] == "set"
+    assert masked(settings)["manifold_key"] == "not set"
+
+
+def test_an_unreadable_secret_file_is_a_mistake_that_names_the_variable(nowhere: Path) -> None:
+    with pytest.raises(ConfigError, match="SPEEDUP_METACULUS_TOKEN_FILE"):
+        load_settings(dotenv=nowhere, environ={"SPEEDUP_METACULUS_TOKEN_FILE": "/nonexistent/token"})
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("postgresql://me:secret@db/x", "postgresql://me:***@db/x"),
+        ("postgresql://me:se@cret@db/x", "postgresql://me:***@db/x"),
+        ("postgresql://me@db/x", "postgresql://me@db/x"),
+        ("sqlite:///a.sqlite", "sqlite:///a.sqlite"),
+    ],
+)
+def test_a_database_url_is_shown_without_its_password(url: str, shown: str) -> None:
+    assert mask_url(url) == shown

@@ -1,0 +1,356 @@
+"""Ask one source, keep the bytes, read them, store what they say: the path every value takes.
+
+The order is the promise: the raw payload is durable before it is parsed; a payload that cannot be read
+is quarantined with the reason; one broken answer is one line in the report and the rest is stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any, Protocol
+
+from questions.model import Link
+from questions.records import ValueState
+from questions.time import EPOCH, iso
+from storage.records import AppendReport, Batch, Quarantined, RawPayload, SourceHealth, Validator
+from storage.store import Store
+from tracker.config import Settings
+from tracker.errors import FetchError, ParseError
+from tracker.source import Parsed, Request, Source, SourceTraits
+
+MAX_FOLLOW = 5_000  # a page chain longer than this is a loop, not a history
+MISSING = (404, 410)
+WORKERS = 2  # requests in flight per source; the client keeps the pace per host
+
+
+class Fetcher(Protocol):
+    """What collecting needs of ``tracker.http.HttpClient``; tests may bring their own."""
+
+    def fetch(
+        self,
+        request: Request,
+        traits: SourceTraits,
+        *,
+        base_url: str,
+        secret: str | None,
+        now: Callable[[], datetime],
+        validator: Validator | None = None,
+    ) -> RawPayload | NotModifiedLike: ...
+
+    def url_for(self, request: Request, base_url: str) -> str: ...
+
+
+class NotModifiedLike(Protocol):
+    """A 304: the bytes of the URL are those we have."""
+
+    @property
+    def url(self) -> str: ...
+
+    @property
+    def fetched_at(self) -> datetime: ...
+
+    @property
+    def payload_sha256(self) -> str: ...
+
+
+@dataclass(frozen=True)
+class ReportError:
+    """One thing that went wrong with one ref of a source."""
+
+    ref: str
+    kind: str
+    message: str
+    retry: bool = False
+
+
+@dataclass
+class SourceReport:
+    """What one poll of one source did; the shape of ``speedup pull --json``."""
+
+    source: str
+    status: str = "ok"
+    requests: int = 0
+    bytes: int = 0
+    quarantined: int = 0
+    appended: AppendReport = field(default_factory=AppendReport)
+    errors: list[ReportError] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    answered: int = 0
+    missing: int = 0
+    denied: int = 0
+    values: int = 0
+    not_before_s: float | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "source": self.source,
+            "status": self.status,
+            "requests": self.requests,
+            "bytes": self.bytes,
+            "snapshots_new": self.appended.snapshots_new,
+            "snapshots_unchanged": self.appended.snapshots_unchanged,
+            "measurements_new": self.appended.measurements_new,
+            "measurements_revised": self.appended.measurements_revised,
+            "resolutions_new": self.appended.resolutions_new,
+            "quarantined": self.quarantined,
+            "errors": [vars(error) for error in self.errors],
+            "notes": list(self.notes),
+        }
+
+
+@dataclass(frozen=True)
+class Collector:
+    """One poll of one source. ``now`` is the clock; ``known`` tells which questions we follow."""
+
+    store: Store
+    source: Source
+    client: Fetcher
+    settings: Settings
+    now: Callable[[], datetime]
+
+    def run(self, links: Sequence[Link], since: datetime | None = None) -> SourceReport:
+        """Poll the source for these links and store what it says; never raises a SourceError.
+
+        ``since``: how far back history is wanted for what is planned (None: only the present).
+        """
+        traits = self.source.traits
+        report = SourceReport(traits.name)
+        secret = self.settings.secret_of(traits.secret)
+        if traits.secret_required and not secret:
+            report.status = "skipped"
+            name = f"SPEEDUP_{(traits.secret or '').upper()}"
+            report.errors.append(
+                ReportError("*", "no_key", f"not asked: it needs a key; set {name} or {name}_FILE")
+            )
+            self._note_health(report)
+            return report
+        followed = {(link.platform, link.external_id) for link in links}
+        self._drain(self._requests(links, since, report), followed, secret, report)
+        report.status = _status(report)
+        self._note_health(report)
+        return report
+
+    def _requests(self, links: Sequence[Link], since: datetime | None, report: SourceReport) -> list[Request]:
+        """What to ask: the present of what we know, and as far back as can be of what is new to us."""
+        unique = tuple({(link.platform, link.external_id): link for link in reversed(links)}.values())[::-1]
+        seen = {(k.platform, k.external_id) for k in self.store.streams() if k.source == report.source}
+        backfill = self.source.traits.backfill_per_link or not seen
+        new = tuple(link for link in unique if backfill and (link.platform, link.external_id) not in seen)
+        known = tuple(link for link in unique if link not in new)
+        plans = (
+            [self.source.plan(unique, self.now(), since)]
+            if since is not None
+            else [
+                self.source.plan(known, self.now(), None),
+                *([self.source.plan(new, self.now(), EPOCH)] if new else ()),
+            ]
+        )
+        for plan in plans:
+            report.notes.extend(f"{ref}: {reason}" for ref, reason in plan.skipped.items())
+        return [request for plan in plans for request in plan.requests]
+
+    def _drain(
+        self,
+        requests: Iterable[Request],
+        followed: set[tuple[str, str]],
+        secret: str | None,
+        report: SourceReport,
+    ) -> None:
+        asked: set[tuple[str, tuple[tuple[str, str], ...]]] = set()
+        waiting = list(requests)
+        with ThreadPoolExecutor(max_workers=WORKERS) as pool:
+            while waiting:
+                fresh = _unseen(waiting, asked)
+                if len(asked) > MAX_FOLLOW:
+                    report.errors.append(
+                        ReportError("*", "loop", f"more than {MAX_FOLLOW} requests in one poll")
+                    )
+                    return
+                tried = [(request, self._validator(request)) for request in fresh]
+                answers = pool.map(lambda pair: self._ask(*pair, secret), tried)
+                waiting = []
+                for (request, _), answer in zip(tried, answers, strict=True):
+                    report.requests += 1
+                    waiting.extend(self._take(request, answer, followed, report))
+
+    def _validator(self, request: Request) -> Validator | None:
+        if not request.conditional:
+            return None
+        return self.store.validator(self.client.url_for(request, self._base_url()))
+
+    def _base_url(self) -> str:
+        traits = self.source.traits
+        return self.settings.url_of(traits.setting, traits.base_url)
+
+    def _ask(
+        self, request: Request, validator: Validator | None, secret: str | None
+    ) -> RawPayload | NotModifiedLike | FetchError:
+        try:
+            return self.client.fetch(
+                request,
+                self.source.traits,
+                base_url=self._base_url(),
+                secret=secret if request.private else None,
+                now=self.now,
+                validator=validator,
+            )
+        except FetchError as error:
+            return error
+
+    def _take(
+        self,
+        request: Request,
+        answer: RawPayload | NotModifiedLike | FetchError,
+        followed: set[tuple[str, str]],
+        report: SourceReport,
+    ) -> Sequence[Request]:
+        if isinstance(answer, FetchError):
+            report.errors.append(ReportError(request.ref, answer.kind, answer.message, answer.retry))
+            if answer.not_before_s is not None:
+                report.not_before_s = max(report.not_before_s or 0.0, answer.not_before_s)
+            return ()
+        report.answered += 1
+        if not isinstance(answer, RawPayload):
+            self.store.sight(self.source.traits.name, answer.url, answer.payload_sha256, answer.fetched_at)
+            return ()
+        report.bytes += len(answer.body)
+        self.store.put_raw(answer)
+        if answer.status in MISSING and not request.accept_missing:
+            report.missing += 1
+            message = f"HTTP {answer.status}: {answer.url} is not there (moved, or not published yet)"
+            report.errors.append(ReportError(request.ref, f"http_{answer.status}", message, retry=True))
+            return ()
+        self._remember_tags(request, answer)
+        parsed = read_payload(self.store, self.source, answer, report)
+        if parsed is None:
+            return ()
+        kept = only(parsed.batch, followed)
+        report.values += sum(snapshot.state is ValueState.OK for snapshot in kept.snapshots)
+        report.appended += self.store.append(kept)
+        return parsed.follow
+
+    def _remember_tags(self, request: Request, raw: RawPayload) -> None:
+        tags = {name.lower(): value for name, value in raw.headers.items()}
+        etag, modified = tags.get("etag"), tags.get("last-modified")
+        if request.conditional and raw.status == 200 and (etag or modified):
+            self.store.set_validator(Validator(raw.url, etag, modified, raw.sha256))
+
+    def _note_health(self, report: SourceReport) -> None:
+        before = self.store.health().get(report.source, SourceHealth(report.source))
+        now = self.now()
+        healthy = report.status in ("ok", "partial")
+        changed = (
+            report.appended.snapshots_new
+            + report.appended.measurements_new
+            + report.appended.measurements_revised
+        )
+        self.store.set_health(
+            replace(
+                before,
+                state=report.status,
+                last_attempt_at=now if report.status != "skipped" else before.last_attempt_at,
+                last_ok_at=now if healthy else before.last_ok_at,
+                last_change_at=now if changed else before.last_change_at,
+                failures=0 if healthy else before.failures + (report.status != "skipped"),
+                message="; ".join(f"{error.ref}: {error.message}" for error in report.errors[:3])[:500],
+            )
+        )
+
+
+def read_payload(store: Store, source: Source, raw: RawPayload, report: SourceReport) -> Parsed | None:
+    """Parse stored bytes; what cannot be read is quarantined and named in the report (None then)."""
+    try:
+        parsed = source.parse(raw)
+    except ParseError as error:
+        report.quarantined += 1
+        report.errors.append(
+            ReportError(error.ref, error.kind, f"{error.field}: {error.message}", error.retry)
+        )
+        _quarantine(store, source, raw, error.message)
+        return None
+    for fault in parsed.faults:
+        report.errors.append(ReportError(fault.ref, fault.kind, f"{fault.field}: {fault.message}"))
+    if parsed.faults:
+        report.quarantined += 1
+        _quarantine(
+            store, source, raw, "; ".join(f"{f.ref} {f.field}: {f.message}" for f in parsed.faults)[:2000]
+        )
+    for ref in parsed.denied:
+        report.denied += 1
+        report.errors.append(
+            ReportError(ref, "not_permitted", "the platform does not let this account see it")
+        )
+    report.notes.extend(parsed.notes)
+    return parsed
+
+
+def _quarantine(store: Store, source: Source, raw: RawPayload, reason: str) -> None:
+    store.quarantine(
+        Quarantined(
+            payload_sha256=raw.sha256,
+            source=source.traits.name,
+            ref=raw.ref,
+            reason=reason,
+            parser_version=source.parser_version,
+            at=raw.fetched_at,
+        )
+    )
+
+
+def only(batch: Batch, followed: set[tuple[str, str]]) -> Batch:
+    """The part of a batch about questions we follow; whole series always."""
+    return Batch(
+        snapshots=tuple(s for s in batch.snapshots if (s.key.platform, s.key.external_id) in followed),
+        versions=batch.versions,
+        resolutions=tuple(r for r in batch.resolutions if (r.platform, r.external_id) in followed),
+        infos=tuple(i for i in batch.infos if (i.platform, i.external_id) in followed),
+    )
+
+
+def reparse(
+    store: Store, source: Source, followed: set[tuple[str, str]], since: datetime | None, at: datetime
+) -> SourceReport:
+    """Read a source's stored payloads again with today's parser and store what was missing.
+
+    The same bytes give the same records under the same keys, so nothing known is stored twice. A payload
+    that parses now is released from quarantine.
+    """
+    report = SourceReport(source.traits.name)
+    held = {entry.payload_sha256 for entry in store.quarantined() if entry.source == source.traits.name}
+    for raw in store.raw_payloads(source.traits.name, since):
+        report.answered += 1
+        report.bytes += len(raw.body)
+        parsed = read_payload(store, source, raw, report)
+        if parsed is None:
+            continue
+        report.appended += store.append(only(parsed.batch, followed))
+        if raw.sha256 in held and not parsed.faults:
+            store.release(raw.sha256, at)
+            report.notes.append(f"{raw.ref} of {iso(raw.fetched_at)} parses now: released from quarantine")
+    report.status = _status(report)
+    return report
+
+
+def _unseen(
+    requests: Iterable[Request], asked: set[tuple[str, tuple[tuple[str, str], ...]]]
+) -> list[Request]:
+    fresh = []
+    for request in requests:
+        name = (request.path, request.params)
+        if name not in asked:
+            asked.add(name)
+            fresh.append(request)
+    return fresh
+
+
+def _status(report: SourceReport) -> str:
+    """ok, partial, failed or not_permitted, from what was answered and what went wrong."""
+    if not report.errors:
+        return "ok"
+    if report.denied and not report.values:
+        return "not_permitted"
+    useful = report.answered - report.missing - report.quarantined
+    return "partial" if useful > 0 or report.values else "failed"

@@ -1,0 +1,1 @@
+"""One module per command: parse the call, call one job, print. No arithmetic lives here."""

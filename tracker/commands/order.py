@@ -1,0 +1,167 @@
+"""``speedup order``: what each voice implies about which area comes first, and how the voices compare."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tracker.commands.session import Session, parse_pairs, table, with_session
+from tracker.errors import UsageError
+
+if TYPE_CHECKING:
+    from tracker.estimates.voice import Comparison, Voice
+    from tracker.orderings import Orderings
+
+
+@click.command("order", epilog="Example:  speedup order --weight feedback_quality=1 --json")
+@click.option(
+    "--factors", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A factor table, CSV."
+)
+@click.option("--weight", "weights", multiple=True, metavar="FACTOR=W", help="Another weight for one factor.")
+@click.option(
+    "--weight-sd", type=click.FloatRange(0, 5), default=0.5, show_default=True, help="Log-sd of weights."
+)
+@click.option(
+    "--score-sd", type=click.FloatRange(0, 10), default=1.0, show_default=True, help="Sd of scores (1..10)."
+)
+@click.option("--draws", type=click.IntRange(100, 2_000_000), default=50_000, show_default=True)
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--threshold", type=click.Choice(["2", "3", "10", "30"]), default="10", show_default=True)
+@with_session(as_of=True)
+def command(
+    session: Session,
+    factors: Path | None,
+    weights: tuple[str, ...],
+    weight_sd: float,
+    score_sd: float,
+    draws: int,
+    seed: int,
+    threshold: str,
+) -> int:
+    """Which area is sped up first: internal model, market and trend side by side, with coverage.
+
+    Without a database only the internal model speaks. An area a voice has no evidence about has no rank
+    there: it is not last.
+    """
+    from tracker.orderings import ModelOptions, orderings
+
+    options = ModelOptions(
+        factors=factors,
+        weights={name: _weight(name, text) for name, text in parse_pairs(weights, "--weight").items()},
+        weight_sd=weight_sd,
+        score_sd=score_sd,
+        draws=draws,
+        seed=seed,
+    )
+    store = session.store_if_any()
+    try:
+        result = orderings(
+            session.catalogue, store, options, now=session.as_of or session.now(), known_at=session.as_of
+        )
+    finally:
+        if store is not None:
+            store.close()
+    session.print(order_json(result, int(threshold)), lambda: _show(result))
+    return 0
+
+
+def _weight(name: str, text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise UsageError(f"--weight {name}={text}: {text!r} is not a number") from None
+
+
+def order_json(result: Orderings, threshold: int) -> dict[str, Any]:
+    """The shape of ``speedup order --json``; a voice with nothing to say is empty with a ``reason``."""
+    return {
+        "threshold": threshold,
+        "threshold_note": "no voice carries a speedup level yet: the order is the same at every threshold",
+        "as_of": result.now,
+        **{name: _voice_json(voice) for name, voice in result.voices.items()},
+        "comparisons": [_comparison_json(comparison) for comparison in result.comparisons],
+    }
+
+
+def _voice_json(voice: Voice) -> dict[str, Any]:
+    means = voice.group_means
+    return {
+        "model": voice.model,
+        "scores": dict(voice.scores),
+        "ranking": list(voice.ranking),
+        "rank_probabilities": {area: list(row) for area, row in voice.rank_probabilities.items()},
+        "mean_rank": dict(voice.mean_rank),
+        "p_before": {area: dict(row) for area, row in voice.p_before.items()},
+        "groups": {
+            "safety": means.get("safety"),
+            "capabilities": means.get("capabilities"),
+            "p_capabilities_first": voice.p_capabilities_first,
+        },
+        "tau_b_self": voice.tau_b_self,
+        "coverage": list(voice.coverage),
+        "evidence": [asdict(evidence) for evidence in voice.evidence],
+        "note": voice.note,
+        "reason": voice.reason or None,
+    }
+
+
+def _comparison_json(comparison: Comparison) -> dict[str, Any]:
+    return {
+        "a": comparison.a,
+        "b": comparison.b,
+        "areas": list(comparison.areas),
+        "tau_b": comparison.tau_b,
+        "tau_b_ci90": list(comparison.tau_b_ci90) if comparison.tau_b_ci90 else None,
+        "tau_null_sd": comparison.tau_null_sd,
+        "weighted_distance": comparison.weighted_distance,
+        "disagreements": [asdict(pair) for pair in comparison.disagreements],
+        "reason": comparison.reason or None,
+    }
+
+
+def _show(result: Orderings) -> None:
+    voices = [voice for voice in result.voices.values() if voice.ranking]
+    names = {area.key: area for area in result.areas}
+    rows = []
+    first = voices[0].ranking
+    for area in (*first, *(key for key in names if key not in first)):
+        rows.append(
+            (
+                names[area].name,
+                names[area].group.value,
+                *(
+                    f"{voice.ranking.index(area) + 1} ({voice.mean_rank[area]:.1f})"
+                    if area in voice.coverage
+                    else "no view"
+                    for voice in voices
+                ),
+            )
+        )
+    table(
+        "rank (mean rank over draws) by voice; 'no view' is not last",
+        ["area", "group", *(f"{voice.name} ({len(voice.coverage)})" for voice in voices)],
+        rows,
+    )
+    for voice in result.voices.values():
+        if voice.reason:
+            click.echo(f"{voice.name}: no view: {voice.reason}")
+        elif voice.note:
+            click.echo(f"{voice.name}: {voice.note}")
+    for c in result.comparisons:
+        click.echo(_compared(c))
+
+
+def _compared(c: Comparison) -> str:
+    head = f"{c.a} against {c.b}: "
+    if c.tau_b is None:
+        return head + c.reason
+    low, high = c.tau_b_ci90 or (float("nan"), float("nan"))
+    sd = c.tau_null_sd or 0.0
+    verdict = "no more than chance gives" if abs(c.tau_b) < 1.96 * sd else "more than chance gives"
+    return (
+        head + f"tau-b {c.tau_b:+.2f} (90%: {low:+.2f} to {high:+.2f}) on {len(c.areas)} areas, "
+        f"chance alone has sd {sd:.2f}: {verdict}"
+    )

@@ -1,0 +1,119 @@
+"""``speedup questions``: the catalogue."""
+
+from __future__ import annotations
+
+import click
+
+from tracker.commands.session import Session, table, with_session
+from tracker.errors import UsageError
+
+
+@click.group("questions")
+def command() -> None:
+    """The question catalogue: list, show."""
+
+
+@command.command("list", epilog="Example:  speedup questions list --area interpretability --kind date")
+@click.option("--area", help="Only questions about this area.")
+@click.option("--kind", help="Only this kind (date, ordering, binary, …).")
+@click.option("--links", is_flag=True, help="List the linked questions of other platforms instead.")
+@with_session()
+def list_questions(session: Session, area: str | None, kind: str | None, links: bool) -> int:
+    """Our questions, or with --links the external ones that bear on them."""
+    catalogue = session.catalogue
+    keys = {entry.key for entry in catalogue.areas}
+    if area is not None and area not in keys:
+        raise UsageError(f"--area {area}: there is no such area; there are: {', '.join(sorted(keys))}")
+    if links:
+        chosen = [link for link in catalogue.links if area is None or area in link.areas]
+        session.print(
+            {"links": [link.model_dump(mode="json") for link in chosen]},
+            lambda: table(
+                f"{len(chosen)} linked questions",
+                ["platform", "id", "relation", "sign", "view", "areas", "about"],
+                [
+                    (
+                        link.platform,
+                        link.external_id,
+                        link.relation.value,
+                        "+" if link.polarity > 0 else "-",
+                        link.view.value,
+                        ", ".join(link.areas),
+                        link.label,
+                    )
+                    for link in chosen
+                ],
+            ),
+        )
+        return 0
+    picked = [
+        question
+        for question in catalogue.questions.values()
+        if (area is None or area in question.areas) and (kind is None or question.kind.value == kind)
+    ]
+    session.print(
+        {
+            "questions": [
+                {
+                    "id": question.id,
+                    "version": question.version,
+                    "kind": question.kind,
+                    "title": question.title,
+                    "areas": list(question.areas),
+                    "view": question.view,
+                    "speedup_kind": question.speedup_kind,
+                    "close": question.dates.close,
+                    "resolve": question.dates.resolve,
+                }
+                for question in picked
+            ]
+        },
+        lambda: table(
+            f"{len(picked)} questions",
+            ["id", "kind", "closes", "title"],
+            [(q.id, q.kind.value, q.dates.close.date(), q.title) for q in picked],
+        ),
+    )
+    return 0
+
+
+@command.command("show", epilog="Example:  speedup questions show date-interpretability-10x")
+@click.argument("question_id", metavar="ID")
+@with_session()
+def show_question(session: Session, question_id: str) -> int:
+    """The whole record of one question."""
+    catalogue = session.catalogue
+    question = catalogue.questions.get(question_id)
+    if question is None:
+        from difflib import get_close_matches
+
+        close = get_close_matches(question_id, catalogue.questions, n=3)
+        raise UsageError(f"no question {question_id!r}" + (f"; close: {', '.join(close)}" if close else ""))
+    document = question.model_dump(mode="json")
+
+    def show() -> None:
+        click.echo(f"{question.title}\n")
+        _print_tree(document, 0)
+
+    session.print(document, show)
+    return 0
+
+
+def _print_tree(node: object, depth: int) -> None:
+    indent = "  " * depth
+    if isinstance(node, dict):
+        for key, value in node.items():
+            if value in (None, [], {}, ""):
+                continue
+            if isinstance(value, (dict, list)):
+                click.echo(f"{indent}{key}:")
+                _print_tree(value, depth + 1)
+            else:
+                click.echo(f"{indent}{key}: {value}")
+    elif isinstance(node, list):
+        for item in node:
+            if isinstance(item, dict):
+                click.echo(f"{indent}-")
+                _print_tree(item, depth + 1)
+            else:
+                click.echo(f"{indent}- {item}")

@@ -1,0 +1,127 @@
+"""The demo from start to end: play the recording, find what there is to tell, write it to a folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from questions.catalogue import Catalogue
+from questions.time import iso
+from storage import open_store
+from tracker import __version__
+from tracker.demo.play import FIRST_DAY, LAST_DAY, PLATFORMS, Played, Progress, moments, play
+from tracker.demo.recording import make_recording
+from tracker.findings import Findings, find
+from tracker.report.content import DatabaseNote
+from tracker.report.page import render_page
+from tracker.report.plots import save
+from tracker.report.text import render_text
+from tracker.scoring.calibration import to_json
+from tracker.sources import SOURCES
+
+DATABASE, PAGE, TEXT = "speedup.sqlite", "index.html", "summary.txt"
+TERMINAL_SECTIONS = ("ordering", "comparisons", "horizons", "calibration", "health", "database")
+
+
+@dataclass(frozen=True)
+class DemoResult:
+    """What the demo came to and where it is."""
+
+    folder: Path
+    played: Played
+    findings: Findings
+    rows: Mapping[str, int]
+    files: tuple[Path, ...]
+
+    def text(self) -> str:
+        """The summary for a terminal."""
+        return (
+            render_text(self.findings.content, 110, only=TERMINAL_SECTIONS) + "\n" + "\n".join(self._where())
+        )
+
+    def _where(self) -> list[str]:
+        page = (self.folder / PAGE).resolve().as_uri()
+        return [
+            f"The database is {self.folder / DATABASE}; the page is {page}",
+            *(f"  {file}" for file in self.files),
+            f"Ask it:  speedup order --db sqlite:///{self.folder / DATABASE} --as-of {LAST_DAY}T12:00Z",
+        ]
+
+    def as_json(self) -> dict[str, Any]:
+        report = self.findings.calibration
+        return {
+            "from": FIRST_DAY,
+            "to": LAST_DAY,
+            "days": self.played.days,
+            "requests": sum(total.requests for total in self.played.totals.values()),
+            "sources": [total.as_json() for total in self.played.totals.values()],
+            "database": str(self.folder / DATABASE),
+            "rows": dict(self.rows),
+            "rankings": {name: list(voice.ranking) for name, voice in self.findings.orderings.voices.items()},
+            "calibration": to_json(report) if report is not None else None,
+            "files": [str(file) for file in self.files],
+        }
+
+
+def run_demo(folder: Path, catalogue: Catalogue, *, progress: Progress) -> DemoResult:
+    """Fill ``folder`` (it must exist and hold no database yet) and tell what was found."""
+    store = open_store(f"sqlite:///{folder / DATABASE}")
+    try:
+        played = play(
+            make_recording(),
+            catalogue,
+            dict(SOURCES),
+            store,
+            user_agent=f"speedup-tracker/{__version__} (demo)",
+            progress=progress,
+        )
+        found = find(
+            store,
+            catalogue,
+            [SOURCES[name] for name in PLATFORMS],
+            now=moments()[-1],
+            database=_note(store.counts()),
+            totals=played.totals,
+        )
+        rows = store.counts()
+    finally:
+        store.close()
+    return DemoResult(folder, played, found, rows, write(folder, found))
+
+
+def _note(rows: Mapping[str, int]) -> DatabaseNote:
+    at = f"--db sqlite:///{DATABASE} --as-of {iso(moments()[-1])}"
+    return DatabaseNote(
+        location=DATABASE,
+        rows=rows,
+        commands=(
+            (f"speedup order {at}", "the orderings, with every number as JSON if you add --json"),
+            (
+                f"speedup series diff metr_th11 2026-02-25 2026-03-10 --db sqlite:///{DATABASE}",
+                "what METR revised",
+            ),
+            (
+                f"speedup trend fit --from 2023-01-01 --max-minutes 960 {at}",
+                "the METR trend and its crossings",
+            ),
+            (f"speedup calibration --group-by forecaster {at}", "how good the crowds were"),
+            (f"speedup db check --db sqlite:///{DATABASE}", "every stored payload against its hash"),
+        ),
+    )
+
+
+def write(folder: Path, found: Findings) -> tuple[Path, ...]:
+    """Charts as PNG and SVG, the page and its plain-text twin; returns the files written."""
+    files = []
+    for name, figure in found.charts.figures.items():
+        assert isinstance(figure, Figure)
+        png, svg = folder / f"{name}.png", folder / f"{name}.svg"
+        save(figure, png, svg)
+        files += [png, svg]
+    (folder / PAGE).write_text(render_page(found.content), encoding="utf-8")
+    (folder / TEXT).write_text(render_text(found.content, 110) + "\n", encoding="utf-8")
+    return (*files, folder / PAGE, folder / TEXT)

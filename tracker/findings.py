@@ -1,0 +1,238 @@
+"""What there is to tell at a moment: from the store to the contents of a page, charts included."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from itertools import pairwise
+
+from questions.catalogue import Catalogue
+from questions.records import Measurement
+from storage.records import VersionInfo
+from storage.store import Store
+from tracker import __version__
+from tracker.collect import SourceReport
+from tracker.estimates.trend import Crossing, crossing
+from tracker.orderings import TREND_SERIES, ModelOptions, Orderings, orderings, stored_fit
+from tracker.report import content as c
+from tracker.report.plots import (
+    horizon_alt,
+    horizon_chart,
+    reliability_alt,
+    reliability_chart,
+    slope_alt,
+    slope_chart,
+)
+from tracker.report.plots.canvas import svg_text
+from tracker.scorecard import stored_forecasts
+from tracker.scoring.calibration import CalibrationReport, calibrate
+from tracker.source import Source
+
+THRESHOLDS_MINUTES = (480.0, 2400.0, 10020.0, 120000.0)
+CALIBRATION_LEADS = (7,)
+NO_CALIBRATION = "no followed question has run its course and resolved Yes or No yet"
+NO_TREND = "no METR time horizons are stored"
+
+
+@dataclass(frozen=True)
+class Charts:
+    """The figures of a page, for whoever wants them as files: name -> figure."""
+
+    figures: Mapping[str, object]
+
+
+@dataclass(frozen=True)
+class Findings:
+    """Everything found: the page's content, the orderings behind it, and its charts as figures."""
+
+    content: c.PageContent
+    orderings: Orderings
+    calibration: CalibrationReport | None
+    charts: Charts
+
+
+def find(
+    store: Store,
+    catalogue: Catalogue,
+    sources: Sequence[Source],
+    *,
+    now: datetime,
+    database: c.DatabaseNote,
+    totals: Mapping[str, SourceReport],
+    options: ModelOptions | None = None,
+) -> Findings:
+    """All that is told of what was known at ``now``. ``totals``: requests and faults per source, if counted."""
+    result = orderings(catalogue, store, options or ModelOptions(), now=now, known_at=now)
+    voices = tuple(result.voices.values())
+    versions = store.versions(TREND_SERIES, known_at=now)
+    points = {
+        v.seen_first.date(): store.measurements(TREND_SERIES, "p50", known_at=v.seen_first) for v in versions
+    }
+    crossings = (
+        [crossing(result.trend_fit, minutes) for minutes in THRESHOLDS_MINUTES] if result.trend_fit else []
+    )
+    record = _calibration(store, catalogue, now)
+    figures: dict[str, object] = {}
+    slope = _slope(result, figures)
+    horizon = _horizon(points, result, crossings, figures)
+    reliability = _reliability(record, now, figures)
+    reasons = {
+        "comparisons": "fewer than two voices have a view",
+        "evidence": "no voice rests on stored evidence",
+        "revisions": "no series has been revised since it was first seen" if versions else NO_TREND,
+        "calibration": NO_CALIBRATION,
+        "health": "no source was asked",
+        "horizon": NO_TREND,
+    }
+    page = c.PageContent(
+        headline=headline(result),
+        as_of=now,
+        ordering=c.ordering(voices, catalogue.areas),
+        comparisons=tuple(c.comparison_row(row, catalogue.areas) for row in result.comparisons),
+        evidence=c.evidence_rows(
+            [voice for voice in voices if voice.name == "market"],
+            catalogue.areas,
+            _titles(store, catalogue, now),
+        ),
+        revisions=_revisions(store, versions),
+        calibration=_records(record),
+        health=tuple(_health(store, source, totals) for source in sources),
+        sources=tuple(
+            c.SourceCredit(s.traits.name, s.traits.credit, s.traits.licence, s.traits.base_url)
+            for s in sources
+        ),
+        database=database,
+        slope=slope,
+        horizon=horizon,
+        reliability=reliability,
+        reasons=reasons,
+        program_version=__version__,
+    )
+    return Findings(page, result, record, Charts(figures))
+
+
+def headline(result: Orderings) -> str:
+    """One sentence: which area each voice puts first."""
+    names = {area.key: area.name for area in result.areas}
+    spoken = [
+        f"{names[voice.ranking[0]]} by the {label}"
+        for name, label in (
+            ("internal", "factor model"),
+            ("market", "market's proxies"),
+            ("trend", "METR trend"),
+            ("panel", "panel"),
+        )
+        if (voice := result.voices[name]).ranking
+    ]
+    return "Sped up first: " + ", ".join(spoken) + "."
+
+
+def _slope(result: Orderings, figures: dict[str, object]) -> c.Chart:
+    voices = [voice for voice in result.voices.values() if voice.ranking]
+    title = "Which area of AI research is sped up first?"
+    figure = slope_chart(voices, result.areas, title=title, as_of=result.now)
+    figures["orderings"] = figure
+    return c.Chart(title, svg_text(figure), slope_alt(voices, result.areas))
+
+
+def _horizon(
+    points: Mapping[date, Sequence[Measurement]],
+    result: Orderings,
+    crossings: Sequence[Crossing],
+    figures: dict[str, object],
+) -> c.Chart | None:
+    if not any(points.values()):
+        return None
+    figure = horizon_chart(points, result.trend_fit, crossings, as_of=result.now)
+    figures["horizons"] = figure
+    alt = horizon_alt(points, result.trend_fit, crossings)
+    return c.Chart("Time horizons", svg_text(figure), alt)
+
+
+def _calibration(store: Store, catalogue: Catalogue, now: datetime) -> CalibrationReport | None:
+    forecasts = stored_forecasts(store, catalogue, lead_days=CALIBRATION_LEADS, now=now, known_at=now)
+    if not len(forecasts):
+        return None
+    return calibrate(forecasts, group_by=("forecaster",), bins=5)
+
+
+def _records(report: CalibrationReport | None) -> tuple[c.ReliabilityReport, ...]:
+    if report is None or not report.n_forecasts:
+        return ()
+    groups = [group for group in report.groups if group.n_forecasts]
+    return (reliability_of("all", report), *(reliability_of(", ".join(g.group.values()), g) for g in groups))
+
+
+def reliability_of(name: str, report: CalibrationReport) -> c.ReliabilityReport:
+    """A calibration report as the report pages and the reliability diagram take it."""
+    return c.ReliabilityReport(
+        name=name,
+        n_questions=report.n_questions,
+        n_forecasts=report.n_forecasts,
+        brier=report.brier.value or 0.0,
+        brier_ci95=report.brier.ci95,
+        log_score=report.log_score.value,
+        log_score_ci95=report.log_score.ci95,
+        base_rate=report.base_rate,
+        bins=tuple(
+            c.ReliabilityBin(b.lower, b.upper, b.n, b.mean_forecast, b.observed, b.ci95) for b in report.bins
+        ),
+    )
+
+
+def _reliability(
+    report: CalibrationReport | None, now: datetime, figures: dict[str, object]
+) -> tuple[c.Chart, ...]:
+    if report is None or not report.n_forecasts:
+        return ()
+    entry = reliability_of("all platforms", report)
+    figure = reliability_chart(entry, as_of=now)
+    figures["calibration"] = figure
+    return (c.Chart("Calibration of the crowd", svg_text(figure), reliability_alt(entry)),)
+
+
+def _revisions(store: Store, versions: Sequence[VersionInfo]) -> tuple[c.RevisionRow, ...]:
+    rows = []
+    for before, after in pairwise(versions):
+        old, new = (stored_fit(store, version.seen_first) for version in (before, after))
+        rows.append(
+            c.revision_row(
+                after.seen_first.date(),
+                store.series_diff(TREND_SERIES, before.seen_first, after.seen_first),
+                doubling_before_days=old.doubling_time_days if old else None,
+                doubling_after_days=new.doubling_time_days if new else None,
+            )
+        )
+    return tuple(rows)
+
+
+def _health(store: Store, source: Source, totals: Mapping[str, SourceReport]) -> c.HealthRow:
+    name = source.traits.name
+    health = store.health().get(name)
+    stored = sum(1 for key in store.streams() if key.source == name)
+    total = totals.get(name)
+    faults = ""
+    if total is not None and total.errors:
+        first = total.errors[0]
+        faults = f"{len(total.errors)} over the whole run, first: {first.ref}: {first.message}"
+    return c.HealthRow(
+        source=name,
+        state=health.state if health else "unknown",
+        last_ok_at=health.last_ok_at if health else None,
+        values_stored=stored or sum(len(store.measurements(series)) for series in store.series_ids()),
+        requests=total.requests if total else 0,
+        problem=(health.message if health else "never asked") or faults,
+    )
+
+
+def _titles(store: Store, catalogue: Catalogue, now: datetime) -> dict[str, tuple[str, str]]:
+    """Question -> (the platform's own title as fetched, else our label; the link's URL)."""
+    fetched = {(info.platform, info.external_id): info.title for info in store.infos(known_at=now)}
+    return {
+        f"{link.platform}:{link.external_id}": (
+            fetched.get((link.platform, link.external_id)) or link.label,
+            link.url,
+        )
+        for link in catalogue.links
+    }

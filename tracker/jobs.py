@@ -1,0 +1,105 @@
+"""What the program does, each thing as a function of its inputs: the only place where parts meet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+
+from questions.catalogue import Catalogue
+from questions.model import Link
+from storage.records import Run, RunState
+from storage.store import Store
+from tracker.collect import Collector, Fetcher, SourceReport
+from tracker.config import Settings
+from tracker.errors import UsageError
+from tracker.schedule import is_due, missed, slot_at
+from tracker.source import Source
+
+PREFIX = "poll:"
+
+
+def links_of(source: Source, catalogue: Catalogue) -> tuple[Link, ...]:
+    """The catalogue's links whose platform this source delivers."""
+    return tuple(link for link in catalogue.links if link.platform in source.traits.platforms)
+
+
+def choose(names: Sequence[str], sources: Mapping[str, Source]) -> tuple[Source, ...]:
+    """The named sources in registry order (all when none is named). UsageError for an unknown name."""
+    unknown = [name for name in names if name not in sources]
+    if unknown:
+        raise UsageError(f"no source named {', '.join(unknown)}; there are: {', '.join(sources)}")
+    return tuple(source for name, source in sources.items() if not names or name in names)
+
+
+def pull(
+    sources: Sequence[Source],
+    catalogue: Catalogue,
+    *,
+    store: Store,
+    client: Fetcher,
+    settings: Settings,
+    now: Callable[[], datetime],
+    since: datetime | None = None,
+) -> list[SourceReport]:
+    """Poll the sources once, one after the other; what one of them does never stops the next."""
+    return [
+        Collector(store, source, client, settings, now).run(links_of(source, catalogue), since)
+        for source in sources
+    ]
+
+
+def period_of(source: Source, settings: Settings) -> timedelta:
+    """How often a source is polled: ``[poll_hours]`` in the settings file, else its own period."""
+    hours = settings.poll_hours.get(source.traits.name, source.traits.period_hours)
+    return timedelta(hours=hours)
+
+
+def due_sources(
+    sources: Sequence[Source], store: Store, settings: Settings, now: datetime
+) -> list[tuple[Source, datetime]]:
+    """The sources whose present slot has not been run yet, with that slot."""
+    due = []
+    for source in sources:
+        job = PREFIX + source.traits.name
+        slot = slot_at(job, period_of(source, settings), now)
+        if is_due(slot, store.runs(job)):
+            due.append((source, slot))
+    return due
+
+
+def run_due(
+    sources: Sequence[Source],
+    catalogue: Catalogue,
+    *,
+    store: Store,
+    client: Fetcher,
+    settings: Settings,
+    now: Callable[[], datetime],
+) -> list[SourceReport]:
+    """Run every poll that is due now, each under its own line in the ledger; missed slots become gaps."""
+    reports = []
+    for source, slot in due_sources(sources, store, settings, now()):
+        job = PREFIX + source.traits.name
+        started = now()
+        gap = missed(job, source.traits.name, period_of(source, settings), started, store.runs(job))
+        if not store.begin_run(job, slot, started):
+            continue
+        if gap is not None:
+            store.add_gap(gap)
+        report = Collector(store, source, client, settings, now).run(links_of(source, catalogue))
+        store.end_run(Run(job, slot, _ledger_state(report), started, now(), _first_error(report)))
+        reports.append(report)
+    return reports
+
+
+def _ledger_state(report: SourceReport) -> RunState:
+    return {
+        "ok": RunState.DONE,
+        "partial": RunState.PARTIAL,
+        "skipped": RunState.SKIPPED,
+        "not_permitted": RunState.PARTIAL,
+    }.get(report.status, RunState.FAILED)
+
+
+def _first_error(report: SourceReport) -> str:
+    return f"{report.errors[0].ref}: {report.errors[0].message}"[:300] if report.errors else ""

@@ -1,0 +1,147 @@
+"""From what is stored to the voices and their comparison: reads the store, computes nothing itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from pathlib import Path
+
+from questions.catalogue import Catalogue, load_factor_csv
+from questions.model import Area, FactorTable
+from questions.records import OutcomeState
+from storage.store import Store
+from tracker.errors import UsageError
+from tracker.estimates.factors import rank_factors
+from tracker.estimates.market import market_voice
+from tracker.estimates.ordering import compare
+from tracker.estimates.trend import Selection, TrendFit, fit_line, select, trend_voice
+from tracker.estimates.voice import Comparison, Voice
+
+TREND_SERIES = "metr_th11"
+TREND_SELECTION = Selection(metric="p50", start=date(2023, 1, 1), sota="file", max_minutes=960.0)
+NO_STORE = "no database yet: `speedup pull` collects values, `speedup demo` plays recorded ones"
+SETTLED = (
+    OutcomeState.YES,
+    OutcomeState.NO,
+    OutcomeState.FRACTION,
+    OutcomeState.VOID,
+    OutcomeState.AMBIGUOUS,
+)
+
+
+@dataclass(frozen=True)
+class ModelOptions:
+    """What a caller may vary; the defaults are those of ``speedup order``."""
+
+    factors: Path | None = None
+    weights: Mapping[str, float] = field(default_factory=dict)
+    weight_sd: float = 0.5
+    score_sd: float = 1.0
+    draws: int = 50_000
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Orderings:
+    """The four voices at one moment, as far as they have a view, and every pair compared."""
+
+    now: datetime
+    areas: tuple[Area, ...]
+    voices: Mapping[str, Voice]
+    comparisons: tuple[Comparison, ...]
+    trend_fit: TrendFit | None
+
+
+def orderings(
+    catalogue: Catalogue,
+    store: Store | None,
+    options: ModelOptions,
+    *,
+    now: datetime,
+    known_at: datetime | None = None,
+) -> Orderings:
+    """All voices as of ``now``, from what was known at ``known_at`` (default: everything stored)."""
+    groups = {area.key: area.group.value for area in catalogue.areas}
+    table = load_factor_csv(options.factors) if options.factors else catalogue.factors
+    internal = rank_factors(
+        table,
+        weight_overrides=options.weights,
+        weight_sd=options.weight_sd,
+        score_sd=options.score_sd,
+        draws=options.draws,
+        seed=options.seed,
+        groups=groups,
+        model_name=table.version,
+    )
+    fit = None if store is None else stored_fit(store, known_at)
+    voices = {
+        "internal": internal,
+        "market": _market(catalogue, store, options, groups, now, known_at),
+        "trend": _trend(catalogue, table, fit, options, groups, now),
+        "panel": Voice("panel", "", reason="no panel forecasts are stored"),
+    }
+    names = [name for name in voices if voices[name].ranking]
+    comparisons = tuple(
+        compare(voices[a], voices[b], seed=options.seed) for i, a in enumerate(names) for b in names[i + 1 :]
+    )
+    return Orderings(now, catalogue.areas, voices, comparisons, fit)
+
+
+def stored_fit(store: Store, known_at: datetime | None) -> TrendFit | None:
+    """The exponential fit to METR's record models since 2023, as known then; None without enough points."""
+    try:
+        points = select(store.measurements(TREND_SERIES, known_at=known_at), TREND_SELECTION)
+        return fit_line(points, TREND_SELECTION)
+    except UsageError:
+        return None
+
+
+def _market(
+    catalogue: Catalogue,
+    store: Store | None,
+    options: ModelOptions,
+    groups: Mapping[str, str],
+    now: datetime,
+    known_at: datetime | None,
+) -> Voice:
+    if store is None:
+        return Voice("market", "", reason=NO_STORE)
+    settled = {
+        (r.platform, r.external_id) for r in store.resolutions(known_at=known_at) if r.state in SETTLED
+    }
+    return market_voice(
+        catalogue.links,
+        store.latest(known_at=known_at).values(),
+        now=now,
+        draws=options.draws,
+        seed=options.seed,
+        groups=groups,
+        resolved=settled,
+    )
+
+
+def _trend(
+    catalogue: Catalogue,
+    table: FactorTable,
+    fit: TrendFit | None,
+    options: ModelOptions,
+    groups: Mapping[str, str],
+    now: datetime,
+) -> Voice:
+    if fit is None:
+        return Voice(
+            "trend", "", reason="no METR time horizons are stored: `speedup pull metr` collects them"
+        )
+    needed = catalogue.requirements.needed_minutes(table)
+    if not needed:
+        return Voice("trend", "", reason="the factor table lacks what the needed horizons are derived from")
+    return trend_voice(
+        fit,
+        needed,
+        catalogue.requirements.sd_doublings,
+        draws=options.draws,
+        seed=options.seed,
+        today=now.date(),
+        groups=groups,
+    )

@@ -1,0 +1,425 @@
+"""``PageContent`` put into words and tables, once, for every output.
+
+The page and the text twin only lay out what stands here, so a number cannot be in one and missing from
+the other. All text of a section has been through ``wording.clean``; escaping is left to the template.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from tracker.report.content import (
+    AreaRow,
+    Chart,
+    ComparisonRow,
+    EvidenceRow,
+    Gap,
+    HealthRow,
+    PageContent,
+    Place,
+    ReliabilityReport,
+    RevisionRow,
+    VoiceSummary,
+)
+from tracker.report.wording import (
+    GROUP_TITLES,
+    NO_VIEW,
+    clean,
+    counted,
+    day,
+    decimal,
+    https_url,
+    interval,
+    minute,
+    percent_change,
+    voice_title,
+)
+
+_PARAGRAPH_LIMIT = 3000
+_UNKNOWN = "not known"
+_NONE = "none"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell: cleaned text, a link only if it is safe, and whether it stands for something absent."""
+
+    text: str
+    href: str | None = None
+    absent: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "text", clean(self.text))
+        object.__setattr__(self, "href", https_url(self.href) if self.href else None)
+
+
+@dataclass(frozen=True)
+class Column:
+    title: str
+    numeric: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of cells; the first cell of a row is its header."""
+
+    caption: str
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+
+    def __post_init__(self) -> None:
+        if any(len(row) != len(self.columns) for row in self.rows):
+            raise ValueError(f"table {self.caption!r}: a row with another number of cells than columns")
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading with paragraphs, charts, tables, points and commands, in that order. ``folded``: long
+    and seldom read, may be shown closed."""
+
+    key: str
+    title: str
+    paragraphs: tuple[str, ...] = ()
+    charts: tuple[Chart, ...] = ()
+    tables: tuple[Table, ...] = ()
+    points: tuple[str, ...] = ()
+    commands: tuple[tuple[str, str], ...] = ()
+    folded: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("paragraphs", "points"):
+            cleaned = tuple(clean(text, _PARAGRAPH_LIMIT) for text in getattr(self, name))
+            object.__setattr__(self, name, cleaned)
+        commands = tuple((clean(command), clean(what)) for command, what in self.commands)
+        object.__setattr__(self, "commands", commands)
+
+
+def sections(content: PageContent) -> tuple[Section, ...]:
+    """The page's sections in reading order."""
+    return (
+        _ordering(content),
+        _comparisons(content),
+        _horizon(content),
+        _calibration(content),
+        _health(content),
+        _evidence(content),
+        _sources(content),
+        _database(content),
+        Section("caveats", "What this is not", points=content.caveats),
+    )
+
+
+def _absent(text: str) -> Cell:
+    return Cell(text, absent=True)
+
+
+def _number(value: float | None, places: int = 2, missing: str = _NONE) -> Cell:
+    return _absent(missing) if value is None else Cell(decimal(value, places))
+
+
+def _count(value: int) -> Cell:
+    return Cell(f"{value:,}")
+
+
+def _with_interval(value: float | None, ends: tuple[float, float] | None, places: int, level: str) -> Cell:
+    if value is None:
+        return _absent(_NONE)
+    return Cell(
+        decimal(value, places) + (f" ({level}: {interval(ends, places)})" if ends is not None else "")
+    )
+
+
+def _columns(*titles: str, numeric: Iterable[int] = ()) -> tuple[Column, ...]:
+    at = set(numeric)
+    return tuple(Column(title, index in at) for index, title in enumerate(titles))
+
+
+# ordering ---------------------------------------------------------------------------------------
+
+
+def _ordering(content: PageContent) -> Section:
+    voices = content.ordering.voices
+    titles = [voice_title(voice.name) for voice in voices]
+    table = Table(
+        "Rank of each area by each voice, 1 = soonest; mean rank in brackets",
+        _columns("area", "group", *titles, "biggest disagreement"),
+        tuple(_area_row(row, voices) for row in content.ordering.rows),
+    )
+    summary = Table(
+        "The voices as a whole",
+        _columns("voice", "areas", "P(capabilities first)", "firmness", "what it is", numeric=(1, 2, 3)),
+        tuple(_voice_row(voice) for voice in voices),
+    )
+    paragraphs = (
+        f"A rank counts only the areas a voice has evidence about; “{NO_VIEW}” is not a low rank. The biggest "
+        "disagreement names the other area on which two voices differ most, with the probability each gives "
+        "that this area comes first of the two (“neither” is split in halves). P(capabilities first) is the "
+        "probability that the capabilities areas come before the safety areas on average; firmness is "
+        "Kendall's tau-b of a voice's own draws with its ranking (1 = certain of its order, 0 = no order).",
+        *_reason(content, "slope", bool(content.slope)),
+    )
+    charts = (content.slope,) if content.slope else ()
+    return Section("ordering", "Which areas first", paragraphs, charts, (table, summary))
+
+
+def _area_row(row: AreaRow, voices: tuple[VoiceSummary, ...]) -> tuple[Cell, ...]:
+    ranks = [_rank(row.places.get(voice.name)) for voice in voices]
+    gap = _absent("fewer than two views") if row.gap is None else Cell(_gap(row.gap))
+    return (Cell(row.area), Cell(GROUP_TITLES[row.group]), *ranks, gap)
+
+
+def _rank(place: Place | None) -> Cell:
+    if place is None:
+        return _absent(NO_VIEW)
+    return Cell(f"{place.label} of {place.of} (mean {decimal(place.mean_rank, 1)})")
+
+
+def _gap(gap: Gap) -> str:
+    a, b = voice_title(gap.voice_a), voice_title(gap.voice_b)
+    return f"before {clean(gap.other)}: {a} {decimal(gap.p_a)}, {b} {decimal(gap.p_b)}"
+
+
+def _voice_row(voice: VoiceSummary) -> tuple[Cell, ...]:
+    if voice.n_covered == 0:
+        says = f"{NO_VIEW}: {voice.reason or 'no evidence'}"
+    else:
+        says = "; ".join(part for part in (voice.model, voice.note) if part)
+    return (
+        Cell(voice_title(voice.name)),
+        Cell(f"{voice.n_covered} of {voice.n_areas}"),
+        _number(voice.p_capabilities_first),
+        _number(voice.tau_b_self),
+        Cell(says),
+    )
+
+
+# comparisons ------------------------------------------------------------------------------------
+
+
+def _comparisons(content: PageContent) -> Section:
+    rows = content.comparisons
+    paragraphs = (
+        "Kendall's tau-b is 1 for the same order, −1 for the reverse and 0 on average for unrelated orders. The "
+        "90 % interval comes from resampling both sides. The null spread is its standard deviation for "
+        "unrelated orders of that many areas: with few areas a large tau-b means little. The weighted distance "
+        "(0 = none, 1 = all) is the share of pair weight on which the two disagree.",
+    )
+    if not rows:
+        return Section("comparisons", "Do the voices agree", _reason(content, "comparisons", present=False))
+    table = Table(
+        "How pairs of voices compare on the areas both cover",
+        _columns(
+            "voices",
+            "shared areas",
+            "tau-b",
+            "null spread",
+            "weighted distance",
+            "verdict",
+            numeric=(1, 2, 3, 4),
+        ),
+        tuple(_comparison_row(row) for row in rows),
+    )
+    points = tuple(
+        f"{voice_title(row.a)} against {voice_title(row.b)}: {clean(text)}"
+        for row in rows
+        for text in row.disagreements
+    )
+    return Section("comparisons", "Do the voices agree", paragraphs, tables=(table,), points=points)
+
+
+def _comparison_row(row: ComparisonRow) -> tuple[Cell, ...]:
+    return (
+        Cell(f"{voice_title(row.a)} and {voice_title(row.b)}"),
+        _count(row.n_shared),
+        _with_interval(row.tau_b, row.tau_b_ci90, 2, "90 %"),
+        _number(row.tau_null_sd),
+        _number(row.weighted_distance),
+        Cell(row.verdict),
+    )
+
+
+# horizons ---------------------------------------------------------------------------------------
+
+
+def _horizon(content: PageContent) -> Section:
+    rows = content.revisions
+    paragraphs = [
+        "METR measures how long the tasks are, in human working time, that a system finishes half the time. The "
+        "series is re-computed when systems are added, so points published earlier move too; each version seen "
+        "is kept."
+    ]
+    paragraphs += _reason(content, "horizon", bool(content.horizon))
+    paragraphs += _reason(content, "revisions", bool(rows))
+    table = Table(
+        "Versions of the METR series and what each changed",
+        _columns(
+            "version",
+            "doubling time before (days)",
+            "doubling time after (days)",
+            "points added",
+            "removed",
+            "revised",
+            "only interval moved",
+            "largest change",
+            numeric=range(1, 7),
+        ),
+        tuple(_revision_row(row) for row in rows),
+    )
+    charts = (content.horizon,) if content.horizon else ()
+    title = "Time horizons and their revisions"
+    return Section("horizons", title, tuple(paragraphs), charts, (table,) if rows else ())
+
+
+def _revision_row(row: RevisionRow) -> tuple[Cell, ...]:
+    largest = _absent("no value revised")
+    if row.largest_ratio is not None:
+        largest = Cell(f"{clean(row.largest_key)}: {percent_change(row.largest_ratio)}")
+    return (
+        Cell(day(row.version)),
+        _number(row.doubling_before_days, 1, _UNKNOWN),
+        _number(row.doubling_after_days, 1, _UNKNOWN),
+        _count(row.n_added),
+        _count(row.n_removed),
+        _count(row.n_revised),
+        _count(row.n_interval_only),
+        largest,
+    )
+
+
+# calibration ------------------------------------------------------------------------------------
+
+
+def _calibration(content: PageContent) -> Section:
+    rows = content.calibration
+    if not rows:
+        return Section("calibration", "Calibration", _reason(content, "calibration", present=False))
+    table = Table(
+        "Scores of resolved questions by platform; lower is better",
+        _columns(
+            "platform", "questions", "forecasts", "Brier score", "log score (nats)", numeric=range(1, 5)
+        ),
+        tuple(_calibration_row(row) for row in rows),
+    )
+    paragraphs = (content.calibration_caveat,)
+    return Section("calibration", "Calibration", paragraphs, content.reliability, (table,))
+
+
+def _calibration_row(row: ReliabilityReport) -> tuple[Cell, ...]:
+    return (
+        Cell(row.name),
+        _count(row.n_questions),
+        _count(row.n_forecasts),
+        _with_interval(row.brier, row.brier_ci95, 3, "95 %"),
+        _with_interval(row.log_score, row.log_score_ci95, 3, "95 %"),
+        _count(row.n_resolved_early),
+        _count(row.n_close_unknown),
+    )
+
+
+# health, evidence, sources, database --------------------------------------------------------------
+
+
+def _health(content: PageContent) -> Section:
+    rows = content.health
+    if not rows:
+        return Section("health", "Data health", _reason(content, "health", present=False))
+    wrong = [row for row in rows if row.problem or row.state != "ok"]
+    paragraph = f"{counted(len(rows), 'source')}; " + (
+        f"{len(wrong)} not in order." if wrong else "all in order."
+    )
+    table = Table(
+        "How each source is doing",
+        _columns(
+            "source", "state", "last success", "values stored", "requests", "what is wrong", numeric=(3, 4)
+        ),
+        tuple(_health_row(row) for row in rows),
+    )
+    return Section("health", "Data health", (paragraph,), tables=(table,))
+
+
+def _health_row(row: HealthRow) -> tuple[Cell, ...]:
+    return (
+        Cell(row.source),
+        Cell(row.state.replace("_", " ")),
+        _absent("never") if row.last_ok_at is None else Cell(minute(row.last_ok_at)),
+        _count(row.values_stored),
+        _count(row.requests),
+        Cell(row.problem) if row.problem else _absent("nothing"),
+    )
+
+
+def _evidence(content: PageContent) -> Section:
+    title = "What the voices rest on"
+    if not content.evidence:
+        return Section("evidence", title, _reason(content, "evidence", present=False))
+    table = Table(
+        "Every value used, with its declared bearing on an area",
+        _columns(
+            "area",
+            "voice",
+            "question or series",
+            "source",
+            "relation",
+            "weight",
+            "value",
+            "as of",
+            numeric=(5, 6),
+        ),
+        tuple(_evidence_row(row) for row in content.evidence),
+    )
+    paragraph = f"{counted(len(content.evidence), 'value')} in use. Titles are the platforms' own words."
+    return Section("evidence", title, (paragraph,), tables=(table,), folded=True)
+
+
+def _evidence_row(row: EvidenceRow) -> tuple[Cell, ...]:
+    return (
+        Cell(row.area),
+        Cell(voice_title(row.voice)),
+        Cell(row.title, href=row.url or None),
+        Cell(row.source),
+        Cell(row.relation),
+        _number(row.weight),
+        _number(row.probability),
+        _absent(_UNKNOWN) if row.as_of is None else Cell(day(row.as_of)),
+    )
+
+
+def _sources(content: PageContent) -> Section:
+    title = "Sources and licences"
+    if not content.sources:
+        return Section("sources", title, ("No source has delivered anything that is shown here.",))
+    rows = tuple(
+        (Cell(source.name, href=source.url or None), Cell(source.credit), Cell(source.licence))
+        for source in content.sources
+    )
+    return Section(
+        "sources", title, tables=(Table("Whose data this is", _columns("source", "credit", "licence"), rows),)
+    )
+
+
+def _database(content: PageContent) -> Section:
+    title = "The data behind this page"
+    note = content.database
+    if note is None:
+        return Section("database", title, ("This page was made without a database.",))
+    tables: tuple[Table, ...] = ()
+    if note.rows:
+        rows = tuple((Cell(name), _count(number)) for name, number in note.rows.items())
+        tables = (Table("Rows stored", _columns("table", "rows", numeric=(1,)), rows),)
+    paragraph = f"Everything shown here was read from {clean(note.location)}."
+    return Section("database", title, (paragraph,), tables=tables, commands=note.commands)
+
+
+def _reason(content: PageContent, part: str, present: bool) -> tuple[str, ...]:
+    """The sentence that stands where a part would be, if it is not there."""
+    names = {
+        "slope": "No chart of the orderings",
+        "horizon": "No chart of time horizons",
+        "revisions": "No table of revisions",
+        "comparisons": "No comparison",
+        "calibration": "No scores yet",
+        "health": "Nothing known about the sources",
+        "evidence": "No evidence listed",
+    }
+    return () if present else (f"{names[part]}: {content.reasons[part].rstrip('.')}.",)

@@ -1,0 +1,399 @@
+"""How well forecasts did: proper scores, calibration and their intervals, as one report.
+
+Headline numbers are means over forecasts. Every interval is a bootstrap over *questions*: rows of one
+question share one outcome and are never taken as independent evidence.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tracker.errors import UsageError
+from tracker.scoring.grouping import groups_of
+from tracker.scoring.reliability import (
+    Corp,
+    bin_index,
+    corp_decomposition,
+    equal_width_edges,
+    expected_calibration_error,
+    quantile_edges,
+    smooth_calibration_error,
+)
+from tracker.scoring.resampling import bootstrap_questions, percentile_interval, question_sums
+from tracker.scoring.scores import (
+    DEFAULT_LOG_CLIP,
+    FloatArray,
+    brier_score,
+    clipped,
+    log_score,
+    spherical_score,
+)
+from tracker.scoring.table import ForecastTable, Status, codes
+
+MIN_QUESTIONS = 10  # below it a percentile bootstrap covers less than 90 % where it says 95 %
+MAX_BINS = 100
+
+_NOTHING = "no forecast with a known outcome to score"
+_SCORES = ("brier", "log_score", "spherical", "brier_skill")
+
+Interval = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class ScoreEstimate:
+    """A mean and its 95 % interval; None where it cannot be said (the report's ``reasons`` tell why)."""
+
+    value: float | None = None
+    ci95: Interval | None = None
+
+
+@dataclass(frozen=True)
+class Bin:
+    """Forecasts in [lower, upper) (the last bin closed): how many, what they said, what happened.
+
+    ``ci95`` is of ``observed``, by resampling questions; None where all outcomes agree or questions are few.
+    """
+
+    lower: float
+    upper: float
+    n: int
+    n_questions: int
+    mean_forecast: float | None
+    observed: float | None
+    ci95: Interval | None
+
+
+@dataclass(frozen=True)
+class CalibrationReport:
+    """Scores and calibration of one set of forecasts.
+
+    Counted rows: ``n_forecasts`` (scored) over ``n_questions``; not scored: ``n_void`` (annulled),
+    ``n_pending`` (no outcome yet), ``n_fraction`` (outcome other than 0 and 1, unless scored because asked),
+    ``n_after_resolution`` (made when the outcome was out), ``n_resolved_early`` (resolved before a scheduled
+    close that has not passed). ``n_close_unknown`` counts scored questions without a scheduled close: with
+    them early Yes outcomes may be over-represented. ``n_clipped``: forecasts moved by ``log_clip``.
+
+    All scores are losses, lower is better; ``log_score`` in nats, ``spherical`` = 1 - spherical reward.
+    ``brier_skill`` = 1 - Brier / Brier of always saying the base rate of the same rows (higher is better).
+    ``reasons`` maps the path of every missing value (``brier.ci95``, ``bins.3.observed``) to why.
+    """
+
+    n_forecasts: int
+    n_questions: int
+    n_void: int
+    n_pending: int
+    n_fraction: int
+    n_after_resolution: int
+    n_resolved_early: int
+    n_close_unknown: int
+    n_clipped: int
+    base_rate: float | None
+    log_clip: float
+    brier: ScoreEstimate
+    log_score: ScoreEstimate
+    spherical: ScoreEstimate
+    brier_skill: ScoreEstimate
+    ece: float | None
+    ece_bins: int
+    smooth_ece: float | None
+    corp: Corp | None
+    bins: tuple[Bin, ...]
+    resamples: int
+    seed: int
+    group: Mapping[str, str] = field(default_factory=dict)
+    groups: tuple[CalibrationReport, ...] = ()
+    notes: tuple[str, ...] = ()
+    reasons: Mapping[str, str] = field(default_factory=dict)
+
+
+def calibrate(
+    table: ForecastTable,
+    *,
+    bins: str | int = "10",
+    resamples: int = 2000,
+    seed: int = 0,
+    group_by: Collection[str] = (),
+    log_clip: float = DEFAULT_LOG_CLIP,
+    score_fractions: bool = False,
+) -> CalibrationReport:
+    """Score the forecasts of a table whose outcome is known, and say how calibrated they are.
+
+    ``bins``: a number N of equal-width bins, or ``quantile:N``; the calibration error always has N bins
+    of equal width. ``group_by``: forecaster, source, area, threshold, month (of ``made_at``), lead; each
+    group's report is what its rows alone would give. ``score_fractions`` scores outcomes strictly between
+    0 and 1 too. The same table, bins and seed give the same report, whatever the order of the rows.
+
+    Raises UsageError for a bad ``bins``, an unknown group, or a group whose column the table lacks.
+    """
+    settings = _Settings(*_parse_bins(bins), resamples, seed, log_clip, score_fractions)
+    if resamples < 0:
+        raise UsageError(f"resamples must not be negative, got {resamples}")
+    report = replace(_report(table, settings), notes=table.notes)
+    if not group_by:
+        return report
+    return replace(report, groups=tuple(_group_reports(table, tuple(group_by), settings)))
+
+
+@dataclass(frozen=True)
+class _Settings:
+    bins: int
+    by_quantile: bool
+    resamples: int
+    seed: int
+    log_clip: float
+    score_fractions: bool
+
+    def edges(self, probability: FloatArray) -> FloatArray:
+        if self.by_quantile and probability.size:
+            return quantile_edges(probability, self.bins)
+        return equal_width_edges(self.bins)
+
+
+@dataclass(frozen=True, eq=False)
+class _Scored:
+    """The rows that are scored, as columns, with questions numbered 0..n_questions-1."""
+
+    probability: FloatArray
+    outcome: FloatArray
+    question: NDArray[np.int64]
+    n_questions: int
+
+
+def _parse_bins(bins: str | int) -> tuple[int, bool]:
+    match = re.fullmatch(r"(quantile:)?([0-9]{1,4})", str(bins).strip())
+    if match is None or not 1 <= int(match[2]) <= MAX_BINS:
+        raise UsageError(f"bins must be a number from 1 to {MAX_BINS} or quantile:N, got {bins!r}")
+    return int(match[2]), match[1] is not None
+
+
+def _group_reports(
+    table: ForecastTable, group_by: tuple[str, ...], settings: _Settings
+) -> Iterator[CalibrationReport]:
+    for group, rows in groups_of(table, group_by):
+        yield replace(_report(table.rows(rows), settings), group=group)
+
+
+def _report(table: ForecastTable, settings: _Settings) -> CalibrationReport:
+    scored_rows = table.status == Status.SCORED
+    if settings.score_fractions:
+        scored_rows |= (table.status == Status.FRACTION) & (table.outcome > 0.0) & (table.outcome < 1.0)
+    question, names = codes(table.question[scored_rows])
+    scored = _Scored(table.probability[scored_rows], table.outcome[scored_rows], question, len(names))
+    apart = np.bincount(table.status[~scored_rows], minlength=len(Status)).tolist()
+    reasons: dict[str, str] = {}
+    estimates, bins = _estimates(scored, settings, reasons)
+    some = scored.n_questions > 0
+    if not some:
+        reasons |= dict.fromkeys(("base_rate", "ece.value", "smooth_ece.value", "corp"), _NOTHING)
+    return CalibrationReport(
+        n_forecasts=int(scored.probability.size),
+        n_questions=scored.n_questions,
+        n_void=apart[Status.VOID],
+        n_pending=apart[Status.PENDING],
+        n_fraction=apart[Status.FRACTION],
+        n_after_resolution=apart[Status.AFTER_RESOLUTION],
+        n_resolved_early=apart[Status.RESOLVED_EARLY],
+        n_close_unknown=_questions_without_close(table, scored_rows),
+        n_clipped=clipped(scored.probability, settings.log_clip)[1],
+        base_rate=float(np.mean(scored.outcome)) if some else None,
+        log_clip=settings.log_clip,
+        brier=estimates["brier"],
+        log_score=estimates["log_score"],
+        spherical=estimates["spherical"],
+        brier_skill=estimates["brier_skill"],
+        ece=expected_calibration_error(scored.probability, scored.outcome, settings.bins) if some else None,
+        ece_bins=settings.bins,
+        smooth_ece=smooth_calibration_error(scored.probability, scored.outcome) if some else None,
+        corp=corp_decomposition(scored.probability, scored.outcome) if some else None,
+        bins=bins,
+        resamples=settings.resamples,
+        seed=settings.seed,
+        reasons=reasons,
+    )
+
+
+def _questions_without_close(table: ForecastTable, scored_rows: NDArray[np.bool_]) -> int:
+    unknown = scored_rows if table.closes_at is None else scored_rows & np.isnat(table.closes_at)
+    return len(set(table.question[unknown].tolist()))
+
+
+def _estimates(
+    scored: _Scored, settings: _Settings, reasons: dict[str, str]
+) -> tuple[dict[str, ScoreEstimate], tuple[Bin, ...]]:
+    """Point values and bootstrap intervals of the scores and of each bin's frequency."""
+    edges = settings.edges(scored.probability)
+    if scored.n_questions == 0:
+        reasons |= {f"{name}.{part}": _NOTHING for name in _SCORES for part in ("value", "ci95")}
+        empty = np.zeros((1, edges.size - 1))
+        return dict.fromkeys(_SCORES, ScoreEstimate()), _bins(edges, empty, empty, empty, None, reasons)
+    which = bin_index(scored.probability, edges)
+    cell = scored.question * (edges.size - 1) + which
+    size = scored.n_questions * (edges.size - 1)
+    columns = (None, scored.outcome, scored.probability)  # bincount without weights counts
+    n, happened, said = (
+        np.bincount(cell, weights=column, minlength=size).reshape(scored.n_questions, -1).astype(np.float64)
+        for column in columns
+    )
+    sums = np.hstack([_score_sums(scored, settings.log_clip), n, happened])
+    values = _statistics(sums.sum(axis=0, keepdims=True))[0]
+    interval = _interval(sums, scored.n_questions, settings)
+    estimates = _score_estimates(values, interval, scored.n_questions, reasons)
+    return estimates, _bins(edges, n, happened, said, interval, reasons)
+
+
+def _score_sums(scored: _Scored, log_clip: float) -> FloatArray:
+    """Per question: rows, the three losses, outcomes and squared outcomes; what ``_statistics`` reads."""
+    p, y = scored.probability, scored.outcome
+    losses = (brier_score(p, y), log_score(p, y, clip=log_clip), spherical_score(p, y))
+    return question_sums((np.ones_like(p), *losses, y, np.square(y)), scored.question, scored.n_questions)
+
+
+def _statistics(totals: FloatArray) -> FloatArray:
+    """Totals (r, 6 + 2 bins) to Brier, log, spherical, skill and bin frequencies (r, 4 + bins).
+
+    NaN where a replicate has no variation in outcomes (skill) or no forecast in a bin.
+    """
+    rows = totals[:, :1]
+    losses = totals[:, 1:4] / rows
+    base_rate = totals[:, 4:5] / rows
+    variance = totals[:, 5:6] / rows - np.square(base_rate)
+    # rounding leaves about 1e-16 where all outcomes agree
+    skill = 1.0 - losses[:, :1] / np.where(variance > 1e-12, variance, np.nan)
+    n, happened = np.hsplit(totals[:, 6:], 2)
+    frequency = happened / np.where(n > 0.0, n, np.nan)
+    return np.hstack([losses, skill, frequency])
+
+
+def _interval(sums: FloatArray, questions: int, settings: _Settings) -> FloatArray | None:
+    """95 % intervals (2, statistics), or None where there are too few questions or no resamples."""
+    if settings.resamples == 0 or questions < MIN_QUESTIONS:
+        return None
+    replicates = bootstrap_questions(sums, _statistics, resamples=settings.resamples, seed=settings.seed)
+    return percentile_interval(replicates)
+
+
+def _score_estimates(
+    values: FloatArray,
+    interval: FloatArray | None,
+    questions: int,
+    reasons: dict[str, str],
+) -> dict[str, ScoreEstimate]:
+    estimates = {}
+    for column, name in enumerate(_SCORES):
+        value = None if np.isnan(values[column]) else float(values[column])
+        ci95 = None if interval is None or value is None else _pair(interval[:, column])
+        estimates[name] = ScoreEstimate(value, ci95)
+        if value is None:
+            same = "all outcomes agree: the base rate is 0 or 1 and cannot be beaten"
+            reasons |= {f"{name}.value": same, f"{name}.ci95": same}
+        elif ci95 is None:
+            reasons[f"{name}.ci95"] = _why_no_interval(questions)
+    return estimates
+
+
+def _why_no_interval(questions: int) -> str:
+    if questions < MIN_QUESTIONS:
+        many = "1 question" if questions == 1 else f"{questions} questions"
+        return f"{many}; a bootstrap over fewer than {MIN_QUESTIONS} says too little"
+    return "no resamples were asked for"
+
+
+def _pair(ends: FloatArray) -> Interval:
+    return float(ends[0]), float(ends[1])
+
+
+def _bins(
+    edges: FloatArray,
+    n: FloatArray,
+    happened: FloatArray,
+    said: FloatArray,
+    interval: FloatArray | None,
+    reasons: dict[str, str],
+) -> tuple[Bin, ...]:
+    """The reliability table from per-question counts and sums (questions, bins)."""
+    made = []
+    for position, (lower, upper) in enumerate(itertools.pairwise(edges.tolist())):
+        rows, yes = n[:, position].sum(), happened[:, position].sum()
+        questions = int(np.count_nonzero(n[:, position]))
+        why = _why_no_bin_interval(rows, yes, questions, interval)
+        made.append(
+            Bin(
+                lower=lower,
+                upper=upper,
+                n=int(rows),
+                n_questions=questions,
+                mean_forecast=float(said[:, position].sum() / rows) if rows else None,
+                observed=float(yes / rows) if rows else None,
+                ci95=None if interval is None or why else _pair(interval[:, len(_SCORES) + position]),
+            )
+        )
+        if why:
+            missing = ("ci95",) if rows else ("mean_forecast", "observed", "ci95")
+            reasons |= {f"bins.{position}.{name}": why for name in missing}
+    return tuple(made)
+
+
+def _why_no_bin_interval(rows: float, yes: float, questions: int, interval: FloatArray | None) -> str:
+    if rows == 0:
+        return "no forecast falls in this bin"
+    if questions < MIN_QUESTIONS or interval is None:
+        return _why_no_interval(questions)
+    if yes in (0.0, rows):
+        return "all outcomes in this bin agree: resampling cannot show how far they might differ"
+    return ""
+
+
+def to_json(report: CalibrationReport) -> dict[str, Any]:
+    """The report under the public names, ready for ``json.dumps``.
+
+    A missing value is null and its reason stands beside it (``reason`` in the same object) and in
+    ``reasons`` by path. NaN and infinity cannot occur.
+    """
+    counts = {one.name: getattr(report, one.name) for one in fields(report) if one.name.startswith("n_")}
+    document: dict[str, Any] = {**report.group, **counts, "base_rate": report.base_rate}
+    document["log_clip"] = report.log_clip
+    document["ci_method"] = f"bootstrap over questions, {report.resamples} resamples, seed {report.seed}"
+    for name in _SCORES:
+        document[name] = _score_json(getattr(report, name)) | _reason(report, name)
+    document["log_score"]["unit"] = "nats"
+    document["spherical"]["formula"] = "1 - p_outcome / sqrt(p^2 + (1 - p)^2)"
+    document["brier_skill"]["reference"] = "base_rate"
+    document["ece"] = {"value": report.ece, "bins": report.ece_bins} | _reason(report, "ece")
+    document["smooth_ece"] = {"value": report.smooth_ece} | _reason(report, "smooth_ece")
+    document["corp"] = _corp_json(report)
+    document["bins"] = [
+        _bin_json(one) | _reason(report, f"bins.{position}") for position, one in enumerate(report.bins)
+    ]
+    if not report.group:
+        document["groups"] = [to_json(group) for group in report.groups]
+        document["notes"] = list(report.notes)
+    return document | {"reasons": dict(report.reasons)}
+
+
+def _score_json(score: ScoreEstimate) -> dict[str, Any]:
+    return {"value": score.value, "ci95": None if score.ci95 is None else list(score.ci95)}
+
+
+def _corp_json(report: CalibrationReport) -> dict[str, Any]:
+    if report.corp is not None:
+        return asdict(report.corp)
+    return {"miscalibration": None, "discrimination": None, "uncertainty": None} | _reason(report, "corp")
+
+
+def _bin_json(one: Bin) -> dict[str, Any]:
+    return {**asdict(one), "ci95": None if one.ci95 is None else list(one.ci95)}
+
+
+def _reason(report: CalibrationReport, path: str) -> dict[str, str]:
+    """The reason why something at or directly below a path is missing, if anything is."""
+    for missing, why in report.reasons.items():
+        if missing == path or missing.rpartition(".")[0] == path:
+            return {"reason": why}
+    return {}

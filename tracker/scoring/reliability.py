@@ -1,0 +1,157 @@
+"""How far forecasts are from meaning what they say: CORP, binned and smooth calibration error.
+
+All functions take matching one-dimensional arrays of probabilities and outcomes (at least one value),
+count every forecast alike, and do not depend on the order of the rows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tracker.scoring.scores import FloatArray
+
+_GRID = 4096  # cells of the smooth calibration error; a width of 0.002 still spans eight of them
+
+
+@dataclass(frozen=True)
+class Corp:
+    """The Brier score in three parts that add up: miscalibration - discrimination + uncertainty.
+
+    ``miscalibration`` is what recalibrating the forecasts would save, ``discrimination`` what their order
+    is worth against always saying the base rate, ``uncertainty`` what the base rate costs. None negative.
+    """
+
+    miscalibration: float
+    discrimination: float
+    uncertainty: float
+
+
+@dataclass(frozen=True, eq=False)
+class CorpCurve:
+    """The CORP reliability diagram: ``recalibrated[k]`` is how often it happened at ``forecast[k]``.
+
+    ``forecast`` strictly rises (the values really used), ``recalibrated`` never falls, ``n`` counts rows.
+    """
+
+    forecast: FloatArray
+    recalibrated: FloatArray
+    n: NDArray[np.int64]
+
+
+def corp_curve(probability: FloatArray, outcome: FloatArray) -> CorpCurve:
+    """Isotonic (pool-adjacent-violators) regression of outcomes on forecasts; no bins to choose.
+
+    Equal forecasts are pooled before the regression: otherwise the result hangs on the order of the rows,
+    and forecasts rounded to a percent are nearly all ties. Dimitriadis, Gneiting & Jordan 2021, PNAS
+    118:e2016191118.
+    """
+    from scipy.optimize import isotonic_regression  # heavy: not needed to start the program
+
+    level, which = np.unique(probability, return_inverse=True)
+    n = np.bincount(which, minlength=level.size)
+    rate = np.bincount(which, weights=outcome, minlength=level.size) / n
+    fitted = isotonic_regression(rate, weights=n.astype(np.float64)).x
+    return CorpCurve(level, np.clip(fitted, 0.0, 1.0), n)
+
+
+def corp_decomposition(probability: FloatArray, outcome: FloatArray) -> Corp:
+    """Split the mean Brier score along the CORP curve (same paper, section "CORP score decomposition").
+
+    With S the score as it is, R after recalibration and U of the base rate: miscalibration S - R,
+    discrimination U - R, uncertainty U.
+    """
+    curve = corp_curve(probability, outcome)
+    base_rate = float(np.mean(outcome))
+    score = float(np.mean(np.square(probability - outcome)))
+    uncertainty = float(np.mean(np.square(outcome - base_rate)))
+    # U - R in a form that cannot come out negative: each block's value is the mean of its outcomes
+    discrimination = float(np.average(np.square(curve.recalibrated - base_rate), weights=curve.n))
+    miscalibration = max(0.0, score - uncertainty + discrimination)
+    return Corp(miscalibration, discrimination, uncertainty)
+
+
+def equal_width_edges(count: int) -> FloatArray:
+    """``count`` + 1 edges from 0 to 1, each the double nearest to k/count (so 0.3 opens the bin 0.3..0.4).
+
+    >>> equal_width_edges(4).tolist()
+    [0.0, 0.25, 0.5, 0.75, 1.0]
+    """
+    edges: FloatArray = np.arange(count + 1) / count
+    return edges
+
+
+def quantile_edges(probability: FloatArray, count: int) -> FloatArray:
+    """Edges that put about equally many forecasts into each of at most ``count`` bins, from 0 to 1.
+
+    Edges are forecasts that occur (inverse of the empirical distribution), so no bin is empty and
+    repeating all rows changes nothing; ties make fewer bins.
+    """
+    inner = np.quantile(probability, np.arange(1, count) / count, method="inverted_cdf")
+    inner = inner[(inner > probability.min()) & (inner < 1.0) & (inner > 0.0)]
+    return np.unique(np.concatenate([[0.0], inner, [1.0]]))
+
+
+def bin_index(probability: FloatArray, edges: FloatArray) -> NDArray[np.int64]:
+    """Which bin each forecast falls in: closed below, open above, the last one closed on both sides.
+
+    >>> bin_index(np.array([0.0, 0.5, 1.0]), equal_width_edges(2)).tolist()
+    [0, 1, 1]
+    """
+    inside = np.searchsorted(edges, probability, side="right") - 1
+    return np.minimum(inside, edges.size - 2).astype(np.int64)
+
+
+def expected_calibration_error(probability: FloatArray, outcome: FloatArray, bins: int = 10) -> float:
+    """Mean gap between forecast and frequency over equal-width bins, weighted by rows: 0..1.
+
+    Formula: sum over bins of |sum(y - p)| / n (Naeini, Cooper & Hauskrecht 2015, AAAI). Depends on
+    the bins and is biased upwards in small samples: read it beside ``smooth_calibration_error``.
+    """
+    which = bin_index(probability, equal_width_edges(bins))
+    gaps = np.bincount(which, weights=outcome - probability, minlength=bins)
+    return float(np.abs(gaps).sum() / probability.size)
+
+
+def smooth_calibration_error(probability: FloatArray, outcome: FloatArray) -> float:
+    """Calibration error without bins: the width s at which the error smoothed by s equals s.
+
+    smECE_s = integral over t in 0..1 of |mean of (y - p) K_s(t, p)|, K a normal density of standard
+    deviation s reflected at 0 and 1; it never rises with s, so the fixed point is unique. Blasiok &
+    Nakkiran 2023, arXiv 2309.12236, section 4.
+    """
+    spectrum = _residual_spectrum(probability, outcome)
+    low, high = 0.0, 1.0
+    for _ in range(50):
+        middle = 0.5 * (low + high)
+        if _smoothed_error(spectrum, middle) > middle:
+            low = middle
+        else:
+            high = middle
+    return 0.5 * (low + high)
+
+
+def smoothed_calibration_error(probability: FloatArray, outcome: FloatArray, width: float) -> float:
+    """smECE at one fixed kernel width (see ``smooth_calibration_error``)."""
+    return _smoothed_error(_residual_spectrum(probability, outcome), width)
+
+
+def _residual_spectrum(probability: FloatArray, outcome: FloatArray) -> NDArray[np.complex128]:
+    """Residuals shared linearly between the centres of a fine grid, mirrored at 0 and 1, transformed."""
+    position = np.clip(probability * _GRID - 0.5, 0.0, _GRID - 1.0)
+    cell = np.minimum(position.astype(np.int64), _GRID - 2)
+    upper_share = position - cell
+    residual = (outcome - probability) / probability.size
+    mass = np.bincount(cell, weights=residual * (1.0 - upper_share), minlength=_GRID)
+    mass += np.bincount(cell + 1, weights=residual * upper_share, minlength=_GRID)
+    return np.fft.rfft(np.concatenate([mass, mass[::-1]]))
+
+
+def _smoothed_error(spectrum: NDArray[np.complex128], width: float) -> float:
+    # The mirrored residuals have period 2, so the reflected normal kernel is exactly exp(-(pi k s)^2 / 2)
+    # on the k-th harmonic: no truncated tails, at any width.
+    harmonic = np.arange(spectrum.size)
+    smooth = np.fft.irfft(spectrum * np.exp(-0.5 * np.square(np.pi * harmonic * width)), 2 * _GRID)
+    return float(np.abs(smooth[:_GRID]).sum())
