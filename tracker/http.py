@@ -208,7 +208,7 @@ class _Body:
     def __init__(self, encoding: str, limit: int) -> None:
         self._coding = encoding.strip().lower()
         if self._coding not in ("", "identity", "gzip", "x-gzip", "deflate"):
-            raise _BodyError("encoding", f"content coding {_neutral(encoding)[:40]!r} was not asked for")
+            raise _BodyError("encoding", f"content coding {encoding!r} was not asked for")
         self._limit = limit
         self._data = bytearray()
         self._waiting = b""
@@ -373,7 +373,7 @@ class _Job:
         )
 
     def cleaned(self, text: str) -> str:
-        """One harmless line without our secret, which a server may well echo."""
+        """One harmless line without our secret, which a server may well echo; cut only after that."""
         return _neutral(text.replace(self.secret, "[secret]") if self.secret else text)[:500]
 
     def headers(self, url: httpx.URL) -> dict[str, str]:
@@ -476,6 +476,10 @@ class HttpClient:
         """Close every connection."""
         self._client.close()
 
+    def url_for(self, request: Request, base_url: str) -> str:
+        """The full URL a request goes to: what validators are kept under."""
+        return request_url(base_url, request)
+
     def usage(self, source: str) -> Usage:
         """What this client has asked of a source so far."""
         with self._lock:
@@ -558,10 +562,12 @@ class HttpClient:
 
     def _exchange(self, job: _Job, url: httpx.URL) -> Fetched | _Detour:
         """One request and its answer, in its turn."""
-        pace_s = self._pace_s(job, url)
-        with self._limits.slot(url.netloc.decode("ascii"), pace_s):
+        queued = self._clock()
+        with self._limits.slot(url.netloc.decode("ascii"), self._pace_s(job, url)):
             if job.deadline is None:
                 job.deadline = Deadline(self._settings.total_deadline_s, self._clock)
+            else:
+                job.deadline.extend(self._clock() - queued)
             self._wait_out_hold(job, url)
             self._count(job, Usage(requests=1))
             with self._backend.permitted(loopback=job.loopback, deadline=job.deadline):
@@ -756,7 +762,7 @@ def _explained(job: _Job, error: Exception, *, reading: bool) -> FetchError:
         case httpx.RemoteProtocolError() if "disconnected" in text:
             return job.error("disconnected", "connection closed without an answer", retry=True)
         case httpx.RemoteProtocolError():
-            return job.error("protocol", f"not HTTP as it should be: {text[:_EXCERPT_CHARS]}", retry=True)
+            return job.error("protocol", f"not HTTP as it should be: {text}", retry=True)
         case httpx.ConnectError():
             return job.error("connect", f"no connection: {text}", retry=True)
         case httpx.NetworkError() if reading:

@@ -11,6 +11,7 @@ Only ``tracker.http`` uses this module.
 from __future__ import annotations
 
 import ipaddress
+import re
 import socket
 import ssl
 import threading
@@ -37,6 +38,9 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Resolver = Callable[[str, int, float | None], Sequence[Address]]
 Dialler = Callable[[str, int, float | None], httpcore.NetworkStream]
 
+# 0177.0.0.1: octal to some, decimal to others, and nothing anyone means to write.
+_ODD_IPV4 = re.compile(r"(?=.*(?:^|\.)0[0-9])[0-9.]+")
+
 # RFC 6052: the well-known prefix under which NAT64 hides an IPv4 address.
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
@@ -54,6 +58,10 @@ class Deadline:
     def remaining(self) -> float:
         """Seconds left; zero or negative when time is up."""
         return self._end - self._clock()
+
+    def extend(self, seconds: float) -> None:
+        """Move the end: this much time was not the other side's to lose."""
+        self._end += seconds
 
 
 # URLs ----------------------------------------------------------------------------------------------
@@ -90,8 +98,8 @@ def base_url_problem(url: str) -> str | None:
         return "must not contain a user name or password"
     if parts.query or parts.fragment or "?" in url or "#" in url:
         return "must not contain a query or a fragment"
-    if port == 0:
-        return "port 0 cannot be connected to"
+    if port == 0 or _ODD_IPV4.fullmatch(parts.hostname):
+        return "must name a host and port that can be connected to"
     if parts.scheme == "https" or (parts.scheme == "http" and is_loopback_host(parts.hostname)):
         return None
     return "must be https (plain http only to this machine: http://127.0.0.1 or http://localhost)"

@@ -1,0 +1,1 @@
+"""Servers the tests talk to over real sockets on the loopback interface."""
