@@ -123,7 +123,9 @@ class _Sheet:
     problems: list[Problem] = field(default_factory=list)
 
     def add(self, line: int, column: int, message: str) -> None:
-        self.problems.append(Problem(self.name, line, f"column {column}" if column else "", message))
+        names = {2: "weight", **{position: area for area, position in self.columns.items()}}
+        named = f" ({names[column]})" if column in names and line > 1 else ""
+        self.problems.append(Problem(self.name, line, f"column {column}{named}" if column else "", message))
 
     def read_header(self, cells: Sequence[str], line: int) -> None:
         if cells[:2] != ["row", "weight"]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from questions.model import Link
@@ -23,6 +23,7 @@ from tracker.source import Parsed, Request, Source, SourceTraits
 
 MAX_FOLLOW = 5_000  # a page chain longer than this is a loop, not a history
 MISSING = (404, 410)
+WAVE = 40  # answers held in memory before they are stored
 WORKERS = 2  # requests in flight per source; the client keeps the pace per host
 
 
@@ -54,6 +55,9 @@ class NotModifiedLike(Protocol):
 
     @property
     def payload_sha256(self) -> str: ...
+
+
+Answer = RawPayload | NotModifiedLike | FetchError
 
 
 @dataclass(frozen=True)
@@ -118,6 +122,11 @@ class Collector:
         """
         traits = self.source.traits
         report = SourceReport(traits.name)
+        held_until = self.store.health().get(traits.name, SourceHealth(traits.name)).not_before
+        if held_until is not None and self.now() < held_until:
+            report.status = "skipped"
+            report.errors.append(ReportError("*", "held", f"it asked us to stay away until {iso(held_until)}", True))
+            return report
         secret = self.settings.secret_of(traits.secret)
         if traits.secret_required and not secret:
             report.status = "skipped"
@@ -160,21 +169,63 @@ class Collector:
         report: SourceReport,
     ) -> None:
         asked: set[tuple[str, tuple[tuple[str, str], ...]]] = set()
-        waiting = list(requests)
+        waiting = _unseen(requests, asked)
         with ThreadPoolExecutor(max_workers=WORKERS) as pool:
             while waiting:
-                fresh = _unseen(waiting, asked)
+                wave, waiting = waiting[:WAVE], waiting[WAVE:]
+                waiting += _unseen(self._take_wave(pool, wave, followed, secret, report), asked)
                 if len(asked) > MAX_FOLLOW:
                     report.errors.append(
                         ReportError("*", "loop", f"more than {MAX_FOLLOW} requests in one poll")
                     )
                     return
-                tried = [(request, self._validator(request)) for request in fresh]
-                answers = pool.map(lambda pair: self._ask(*pair, secret), tried)
-                waiting = []
-                for (request, _), answer in zip(tried, answers, strict=True):
-                    report.requests += 1
-                    waiting.extend(self._take(request, answer, followed, report))
+
+    def _take_wave(
+        self,
+        pool: ThreadPoolExecutor,
+        wave: Sequence[Request],
+        followed: set[tuple[str, str]],
+        secret: str | None,
+        report: SourceReport,
+    ) -> list[Request]:
+        """Ask, keep the bytes, read them, store what they say: each step for the whole wave in one transaction.
+
+        Tags for conditional requests are kept last, with the values: a kill in between must not leave us
+        with "not modified" for bytes that were never read.
+        """
+        with self.store.together():
+            tried = [(request, self._validator(request)) for request in wave]
+        answers = list(pool.map(lambda pair: self._ask(*pair, secret), tried))
+        report.requests += len(wave)
+        with self.store.together():
+            for answer in answers:
+                if isinstance(answer, RawPayload):
+                    self.store.put_raw(answer)
+        read = [self._read(request, answer) for request, answer in zip(wave, answers, strict=True)]
+        kept: list[Batch] = []
+        follow: list[Request] = []
+        with self.store.together():
+            for request, answer, result in zip(wave, answers, read, strict=True):
+                parsed = self._take(request, answer, result, report)
+                if parsed is not None:
+                    kept.append(only(parsed.batch, followed))
+                    follow += parsed.follow
+            self._store(kept, report)
+            for request, answer in zip(wave, answers, strict=True):
+                self._remember_tags(request, answer)
+        return follow
+
+    def _store(self, kept: Sequence[Batch], report: SourceReport) -> None:
+        if any(batch != Batch() for batch in kept):
+            whole = merged(kept)
+            report.values += sum(snapshot.state is ValueState.OK for snapshot in whole.snapshots)
+            report.appended += self.store.append(whole)
+
+    def _read(self, request: Request, answer: Answer) -> Parsed | ParseError | None:
+        """What an answer says; None for what is not to be read (a fault, a 304, a page that is not there)."""
+        if not isinstance(answer, RawPayload) or (answer.status in MISSING and not request.accept_missing):
+            return None
+        return parse(self.source, answer)
 
     def _validator(self, request: Request) -> Validator | None:
         if not request.conditional:
@@ -185,9 +236,7 @@ class Collector:
         traits = self.source.traits
         return self.settings.url_of(traits.setting, traits.base_url)
 
-    def _ask(
-        self, request: Request, validator: Validator | None, secret: str | None
-    ) -> RawPayload | NotModifiedLike | FetchError:
+    def _ask(self, request: Request, validator: Validator | None, secret: str | None) -> Answer:
         try:
             return self.client.fetch(
                 request,
@@ -203,36 +252,30 @@ class Collector:
     def _take(
         self,
         request: Request,
-        answer: RawPayload | NotModifiedLike | FetchError,
-        followed: set[tuple[str, str]],
+        answer: Answer,
+        result: Parsed | ParseError | None,
         report: SourceReport,
-    ) -> Sequence[Request]:
+    ) -> Parsed | None:
         if isinstance(answer, FetchError):
             report.errors.append(ReportError(request.ref, answer.kind, answer.message, answer.retry))
             if answer.not_before_s is not None:
                 report.not_before_s = max(report.not_before_s or 0.0, answer.not_before_s)
-            return ()
+            return None
         report.answered += 1
         if not isinstance(answer, RawPayload):
             self.store.sight(self.source.traits.name, answer.url, answer.payload_sha256, answer.fetched_at)
-            return ()
+            return None
         report.bytes += len(answer.body)
-        self.store.put_raw(answer)
-        if answer.status in MISSING and not request.accept_missing:
+        if result is None:
             report.missing += 1
             message = f"HTTP {answer.status}: {answer.url} is not there (moved, or not published yet)"
             report.errors.append(ReportError(request.ref, f"http_{answer.status}", message, retry=True))
-            return ()
-        self._remember_tags(request, answer)
-        parsed = read_payload(self.store, self.source, answer, report)
-        if parsed is None:
-            return ()
-        kept = only(parsed.batch, followed)
-        report.values += sum(snapshot.state is ValueState.OK for snapshot in kept.snapshots)
-        report.appended += self.store.append(kept)
-        return parsed.follow
+            return None
+        return note_parsed(self.store, self.source, answer, result, report)
 
-    def _remember_tags(self, request: Request, raw: RawPayload) -> None:
+    def _remember_tags(self, request: Request, raw: Answer) -> None:
+        if not isinstance(raw, RawPayload):
+            return
         tags = {name.lower(): value for name, value in raw.headers.items()}
         etag, modified = tags.get("etag"), tags.get("last-modified")
         if request.conditional and raw.status == 200 and (etag or modified):
@@ -255,21 +298,29 @@ class Collector:
                 last_ok_at=now if healthy else before.last_ok_at,
                 last_change_at=now if changed else before.last_change_at,
                 failures=0 if healthy else before.failures + (report.status != "skipped"),
+                not_before=now + timedelta(seconds=report.not_before_s) if report.not_before_s else None,
                 message="; ".join(f"{error.ref}: {error.message}" for error in report.errors[:3])[:500],
             )
         )
 
 
-def read_payload(store: Store, source: Source, raw: RawPayload, report: SourceReport) -> Parsed | None:
-    """Parse stored bytes; what cannot be read is quarantined and named in the report (None then)."""
+def parse(source: Source, raw: RawPayload) -> Parsed | ParseError:
+    """What stored bytes say, or why they cannot be read."""
     try:
-        parsed = source.parse(raw)
+        return source.parse(raw)
     except ParseError as error:
+        return error
+
+
+def note_parsed(
+    store: Store, source: Source, raw: RawPayload, parsed: Parsed | ParseError, report: SourceReport
+) -> Parsed | None:
+    """Quarantine what could not be read and name it in the report; None when nothing could."""
+    if isinstance(parsed, ParseError):
         report.quarantined += 1
-        report.errors.append(
-            ReportError(error.ref, error.kind, f"{error.field}: {error.message}", error.retry)
-        )
-        _quarantine(store, source, raw, error.message)
+        where = f"{parsed.field}: {parsed.message}" if parsed.field else parsed.message
+        report.errors.append(ReportError(parsed.ref, parsed.kind, where, parsed.retry))
+        _quarantine(store, source, raw, where)
         return None
     for fault in parsed.faults:
         report.errors.append(ReportError(fault.ref, fault.kind, f"{fault.field}: {fault.message}"))
@@ -310,6 +361,16 @@ def only(batch: Batch, followed: set[tuple[str, str]]) -> Batch:
     )
 
 
+def merged(batches: Sequence[Batch]) -> Batch:
+    """Several batches as one, in order."""
+    return Batch(
+        snapshots=tuple(record for batch in batches for record in batch.snapshots),
+        versions=tuple(record for batch in batches for record in batch.versions),
+        resolutions=tuple(record for batch in batches for record in batch.resolutions),
+        infos=tuple(record for batch in batches for record in batch.infos),
+    )
+
+
 def reparse(
     store: Store, source: Source, followed: set[tuple[str, str]], since: datetime | None, at: datetime
 ) -> SourceReport:
@@ -323,7 +384,7 @@ def reparse(
     for raw in store.raw_payloads(source.traits.name, since):
         report.answered += 1
         report.bytes += len(raw.body)
-        parsed = read_payload(store, source, raw, report)
+        parsed = note_parsed(store, source, raw, parse(source, raw), report)
         if parsed is None:
             continue
         report.appended += store.append(only(parsed.batch, followed))

@@ -72,7 +72,6 @@ def orderings(
         draws=options.draws,
         seed=options.seed,
         groups=groups,
-        model_name=table.version,
     )
     fit = None if store is None else stored_fit(store, known_at)
     voices = {

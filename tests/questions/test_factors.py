@@ -90,9 +90,11 @@ def test_a_wrong_cell_is_told_with_line_and_column(
     tmp_path: Path, old: str, new: str, line: int, column: int, message: str
 ) -> None:
     problems = refused(tmp_path, changed(CSV, old, new))
-    assert any((at, key) == (line, f"column {column}") and message in text for at, key, text in problems), (
-        problems
-    )
+    header = CSV.splitlines()[0].split(",")
+    named = f" ({header[column - 1]})" if line > 1 and 2 <= column <= len(header) else ""
+    assert any(
+        (at, key) == (line, f"column {column}{named}") and message in text for at, key, text in problems
+    ), problems
 
 
 def test_a_missing_area_is_told(tmp_path: Path) -> None:
@@ -110,9 +112,9 @@ def test_weights_that_are_all_zero_are_told(tmp_path: Path) -> None:
 def test_all_wrong_cells_come_at_once(tmp_path: Path) -> None:
     text = changed(CSV, "9.12", "x").replace("task_length,1.0", "task_length,-1").replace("6.25", "62.5")
     assert [(line, column) for line, column, _ in refused(tmp_path, text)] == [
-        (2, "column 2"),
-        (2, "column 6"),
-        (3, "column 12"),
+        (2, "column 2 (weight)"),
+        (2, "column 6 (ai_control)"),
+        (3, "column 12 (training_efficiency)"),
     ]
 
 

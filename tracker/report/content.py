@@ -17,6 +17,7 @@ from questions.model import Area, Group
 from questions.time import utc
 from storage.records import Change
 from tracker.estimates.voice import Comparison, Voice
+from tracker.report.wording import clean
 
 if TYPE_CHECKING:
     from tracker.scoring.calibration import CalibrationReport
@@ -95,6 +96,10 @@ class Chart:
     title: str
     svg: str
     alt: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "title", clean(self.title))
+        object.__setattr__(self, "alt", clean(self.alt, limit=6000))
 
 
 @dataclass(frozen=True)

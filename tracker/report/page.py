@@ -6,7 +6,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from questions.time import iso
-from tracker.report.content import Chart, PageContent
+from tracker.report.content import PageContent
 from tracker.report.sections import sections
 from tracker.report.svg import inline_svg
 from tracker.report.wording import clean, minute
@@ -40,16 +40,11 @@ def render_page(content: PageContent) -> str:
         sections=parts,
         drawn=drawn,
         chart_key=_chart_key,
-        words=_words,
     )
 
 
 def _chart_key(section: str, index: int) -> str:
     return f"{section}-{index + 1}"
-
-
-def _words(chart: Chart) -> str:
-    return clean(chart.alt, limit=6000)
 
 
 @cache

@@ -294,11 +294,18 @@ def _calibration(content: PageContent) -> Section:
     rows = content.calibration
     if not rows:
         return Section("calibration", "Calibration", _reason(content, "calibration", present=False))
+    titles = (
+        "platform",
+        "questions",
+        "forecasts",
+        "Brier score",
+        "log score (nats)",
+        "resolved early",
+        "close unknown",
+    )
     table = Table(
         "Scores of resolved questions by platform; lower is better",
-        _columns(
-            "platform", "questions", "forecasts", "Brier score", "log score (nats)", numeric=range(1, 5)
-        ),
+        _columns(*titles, numeric=range(1, len(titles))),
         tuple(_calibration_row(row) for row in rows),
     )
     paragraphs = (content.calibration_caveat,)

@@ -20,6 +20,9 @@ _TEXT_LIMIT = 300
 _DROPPED_CATEGORIES = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
 
 
+_NOT_IN_URLS = ' "<>\\^`{|}'  # RFC 3986 has these percent-encoded
+
+
 def clean(text: str, limit: int = _TEXT_LIMIT) -> str:
     """Somebody else's text on one line, without invisible commands, cut to ``limit`` characters.
 
@@ -36,7 +39,7 @@ def clean(text: str, limit: int = _TEXT_LIMIT) -> str:
 
 def https_url(url: str) -> str | None:
     """The URL if it may become a link: https, a host, no user name, nothing invisible. Otherwise None."""
-    if url != clean(url, limit=2000) or " " in url or "\\" in url:
+    if url != clean(url, limit=2000) or any(character in url for character in _NOT_IN_URLS):
         return None
     try:
         parts = urlsplit(url)
@@ -97,7 +100,7 @@ def duration(minutes: float) -> str:
     """Human working time in the unit a person would use, to two significant figures or so.
 
     >>> duration(0.054), duration(11.4), duration(352), duration(960), duration(10020)
-    ('3 s', '11 min', '5.9 h', '16 h', '167 h')
+    ('3.2 s', '11 min', '5.9 h', '16 h', '167 h')
     """
     if minutes < 1:
         return f"{minutes * 60:.2g} s"

@@ -52,6 +52,7 @@ METRIC_MEANING = {
 LEFT, RIGHT, BOTTOM, TOP = 0.85, 0.25, 0.62, 0.92  # margins in inches
 MAIN, REVISIONS, BETWEEN = 4.6, 0.95, 0.2  # heights in inches
 EPOCH_DAY = date(1970, 1, 1)
+LEGEND_SHARE = 0.35  # of the height
 LOOK_AHEAD = timedelta(days=540)
 FURTHEST = timedelta(days=4 * 365)
 NAMED_POINTS = 9
@@ -239,6 +240,9 @@ def _set_minutes_axis(axes: Axes, series: Series, thresholds: Mapping[float, str
     high = max([p.value for p in series.newest] + list(thresholds))
     axes.set_yscale("log")
     bottom, top = low / 1.5, high * 3.2
+    if thresholds:  # the legend stands at the lower right and must end below the lowest label
+        room = (math.log10(min(thresholds)) - LEGEND_SHARE * math.log10(top)) / (1 - LEGEND_SHARE)
+        bottom = min(bottom, 10**room)
     axes.set_ylim(bottom, top)
     ticks = {minutes: label for minutes, label in TICKS_MINUTES.items() if bottom <= minutes <= top}
     axes.yaxis.set_major_locator(FixedLocator(list(ticks)))

@@ -121,7 +121,7 @@ def _draw_counts(axes: Axes, bins: Sequence[ReliabilityBin]) -> None:
     axes.set_xticks([0, 0.2, 0.4, 0.6, 0.8, 1.0])
     axes.set_xlabel("forecast probability", fontsize=canvas.LABEL_PT, color=canvas.INK)
     axes.set_ylabel("forecasts", fontsize=canvas.NOTE_PT, color=canvas.MUTED)
-    free = -1.0
+    free = axes.get_xlim()[0]
     for bin_, middle in zip(bins, middles, strict=True):
         # half the width of the count, in units of the axis; narrow bins keep only the counts that fit
         half = 0.5 * len(f"{bin_.n:,}") * 0.6 * canvas.NOTE_PT / 72 / (SQUARE / 1.06) + 0.004

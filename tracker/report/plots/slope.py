@@ -32,6 +32,7 @@ STRIP_WIDTHS = (0.42, 1.2)
 GAP_TO_STRIP = 1.05
 FULL_NAMES_UP_TO = 2  # columns; with more of them only the first has full names
 LONG_NAME = 20  # characters; longer names take two lines beside other columns
+LABEL_LINE = 0.16
 HALF_CAPITAL = 0.365 * canvas.LABEL_PT / 72  # half of DejaVu Sans' capital height, in inches
 
 
@@ -151,9 +152,11 @@ def _laid_out(probe: Figure, columns: list[Column]) -> tuple[list[Column], float
 
 
 def _labels(column: Column, *, one_line: bool) -> dict[str, str]:
+    """A text for every area, ranked or not, so that the layout does not hang on who covers what."""
+    areas = (*(row.area for row in column.rows), *column.without_view)
     if not column.full_names:
-        return {row.area.key: clean(row.area.short) for row in column.rows}
-    return {r.area.key: clean(r.area.name) if one_line else _in_two_lines(r.area) for r in column.rows}
+        return {area.key: clean(area.short) for area in areas}
+    return {area.key: clean(area.name) if one_line else _in_two_lines(area) for area in areas}
 
 
 def _in_two_lines(area: Area) -> str:
@@ -171,10 +174,15 @@ def _widest(probe: Figure, texts: Iterable[str]) -> float:
 
 
 def _no_view_lines(probe: Figure, column: Column) -> list[str]:
-    if column.full_names or not column.without_view:
-        return [clean(area.name) for area in column.without_view]
-    shorts = ", ".join(clean(area.short) for area in column.without_view)
-    return canvas.wrap(probe, shorts.split(" "), max(column.end - column.left, 1.0), canvas.NOTE_PT)
+    """The areas without a view: full names in lines of their own, short labels after each other."""
+    if not column.without_view:
+        return []
+    room = column.left - RANK_WIDTH - MARGIN if column.first else column.end - column.left
+    if not column.full_names:
+        shorts = ", ".join(clean(area.short) for area in column.without_view)
+        return canvas.wrap(probe, shorts.split(" "), room, canvas.NOTE_PT)
+    names = (clean(area.name).split(" ") for area in column.without_view)
+    return [line for words in names for line in canvas.wrap(probe, words, room, canvas.NOTE_PT)]
 
 
 def _notes(
@@ -290,17 +298,15 @@ def _draw_row(axes: Axes, column: Column, row: Row, y: float) -> None:
         color=canvas.INK,
         ha="right",
     )
-    text = column.labels[row.area.key]
     x, ha = (
         (column.left - RANK_WIDTH, "right") if column.first else (column.right + RANK_WIDTH - 0.02, "left")
     )
-    label = axes.text(
-        x, y - HALF_CAPITAL, text, fontsize=canvas.LABEL_PT, color=canvas.INK, ha=ha, linespacing=1.05
-    )
-    if "\n" in text:
-        label.set_y(y)
-        label.set_verticalalignment("center")
-    label.set_gid(f"rank-{column.voice.name}-{row.area.key}")
+    lines = column.labels[row.area.key].split("\n")
+    top = y - HALF_CAPITAL + LABEL_LINE * (len(lines) - 1) / 2
+    for index, line in enumerate(lines):
+        # a text of its own for every line: the SVG then keeps its alignment in any font
+        text = axes.text(x, top - LABEL_LINE * index, line, fontsize=canvas.LABEL_PT, color=canvas.INK, ha=ha)
+        text.set_gid(f"rank-{column.voice.name}-{row.area.key}" + (f".{index + 1}" if index else ""))
 
 
 def _draw_strip(axes: Axes, column: Column, row: Row, y: float) -> None:
