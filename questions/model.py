@@ -78,7 +78,7 @@ class Record(BaseModel):
 class Area(Record):
     key: Key
     name: str
-    short: Annotated[str, Field(max_length=6)]
+    short: Annotated[str, Field(max_length=10)]
     group: Annotated[Group, Field(strict=False)]
     scope: str
 

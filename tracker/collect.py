@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from threading import Lock
 from typing import Any, Protocol
 
 from questions.model import Link
@@ -58,6 +59,31 @@ class NotModifiedLike(Protocol):
 
 
 Answer = RawPayload | NotModifiedLike | FetchError
+
+
+class Breaker:
+    """Opens after a few requests running that got no answer at all: a source that is down is not asked on.
+
+    Shared by the threads of one poll. An answer of any status closes it again.
+    """
+
+    LIMIT = 3
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._failures = 0
+        self.not_tried = 0
+
+    def may_ask(self) -> bool:
+        with self._lock:
+            if self._failures < self.LIMIT:
+                return True
+            self.not_tried += 1
+            return False
+
+    def note(self, answered: bool) -> None:
+        with self._lock:
+            self._failures = 0 if answered else self._failures + 1
 
 
 @dataclass(frozen=True)
@@ -125,7 +151,9 @@ class Collector:
         held_until = self.store.health().get(traits.name, SourceHealth(traits.name)).not_before
         if held_until is not None and self.now() < held_until:
             report.status = "skipped"
-            report.errors.append(ReportError("*", "held", f"it asked us to stay away until {iso(held_until)}", True))
+            report.errors.append(
+                ReportError("*", "held", f"it asked us to stay away until {iso(held_until)}", True)
+            )
             return report
         secret = self.settings.secret_of(traits.secret)
         if traits.secret_required and not secret:
@@ -170,15 +198,21 @@ class Collector:
     ) -> None:
         asked: set[tuple[str, tuple[tuple[str, str], ...]]] = set()
         waiting = _unseen(requests, asked)
+        breaker = Breaker()
         with ThreadPoolExecutor(max_workers=WORKERS) as pool:
             while waiting:
                 wave, waiting = waiting[:WAVE], waiting[WAVE:]
-                waiting += _unseen(self._take_wave(pool, wave, followed, secret, report), asked)
+                waiting += _unseen(self._take_wave(pool, wave, followed, secret, breaker, report), asked)
                 if len(asked) > MAX_FOLLOW:
                     report.errors.append(
                         ReportError("*", "loop", f"more than {MAX_FOLLOW} requests in one poll")
                     )
-                    return
+                    break
+        if breaker.not_tried:
+            message = (
+                f"{breaker.not_tried} further requests not made: no answer {Breaker.LIMIT} times running"
+            )
+            report.errors.append(ReportError("*", "not_tried", message, retry=True))
 
     def _take_wave(
         self,
@@ -186,6 +220,7 @@ class Collector:
         wave: Sequence[Request],
         followed: set[tuple[str, str]],
         secret: str | None,
+        breaker: Breaker,
         report: SourceReport,
     ) -> list[Request]:
         """Ask, keep the bytes, read them, store what they say: each step for the whole wave in one transaction.
@@ -195,8 +230,8 @@ class Collector:
         """
         with self.store.together():
             tried = [(request, self._validator(request)) for request in wave]
-        answers = list(pool.map(lambda pair: self._ask(*pair, secret), tried))
-        report.requests += len(wave)
+        answers = list(pool.map(lambda pair: self._ask(pair[0], pair[1], secret, breaker), tried))
+        report.requests += sum(answer is not None for answer in answers)
         with self.store.together():
             for answer in answers:
                 if isinstance(answer, RawPayload):
@@ -221,7 +256,7 @@ class Collector:
             report.values += sum(snapshot.state is ValueState.OK for snapshot in whole.snapshots)
             report.appended += self.store.append(whole)
 
-    def _read(self, request: Request, answer: Answer) -> Parsed | ParseError | None:
+    def _read(self, request: Request, answer: Answer | None) -> Parsed | ParseError | None:
         """What an answer says; None for what is not to be read (a fault, a 304, a page that is not there)."""
         if not isinstance(answer, RawPayload) or (answer.status in MISSING and not request.accept_missing):
             return None
@@ -236,26 +271,40 @@ class Collector:
         traits = self.source.traits
         return self.settings.url_of(traits.setting, traits.base_url)
 
-    def _ask(self, request: Request, validator: Validator | None, secret: str | None) -> Answer:
+    def _ask(
+        self, request: Request, validator: Validator | None, secret: str | None, breaker: Breaker
+    ) -> Answer | None:
+        if not breaker.may_ask():
+            return None
         try:
-            return self.client.fetch(
-                request,
-                self.source.traits,
-                base_url=self._base_url(),
-                secret=secret if request.private else None,
-                now=self.now,
-                validator=validator,
-            )
+            answer = self._fetch(request, validator, secret)
         except FetchError as error:
+            breaker.note(answered=error.status is not None)
             return error
+        breaker.note(answered=True)
+        return answer
+
+    def _fetch(
+        self, request: Request, validator: Validator | None, secret: str | None
+    ) -> RawPayload | NotModifiedLike:
+        return self.client.fetch(
+            request,
+            self.source.traits,
+            base_url=self._base_url(),
+            secret=secret if request.private else None,
+            now=self.now,
+            validator=validator,
+        )
 
     def _take(
         self,
         request: Request,
-        answer: Answer,
+        answer: Answer | None,
         result: Parsed | ParseError | None,
         report: SourceReport,
     ) -> Parsed | None:
+        if answer is None:
+            return None
         if isinstance(answer, FetchError):
             report.errors.append(ReportError(request.ref, answer.kind, answer.message, answer.retry))
             if answer.not_before_s is not None:
@@ -273,7 +322,7 @@ class Collector:
             return None
         return note_parsed(self.store, self.source, answer, result, report)
 
-    def _remember_tags(self, request: Request, raw: Answer) -> None:
+    def _remember_tags(self, request: Request, raw: Answer | None) -> None:
         if not isinstance(raw, RawPayload):
             return
         tags = {name.lower(): value for name, value in raw.headers.items()}

@@ -14,7 +14,7 @@ from storage.store import Store
 from tracker import __version__
 from tracker.collect import SourceReport
 from tracker.estimates.trend import Crossing, crossing
-from tracker.orderings import TREND_SERIES, ModelOptions, Orderings, orderings, stored_fit
+from tracker.orderings import TREND_SELECTION, TREND_SERIES, ModelOptions, Orderings, orderings, stored_fit
 from tracker.report import content as c
 from tracker.report.plots import (
     horizon_alt,
@@ -30,7 +30,7 @@ from tracker.scoring.calibration import CalibrationReport, calibrate
 from tracker.source import Source
 
 THRESHOLDS_MINUTES = (480.0, 2400.0, 10020.0, 120000.0)
-CALIBRATION_LEADS = (7,)
+CALIBRATION_LEAD_DAYS = 14
 NO_CALIBRATION = "no followed question has run its course and resolved Yes or No yet"
 NO_TREND = "no METR time horizons are stored"
 
@@ -151,42 +151,27 @@ def _horizon(
 
 
 def _calibration(store: Store, catalogue: Catalogue, now: datetime) -> CalibrationReport | None:
-    forecasts = stored_forecasts(store, catalogue, lead_days=CALIBRATION_LEADS, now=now, known_at=now)
+    forecasts = stored_forecasts(store, catalogue, lead_days=(CALIBRATION_LEAD_DAYS,), now=now, known_at=now)
     if not len(forecasts):
         return None
     return calibrate(forecasts, group_by=("forecaster",), bins=5)
 
 
 def _records(report: CalibrationReport | None) -> tuple[c.ReliabilityReport, ...]:
-    if report is None or not report.n_forecasts:
+    if report is None:
         return ()
-    groups = [group for group in report.groups if group.n_forecasts]
-    return (reliability_of("all", report), *(reliability_of(", ".join(g.group.values()), g) for g in groups))
-
-
-def reliability_of(name: str, report: CalibrationReport) -> c.ReliabilityReport:
-    """A calibration report as the report pages and the reliability diagram take it."""
-    return c.ReliabilityReport(
-        name=name,
-        n_questions=report.n_questions,
-        n_forecasts=report.n_forecasts,
-        brier=report.brier.value or 0.0,
-        brier_ci95=report.brier.ci95,
-        log_score=report.log_score.value,
-        log_score_ci95=report.log_score.ci95,
-        base_rate=report.base_rate,
-        bins=tuple(
-            c.ReliabilityBin(b.lower, b.upper, b.n, b.mean_forecast, b.observed, b.ci95) for b in report.bins
-        ),
-    )
+    rows = [c.reliability_report(f"all, {CALIBRATION_LEAD_DAYS} days before the close", report)]
+    rows += [c.reliability_report(", ".join(group.group.values()), group) for group in report.groups]
+    return tuple(row for row in rows if row is not None)
 
 
 def _reliability(
     report: CalibrationReport | None, now: datetime, figures: dict[str, object]
 ) -> tuple[c.Chart, ...]:
-    if report is None or not report.n_forecasts:
+    title = f"all platforms, {CALIBRATION_LEAD_DAYS} days before the close"
+    entry = c.reliability_report(title, report) if report is not None else None
+    if entry is None:
         return ()
-    entry = reliability_of("all platforms", report)
     figure = reliability_chart(entry, as_of=now)
     figures["calibration"] = figure
     return (c.Chart("Calibration of the crowd", svg_text(figure), reliability_alt(entry)),)
@@ -195,11 +180,12 @@ def _reliability(
 def _revisions(store: Store, versions: Sequence[VersionInfo]) -> tuple[c.RevisionRow, ...]:
     rows = []
     for before, after in pairwise(versions):
+        changes = store.series_diff(TREND_SERIES, before.seen_first, after.seen_first)
         old, new = (stored_fit(store, version.seen_first) for version in (before, after))
         rows.append(
             c.revision_row(
                 after.seen_first.date(),
-                store.series_diff(TREND_SERIES, before.seen_first, after.seen_first),
+                [change for change in changes if change.metric == TREND_SELECTION.metric],
                 doubling_before_days=old.doubling_time_days if old else None,
                 doubling_after_days=new.doubling_time_days if new else None,
             )

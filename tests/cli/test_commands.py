@@ -39,7 +39,9 @@ def leaves() -> list[tuple[str, ...]]:
 
 
 @pytest.mark.parametrize("words", leaves(), ids=" ".join)
-def test_every_command_has_help_with_an_example_and_speaks_json(program: Program, words: tuple[str, ...]) -> None:
+def test_every_command_has_help_with_an_example_and_speaks_json(
+    program: Program, words: tuple[str, ...]
+) -> None:
     answer = program.bare(*words, "--help")
     assert answer.code == 0
     assert "Example" in answer.out
@@ -90,7 +92,9 @@ def test_reading_a_database_that_is_not_there_is_exit_3_and_creates_nothing(
     assert list(program.folder.glob("*.sqlite")) == []
 
 
-def test_order_without_a_database_gives_the_essays_ten_scores_and_says_who_is_silent(program: Program) -> None:
+def test_order_without_a_database_gives_the_essays_ten_scores_and_says_who_is_silent(
+    program: Program,
+) -> None:
     document = program("order", "--json", "--draws", "2000").json
     internal = document["internal"]
     assert {area: round(score, 2) for area, score in internal["scores"].items()} == PRINTED
@@ -218,7 +222,9 @@ def test_trend_fit_with_joint_draws_uses_them_for_the_interval(program: Program)
     assert "bootstrap" in document["ci_method"]
 
 
-@pytest.mark.parametrize("content", [b"<!doctype html><title>busy</title>", b"\xff\xfe\x00", b"results: [", b""])
+@pytest.mark.parametrize(
+    "content", [b"<!doctype html><title>busy</title>", b"\xff\xfe\x00", b"results: [", b""]
+)
 def test_trend_fit_on_what_is_no_results_file_is_exit_2(program: Program, content: bytes) -> None:
     path = program.folder / "results.yaml"
     path.write_bytes(content)

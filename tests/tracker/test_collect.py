@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 
 import pytest
 
@@ -14,6 +16,7 @@ from tests.tracker.fakes import START, Clock, FairSource, FakeNet, link
 from tracker.collect import Collector, SourceReport, reparse
 from tracker.config import Settings
 from tracker.errors import FetchError
+from tracker.source import Plan, Request
 
 A, B = link("a"), link("b")
 
@@ -190,7 +193,9 @@ def test_a_page_chain_that_never_ends_is_stopped_and_named(monkeypatch: pytest.M
 
 def test_a_source_that_asks_us_to_stay_away_is_left_alone_until_then() -> None:
     store, clock = MemoryStore(), Clock()
-    busy = FetchError("fair", "a", "http_429", "too many requests", retry=True, status=429, not_before_s=3600.0)
+    busy = FetchError(
+        "fair", "a", "http_429", "too many requests", retry=True, status=429, not_before_s=3600.0
+    )
     net = FakeNet({"history": busy})
     assert collect(net, store, A, clock=clock).status == "failed"
     clock.forward(minutes=59)
@@ -201,3 +206,27 @@ def test_a_source_that_asks_us_to_stay_away_is_left_alone_until_then() -> None:
     net.answers["history"] = b'{"a": 0.3}'
     assert collect(net, store, A, clock=clock).status == "ok"
     assert store.health()["fair"].not_before is None
+
+
+def test_a_source_that_does_not_answer_is_not_asked_a_hundred_times() -> None:
+    class Chatty(FairSource):
+        def plan(self, links: Sequence[Link], now: datetime, since: datetime | None) -> Plan:
+            return Plan(tuple(Request("fair", f"r{i}", f"p{i}") for i in range(100)))
+
+    down = FetchError("fair", "r", "refused", "connection refused", retry=True)
+    net = FakeNet({f"p{i}": down for i in range(100)})
+    report = collect(net, MemoryStore(), A, source=Chatty())
+    assert len(net.asked) < 10
+    assert report.requests == len(net.asked)
+    assert report.status == "failed"
+    assert f"{100 - len(net.asked)} further requests not made" in report.errors[-1].message
+
+
+def test_refusals_are_answers_and_do_not_stop_the_rest() -> None:
+    class Chatty(FairSource):
+        def plan(self, links: Sequence[Link], now: datetime, since: datetime | None) -> Plan:
+            return Plan(tuple(Request("fair", f"r{i}", f"p{i}") for i in range(20)))
+
+    bad = FetchError("fair", "r", "http_400", "bad request", retry=False, status=400)
+    net = FakeNet({f"p{i}": bad for i in range(20)})
+    assert collect(net, MemoryStore(), A, source=Chatty()).requests == 20

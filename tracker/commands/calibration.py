@@ -117,15 +117,15 @@ def _filtered(forecasts: ForecastTable, options: dict[str, Any]) -> ForecastTabl
 
 
 def _plot(report: CalibrationReport, path: Path, session: Session) -> None:
+    from tracker.report.content import reliability_report
     from tracker.report.plots import png_bytes, reliability_chart, svg_text
 
     if path.suffix.lower() not in (".png", ".svg"):
         raise UsageError(f"--plot {path}: the name must end in .png or .svg")
-    if not report.n_forecasts or report.brier.value is None:
+    entry = reliability_report("forecasts", report)
+    if entry is None:
         raise UsageError("--plot: nothing was scored, there is nothing to draw")
-    from tracker.findings import reliability_of
-
-    figure = reliability_chart(reliability_of("forecasts", report), as_of=session.as_of or session.now())
+    figure = reliability_chart(entry, as_of=session.as_of or session.now())
     path.write_bytes(png_bytes(figure) if path.suffix.lower() == ".png" else svg_text(figure).encode())
 
 

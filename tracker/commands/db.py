@@ -85,10 +85,10 @@ def backup(session: Session, file: Path) -> int:
 @with_session()
 def restore(session: Session, file: Path, force: bool, dry_run: bool) -> int:
     """Verify the copy FILE and put it where the database is."""
-    from storage import restore as restore_copy, verify_backup
+    from storage.care import restore as restore_copy, verify
 
     url = session.settings.database()
-    counts = verify_backup(file) if dry_run else restore_copy(file, url, force=force)
+    counts = verify(file) if dry_run else restore_copy(file, url, force=force)
     document = {"file": file, "database": mask_url(url), "rows": counts, "written": not dry_run}
     session.print(
         document,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import asdict
 from typing import Any
 
@@ -36,7 +37,7 @@ def command(session: Session, name: str, ref: str, raw: bool) -> int:
     answers = _ask(session, source, ref, secret)
     if raw:
         for payload, _ in answers:
-            click.get_binary_stream("stdout").write(payload.body)
+            sys.stdout.buffer.write(payload.body)
         return 0
     document = {
         "source": name,

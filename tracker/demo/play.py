@@ -99,12 +99,17 @@ def play(
             server.now = moment
             seen = _followed(catalogue, recording, moment)
             reports = run_due(
-                wanted, seen, store=store, client=client, settings=settings, now=lambda at=moment: at
+                wanted, seen, store=store, client=client, settings=settings, now=_stopped(moment)
             )
             for report in reports:
                 _add(totals[report.source], report)
             progress(moment.date(), number, len(days))
     return Played(len(days), totals)
+
+
+def _stopped(moment: datetime) -> Callable[[], datetime]:
+    """A clock that stands still."""
+    return lambda: moment
 
 
 def _settings(server: PlayServer) -> Settings:
