@@ -6,7 +6,7 @@ simulated day the jobs that are due run by the ledger, exactly as ``speedup run 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 
@@ -73,9 +73,9 @@ class PortlessClient:
         return url.replace(self._origin, LOOPBACK, 1)
 
 
-def moments() -> list[datetime]:
+def moments(last: date = LAST_DAY) -> list[datetime]:
     """Noon UTC of every simulated day."""
-    count = (LAST_DAY - FIRST_DAY).days + 1
+    count = (last - FIRST_DAY).days + 1
     return [datetime.combine(FIRST_DAY + timedelta(days=i), TIME_OF_DAY) for i in range(count)]
 
 
@@ -85,13 +85,13 @@ def play(
     sources: dict[str, Source],
     store: Store,
     *,
+    days: Sequence[datetime],
     user_agent: str,
     progress: Progress,
 ) -> Played:
-    """Poll the recording through the simulated weeks into ``store``."""
+    """Poll the recording at these simulated moments into ``store``."""
     wanted = [sources[name] for name in PLATFORMS]
     totals = {name: SourceReport(name) for name in PLATFORMS}
-    days = moments()
     with PlayServer(recording, now=days[0]) as server, HttpClient(user_agent=user_agent) as real:
         settings = _settings(server)
         client: Fetcher = PortlessClient(real, server.url("manifold").removesuffix("/manifold"))

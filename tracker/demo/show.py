@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ class DemoResult:
     """What the demo came to and where it is."""
 
     folder: Path
+    now: datetime
     played: Played
     findings: Findings
     rows: Mapping[str, int]
@@ -48,14 +50,14 @@ class DemoResult:
         return [
             f"The database is {self.folder / DATABASE}; the page is {page}",
             *(f"  {file}" for file in self.files),
-            f"Ask it:  speedup order --db sqlite:///{self.folder / DATABASE} --as-of {LAST_DAY}T12:00Z",
+            f"Ask it:  speedup order --db sqlite:///{self.folder / DATABASE} --as-of {iso(self.now)}",
         ]
 
     def as_json(self) -> dict[str, Any]:
         report = self.findings.calibration
         return {
             "from": FIRST_DAY,
-            "to": LAST_DAY,
+            "to": self.now.date(),
             "days": self.played.days,
             "requests": sum(total.requests for total in self.played.totals.values()),
             "sources": [total.as_json() for total in self.played.totals.values()],
@@ -67,8 +69,9 @@ class DemoResult:
         }
 
 
-def run_demo(folder: Path, catalogue: Catalogue, *, progress: Progress) -> DemoResult:
-    """Fill ``folder`` (it must exist and hold no database yet) and tell what was found."""
+def run_demo(folder: Path, catalogue: Catalogue, *, progress: Progress, last: date = LAST_DAY) -> DemoResult:
+    """Fill ``folder`` (it must exist and hold no database yet) up to a day and tell what was found."""
+    days = moments(last)
     store = open_store(f"sqlite:///{folder / DATABASE}")
     try:
         played = play(
@@ -76,6 +79,7 @@ def run_demo(folder: Path, catalogue: Catalogue, *, progress: Progress) -> DemoR
             catalogue,
             dict(SOURCES),
             store,
+            days=days,
             user_agent=f"speedup-tracker/{__version__} (demo)",
             progress=progress,
         )
@@ -83,18 +87,18 @@ def run_demo(folder: Path, catalogue: Catalogue, *, progress: Progress) -> DemoR
             store,
             catalogue,
             [SOURCES[name] for name in PLATFORMS],
-            now=moments()[-1],
-            database=_note(store.counts()),
+            now=days[-1],
+            database=_note(store.counts(), days[-1]),
             totals=played.totals,
         )
         rows = store.counts()
     finally:
         store.close()
-    return DemoResult(folder, played, found, rows, write(folder, found))
+    return DemoResult(folder, days[-1], played, found, rows, write(folder, found))
 
 
-def _note(rows: Mapping[str, int]) -> DatabaseNote:
-    at = f"--db sqlite:///{DATABASE} --as-of {iso(moments()[-1])}"
+def _note(rows: Mapping[str, int], now: datetime) -> DatabaseNote:
+    at = f"--db sqlite:///{DATABASE} --as-of {iso(now)}"
     return DatabaseNote(
         location=DATABASE,
         rows=rows,
