@@ -5,21 +5,30 @@ PostgreSQL). Nothing here is ever updated except three harmless facts: when an u
 seen, the state of a run, and the health of a source.
 
 Knowledge time. Every reading method takes ``known_at``: it answers with what this store had seen at or
-before that instant (default: everything). ``seen_last`` is clipped to it.
+before that instant (default: everything). ``seen_last`` is clipped to it; ``times_seen`` counts every look
+so far. Forecasts are known from ``made_at`` on.
 
-One value, seen again. For a stream, the newest row is the one with the greatest ``as_of``:
+One value, seen again. For a stream, the newest row is the one with the greatest ``as_of`` (of several with
+that ``as_of``, the last one fetched). Looking again at an unchanged value costs no row, for ever:
 
 * A snapshot *without* the source's own time stamp (``timed_by_source=False``) whose content equals the
   newest row's, at most ``max_gap`` after that row's ``seen_last``, extends the row (``seen_last``,
   ``times_seen``): no new row. A longer silence starts a new row: what was not observed is not bridged.
 * A snapshot *with* the source's time stamp is a point at ``as_of``. If the latest row for that ``as_of``
-  has the same content, it is known already (the newest point of a stream is extended, older points are
-  left alone); if the content differs it is a correction: a new row for the same ``as_of``.
+  has the same content, it is known already (the newest point of a stream is extended, after however
+  long a silence; older points are left alone); if the content differs it is a correction: a new row
+  for the same ``as_of``.
+* Of one fetch, the points with the source's time count first, by ``as_of``, then the one without.
+  ``times_seen`` counts fetches.
 * Content is state, probability, value, distribution, forecasters and hidden_until. Volume, liquidity
   and spread are kept as they were when the row was made and do not make a row of their own.
-* A snapshot fetched *before* the stream's newest ``seen_last`` (replays, parallel writers) is stored as
-  its own point in time; order of arrival never changes what ``history`` answers, given the same
-  fetch times.
+* Appending again adds nothing. A snapshot without a time that comes late (it was fetched before the
+  newest row) is put where it belongs: a row it contradicts is cut at what is sure, its first and last sight.
+  Whatever the order of arrival, the value that stands at each fetch is the same; how long a row is known to
+  have stood may come out shorter. Points with a time that correct older ones are to be appended in the order
+  they were fetched, as polls and ``speedup reparse`` do.
+* Told differently of the same ``as_of`` by the same fetch (a mended parser reads stored bytes again): the
+  later ``reading`` counts, the earlier one stays in ``revisions``.
 
 Times are aware UTC at this border, both ways; naive ones raise ValueError.
 Errors: StorageError and its children only; a failed ``append`` leaves nothing of its batch behind.
@@ -29,6 +38,7 @@ Threads: one store object may be used from one thread at a time.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Protocol
@@ -67,26 +77,44 @@ class Store(Protocol):
         """Keep a payload for good before anyone parses it; returns its SHA-256.
 
         The same bytes are stored once (compressed); seeing them again for the same source and URL
-        extends a sighting instead of writing a row. Durable when the call returns.
+        extends a sighting instead of writing a row. Durable when the call returns. An earlier
+        ``fetched_at`` than the first one known makes this call's answer the first fetch.
         """
 
     def get_raw(self, sha256: str) -> RawPayload | None:
         """The payload as first fetched, or None. Raises IntegrityFailure if its bytes do not hash to it."""
 
     def raw_payloads(self, source: str | None = None, since: datetime | None = None) -> Iterator[RawPayload]:
-        """Stored payloads, one per (source, URL, content) sighting, oldest fetch first; for re-parsing."""
+        """Stored payloads, one per (source, URL, content) sighting, oldest fetch first; for re-parsing.
+
+        Each comes with its first fetch; ``since`` asks for those first fetched at or after it. The caller
+        may write to the store between two payloads. Raises IntegrityFailure at a damaged one.
+        """
+
+    def together(self) -> AbstractContextManager[None]:
+        """Make every call inside one transaction: committed once at the end, and as a whole on success only.
+
+        Readings inside see what was written inside. May be nested; the outermost decides. A store in
+        memory takes the calls one by one.
+        """
 
     # append -----------------------------------------------------------------------------------
 
     def append(self, batch: Batch) -> AppendReport:
-        """Store what was parsed from one payload, all or nothing. Appending it again adds nothing."""
+        """Store what was parsed from one payload, all or nothing. Appending it again adds nothing.
+
+        The batches of many payloads may be joined into one (a replay is much faster so).
+        A snapshot is new in the report when it begins a row. Measurements count against the version
+        in force before: a point it did not have is new, one that changed or went is revised.
+        """
 
     def add_forecasts(self, forecasts: Iterable[Forecast]) -> int:
         """Store forecasts on our questions; returns how many were new (same forecaster, question,
         outcome and time is the same forecast; a different probability then raises StorageError)."""
 
     def add_scores(self, scores: Iterable[Score]) -> int:
-        """Store computed scores; a score of the same version is stored once; returns how many were new."""
+        """Store computed scores; returns how many were new. A score of the same forecast, rule and version
+        is stored once: the first stays."""
 
     # read: community values -------------------------------------------------------------------
 
@@ -106,11 +134,13 @@ class Store(Protocol):
 
     # read: series -----------------------------------------------------------------------------
 
-    def series_ids(self) -> list[str]: ...
+    def series_ids(self) -> list[str]:
+        """Every series with at least one version, sorted."""
 
     def versions(self, series: str, *, known_at: datetime | None = None) -> list[VersionInfo]:
         """The versions of a series in the order they were first seen. A version that comes back after
-        another one is a new entry."""
+        another one is a new entry. A payload read differently is another version; of two readings by
+        the same fetch the one stored last counts."""
 
     def measurements(
         self, series: str, metric: str | None = None, *, known_at: datetime | None = None
@@ -118,7 +148,11 @@ class Store(Protocol):
         """The points of the newest version known, by (metric, at, key). Removed points are not in it."""
 
     def series_diff(self, series: str, earlier: datetime, later: datetime) -> list[Change]:
-        """What changed between what was known at two instants, by (metric, key)."""
+        """What changed between what was known at two instants, by (metric, key); one change a point.
+
+        The weightiest kind is told: revised (value or unit), then interval, then dated, then flagged
+        (flags or label).
+        """
 
     # read: the rest ---------------------------------------------------------------------------
 
@@ -128,16 +162,19 @@ class Store(Protocol):
     def infos(self, *, known_at: datetime | None = None) -> list[QuestionInfo]:
         """The last known facts per (source, platform, external_id), sorted by that."""
 
-    def forecasts(self, *, known_at: datetime | None = None) -> list[Forecast]: ...
+    def forecasts(self, *, known_at: datetime | None = None) -> list[Forecast]:
+        """Forecasts made by then, sorted by (made_at, question, outcome, forecaster)."""
 
-    def scores(self) -> list[Score]: ...
+    def scores(self) -> list[Score]:
+        """Every score, sorted by (question, outcome, forecaster, made_at, rule, version)."""
 
     # quarantine -------------------------------------------------------------------------------
 
     def quarantine(self, entry: Quarantined) -> None:
         """Remember that a stored payload did not parse (once per payload and parser version)."""
 
-    def quarantined(self, *, unresolved_only: bool = True) -> list[Quarantined]: ...
+    def quarantined(self, *, unresolved_only: bool = True) -> list[Quarantined]:
+        """Entries by the time they were made."""
 
     def release(self, payload_sha256: str, at: datetime) -> None:
         """Mark a payload's quarantine entries resolved: it parses now."""
@@ -146,26 +183,38 @@ class Store(Protocol):
 
     def begin_run(self, job: str, slot: datetime, at: datetime) -> bool:
         """Claim a slot. False if it is done, partial or skipped already, or running elsewhere for
-        less than an hour; a run that failed or was abandoned may be claimed again."""
+        less than an hour; a run that failed or was abandoned may be claimed again. Of several
+        processes that claim a slot at the same time exactly one gets it."""
 
-    def end_run(self, run: Run) -> None: ...
+    def end_run(self, run: Run) -> None:
+        """Write how a run ended, whether or not it was claimed."""
 
-    def runs(self, job: str | None = None, since: datetime | None = None) -> list[Run]: ...
+    def runs(self, job: str | None = None, since: datetime | None = None) -> list[Run]:
+        """Runs by (slot, job), those with a slot at or after ``since``."""
 
-    def add_gap(self, gap: Gap) -> None: ...
+    def add_gap(self, gap: Gap) -> None:
+        """Remember a gap. One that began at the same time is the same gap: the later end stays."""
 
-    def gaps(self, source: str | None = None) -> list[Gap]: ...
+    def gaps(self, source: str | None = None) -> list[Gap]:
+        """Gaps by (source, start)."""
 
-    def health(self) -> dict[str, SourceHealth]: ...
+    def health(self) -> dict[str, SourceHealth]:
+        """The last known health by source."""
 
-    def set_health(self, health: SourceHealth) -> None: ...
+    def set_health(self, health: SourceHealth) -> None:
+        """Replace what is known of a source's health."""
 
-    def validator(self, url: str) -> Validator | None: ...
+    def validator(self, url: str) -> Validator | None:
+        """What a conditional request for a URL needs, if there was an answer with tags."""
 
-    def set_validator(self, validator: Validator) -> None: ...
+    def set_validator(self, validator: Validator) -> None:
+        """Replace a URL's validator."""
 
     def sight(self, source: str, url: str, sha256: str, at: datetime) -> None:
-        """We looked again and the bytes were the same (a 304): extend the sighting."""
+        """We looked again and the bytes were the same (a 304): extend the sighting.
+
+        Raises StorageError when these bytes were never stored for this source and URL.
+        """
 
     # care -------------------------------------------------------------------------------------
 
@@ -177,6 +226,8 @@ class Store(Protocol):
 
     def backup(self, target: Path) -> dict[str, int]:
         """A consistent, verified copy while others write; returns the counts in it. SQLite only:
-        PostgreSQL raises StorageError naming pg_dump."""
+        PostgreSQL raises StorageError naming pg_dump. An existing SQLite file is replaced at once or not
+        at all; any other file is left alone (StorageError)."""
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Let go of the database; a store on one raises StorageError when it is used afterwards."""

@@ -1,0 +1,421 @@
+"""A real store that forgets when the process ends: for dry runs, tests, and as the reference.
+
+It keeps whole timelines (``storage.decide``), so what it answers is the definition of what ``SqlStore``
+must answer.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Generic
+
+from questions.records import (
+    Forecast,
+    Measurement,
+    QuestionInfo,
+    Resolution,
+    Score,
+    SeriesVersion,
+    Snapshot,
+    StreamKey,
+)
+from questions.time import utc
+from storage.border import admit, admit_version, moment
+from storage.decide import (
+    Said,
+    Stretch,
+    Timeline,
+    Word,
+    changes,
+    in_order,
+    last_per_instant,
+    last_word,
+    may_claim,
+    place,
+    points,
+    refuse_second_forecast,
+    refuse_upside_down,
+    same_version,
+    stretches,
+    tally,
+)
+from storage.errors import IntegrityFailure, StorageError
+from storage.records import (
+    AppendReport,
+    Batch,
+    Change,
+    Gap,
+    Observation,
+    Quarantined,
+    RawPayload,
+    Run,
+    RunState,
+    SourceHealth,
+    Validator,
+    VersionInfo,
+    digest,
+)
+from storage.store import DEFAULT_MAX_GAP
+
+FactKey = tuple[str, ...]
+
+
+@dataclass
+class _Sighting:
+    first: RawPayload
+    seen_last: datetime
+
+    def see(self, at: datetime) -> None:
+        self.seen_last = max(self.seen_last, at)
+
+
+@dataclass
+class _Facts(Generic[Word]):
+    """Words by what they are about."""
+
+    said: dict[FactKey, list[Said[Word]]] = field(default_factory=dict)
+
+    def put(self, key: FactKey, word: Word) -> int:
+        return 1 if place(self.said.setdefault(key, []), word).added else 0
+
+    def last(self, known_at: datetime | None) -> list[Word]:
+        found = (last_word(self.said[key], known_at) for key in sorted(self.said))
+        return [word for word in found if word is not None]
+
+    def rows(self) -> int:
+        return sum(len(said) for said in self.said.values())
+
+    def payloads(self) -> Iterator[str | None]:
+        for said in self.said.values():
+            yield from (one.word.payload_sha256 for one in said)
+
+
+class MemoryStore:
+    """The Store Protocol in memory; see ``storage.store`` for what each method promises."""
+
+    def __init__(self, max_gap: timedelta = DEFAULT_MAX_GAP) -> None:
+        self.max_gap = max_gap
+        self._bodies: dict[str, bytes] = {}
+        self._sightings: dict[tuple[str, str, str], _Sighting] = {}
+        self._streams: dict[StreamKey, Timeline] = {}
+        self._series: dict[str, dict[datetime, list[SeriesVersion]]] = {}
+        self._resolutions: _Facts[Resolution] = _Facts()
+        self._infos: _Facts[QuestionInfo] = _Facts()
+        self._forecasts: dict[tuple[str, str, str, datetime], Forecast] = {}
+        self._scores: dict[tuple[object, ...], Score] = {}
+        self._quarantine: dict[tuple[str, str], Quarantined] = {}
+        self._runs: dict[tuple[str, datetime], Run] = {}
+        self._gaps: dict[tuple[str, datetime], Gap] = {}
+        self._health: dict[str, SourceHealth] = {}
+        self._validators: dict[str, Validator] = {}
+
+    def together(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    # raw payloads
+
+    def put_raw(self, payload: RawPayload) -> str:
+        payload = admit(payload)
+        sha256 = payload.sha256
+        self._bodies.setdefault(sha256, payload.body)
+        key = (payload.source, payload.url, sha256)
+        sighting = self._sightings.get(key)
+        if sighting is None:
+            self._sightings[key] = _Sighting(payload, payload.fetched_at)
+        elif payload.fetched_at < sighting.first.fetched_at:
+            sighting.first = payload
+        else:
+            sighting.see(payload.fetched_at)
+        return sha256
+
+    def get_raw(self, sha256: str) -> RawPayload | None:
+        found = [sighting.first for key, sighting in self._sightings.items() if key[2] == sha256]
+        if not found:
+            return None
+        if digest(self._bodies[sha256]) != sha256:
+            raise IntegrityFailure(f"payload {sha256} does not hash to its address")
+        return min(found, key=lambda payload: (payload.fetched_at, payload.source, payload.url))
+
+    def raw_payloads(self, source: str | None = None, since: datetime | None = None) -> Iterator[RawPayload]:
+        since = moment(since)
+        found = [
+            (sighting.first.fetched_at, key)
+            for key, sighting in self._sightings.items()
+            if source in (None, key[0]) and (since is None or sighting.first.fetched_at >= since)
+        ]
+        return iter([self._sightings[key].first for _, key in sorted(found)])
+
+    def sight(self, source: str, url: str, sha256: str, at: datetime) -> None:
+        at = utc(at)
+        sighting = self._sightings.get((source, url, sha256))
+        if sighting is None:
+            raise StorageError(
+                f"{source}: payload {sha256} was never stored for {url}, so it was not seen again"
+            )
+        sighting.see(at)
+
+    # append
+
+    def append(self, batch: Batch) -> AppendReport:
+        streams: dict[StreamKey, list[Snapshot]] = defaultdict(list)
+        for snapshot in batch.snapshots:
+            streams[admit(snapshot.key)].append(snapshot)
+        versions = [admit_version(version) for version in batch.versions]
+        resolutions = [admit(resolution) for resolution in batch.resolutions]
+        infos = [admit(info) for info in batch.infos]
+        report = AppendReport()
+        for key, arriving in streams.items():
+            arriving = [s if s.key == key else replace(s, key=key) for s in arriving]
+            timeline = self._streams.setdefault(key, Timeline(self.max_gap))
+            before = timeline.fresh
+            timeline.take(arriving)
+            new = timeline.fresh - before
+            report += AppendReport(snapshots_new=new, snapshots_unchanged=len(arriving) - new)
+        for version in versions:
+            report += self._append_version(version)
+        for word in resolutions:
+            key_of = (word.source, word.platform, word.external_id, word.outcome)
+            report += AppendReport(resolutions_new=self._resolutions.put(key_of, word))
+        for info in infos:
+            self._infos.put((info.source, info.platform, info.external_id), info)
+        return report
+
+    def _append_version(self, version: SeriesVersion) -> AppendReport:
+        readings = self._series.setdefault(version.series, {})
+        told = readings.setdefault(version.fetched_at, [])
+        if any(same_version(version, other) for other in told):
+            return AppendReport()
+        earlier = [at for at in readings if at <= version.fetched_at and readings[at]]
+        before = points(readings[max(earlier)][-1].measurements) if earlier else {}
+        told.append(version)
+        new, revised = tally(before, points(version.measurements))
+        return AppendReport(measurements_new=new, measurements_revised=revised)
+
+    def add_forecasts(self, forecasts: Iterable[Forecast]) -> int:
+        fresh: dict[tuple[str, str, str, datetime], Forecast] = {}
+        for forecast in map(admit, forecasts):
+            key = (forecast.question, forecast.outcome, forecast.forecaster, forecast.made_at)
+            known = fresh.get(key) or self._forecasts.get(key)
+            refuse_second_forecast(known, forecast)
+            if known is None:
+                fresh[key] = forecast
+        self._forecasts.update(fresh)
+        return len(fresh)
+
+    def add_scores(self, scores: Iterable[Score]) -> int:
+        before = len(self._scores)
+        for score in map(admit, scores):
+            key = (
+                score.question,
+                score.outcome,
+                score.forecaster,
+                score.made_at,
+                score.rule,
+                score.score_version,
+            )
+            self._scores.setdefault(key, score)
+        return len(self._scores) - before
+
+    # read: community values
+
+    def streams(self, platform: str | None = None, external_id: str | None = None) -> list[StreamKey]:
+        return sorted(
+            key
+            for key in self._streams
+            if platform in (None, key.platform) and external_id in (None, key.external_id)
+        )
+
+    def history(self, key: StreamKey, *, known_at: datetime | None = None) -> list[Observation]:
+        known_at = moment(known_at)
+        timeline = self._streams.get(admit(key))
+        spells = timeline.spells if timeline else ()
+        known = [spell for spell in spells if known_at is None or spell.seen_first <= known_at]
+        return [spell.observation(known_at) for spell in last_per_instant(known)]
+
+    def revisions(self, key: StreamKey) -> list[Observation]:
+        timeline = self._streams.get(admit(key))
+        return [spell.observation() for spell in timeline.spells] if timeline else []
+
+    def latest(
+        self, keys: Sequence[StreamKey] | None = None, *, known_at: datetime | None = None
+    ) -> dict[StreamKey, Observation]:
+        known_at = moment(known_at)
+        found: dict[StreamKey, Observation] = {}
+        for key in self.streams() if keys is None else sorted(map(admit, keys)):
+            values = self.history(key, known_at=known_at)
+            if values:
+                found[key] = values[-1]
+        return found
+
+    # read: the series
+
+    def series_ids(self) -> list[str]:
+        return sorted(self._series)
+
+    def _looks(self, series: str, known_at: datetime | None) -> list[Stretch[int]]:
+        """Run lengths of the readings in force, each named by the position of its first appearance."""
+        readings = self._series.get(series, {})
+        looks: list[tuple[datetime, int]] = []
+        named: list[SeriesVersion] = []
+        for at in sorted(readings):
+            if known_at is not None and at > known_at:
+                break
+            version = readings[at][-1]
+            name = next((i for i, other in enumerate(named) if same_version(other, version)), len(named))
+            if name == len(named):
+                named.append(version)
+            looks.append((at, name))
+        return stretches(looks)
+
+    def versions(self, series: str, *, known_at: datetime | None = None) -> list[VersionInfo]:
+        readings = self._series.get(series, {})
+        found: list[VersionInfo] = []
+        for look in self._looks(series, moment(known_at)):
+            version = readings[look.first][-1]
+            published = dict(version.published)
+            found.append(
+                VersionInfo(series, version.payload_sha256, look.first, look.last, look.n, published)
+            )
+        return found
+
+    def measurements(
+        self, series: str, metric: str | None = None, *, known_at: datetime | None = None
+    ) -> list[Measurement]:
+        looks = self._looks(series, moment(known_at))
+        if not looks:
+            return []
+        version = self._series[series][looks[-1].first][-1]
+        return in_order(point for point in version.measurements if metric in (None, point.metric))
+
+    def series_diff(self, series: str, earlier: datetime, later: datetime) -> list[Change]:
+        before = self.measurements(series, known_at=earlier)
+        return changes(points(before), points(self.measurements(series, known_at=later)))
+
+    # read: the rest
+
+    def resolutions(self, *, known_at: datetime | None = None) -> list[Resolution]:
+        return self._resolutions.last(moment(known_at))
+
+    def infos(self, *, known_at: datetime | None = None) -> list[QuestionInfo]:
+        return self._infos.last(moment(known_at))
+
+    def forecasts(self, *, known_at: datetime | None = None) -> list[Forecast]:
+        known_at = moment(known_at)
+        found = [f for f in self._forecasts.values() if known_at is None or f.made_at <= known_at]
+        return sorted(found, key=lambda f: (f.made_at, f.question, f.outcome, f.forecaster))
+
+    def scores(self) -> list[Score]:
+        return sorted(
+            self._scores.values(),
+            key=lambda s: (s.question, s.outcome, s.forecaster, s.made_at, s.rule, s.score_version),
+        )
+
+    # quarantine
+
+    def quarantine(self, entry: Quarantined) -> None:
+        entry = admit(entry)
+        self._quarantine.setdefault((entry.payload_sha256, entry.parser_version), entry)
+
+    def quarantined(self, *, unresolved_only: bool = True) -> list[Quarantined]:
+        found = [e for e in self._quarantine.values() if not (unresolved_only and e.resolved_at)]
+        return sorted(found, key=lambda e: (e.at, e.payload_sha256, e.parser_version))
+
+    def release(self, payload_sha256: str, at: datetime) -> None:
+        at = utc(at)
+        for key, entry in self._quarantine.items():
+            if entry.payload_sha256 == payload_sha256 and entry.resolved_at is None:
+                self._quarantine[key] = replace(entry, resolved_at=at)
+
+    # operations
+
+    def begin_run(self, job: str, slot: datetime, at: datetime) -> bool:
+        claim = admit(Run(job, slot, RunState.RUNNING, at))
+        if not may_claim(self._runs.get((claim.job, claim.slot)), claim.started_at):
+            return False
+        self._runs[claim.job, claim.slot] = claim
+        return True
+
+    def end_run(self, run: Run) -> None:
+        run = admit(run)
+        self._runs[run.job, run.slot] = run
+
+    def runs(self, job: str | None = None, since: datetime | None = None) -> list[Run]:
+        since = moment(since)
+        found = [
+            r for r in self._runs.values() if job in (None, r.job) and (since is None or r.slot >= since)
+        ]
+        return sorted(found, key=lambda r: (r.slot, r.job))
+
+    def add_gap(self, gap: Gap) -> None:
+        gap = admit(gap)
+        refuse_upside_down(gap)
+        known = self._gaps.get((gap.source, gap.start))
+        if known is None or gap.end > known.end:
+            self._gaps[gap.source, gap.start] = gap
+
+    def gaps(self, source: str | None = None) -> list[Gap]:
+        return [self._gaps[key] for key in sorted(self._gaps) if source in (None, key[0])]
+
+    def health(self) -> dict[str, SourceHealth]:
+        return {source: self._health[source] for source in sorted(self._health)}
+
+    def set_health(self, health: SourceHealth) -> None:
+        health = admit(health)
+        self._health[health.source] = health
+
+    def validator(self, url: str) -> Validator | None:
+        return self._validators.get(url)
+
+    def set_validator(self, validator: Validator) -> None:
+        validator = admit(validator)
+        self._validators[validator.url] = validator
+
+    # care
+
+    def counts(self) -> dict[str, int]:
+        return {
+            "forecast": len(self._forecasts),
+            "gap": len(self._gaps),
+            "http_validator": len(self._validators),
+            "observation": sum(len(timeline.spells) for timeline in self._streams.values()),
+            "payload": len(self._bodies),
+            "quarantine": len(self._quarantine),
+            "question_info": self._infos.rows(),
+            "resolution": self._resolutions.rows(),
+            "run": len(self._runs),
+            "score": len(self._scores),
+            "series": len(self._series),
+            "sighting": len(self._sightings),
+            "source_health": len(self._health),
+            "stream": len(self._streams),
+        }
+
+    def check(self) -> list[str]:
+        problems = [
+            f"payload {sha256} does not hash to its address"
+            for sha256, body in self._bodies.items()
+            if digest(body) != sha256
+        ]
+        missing = sorted({sha256 for sha256 in self._mentioned() if sha256 and sha256 not in self._bodies})
+        return problems + [f"payload {sha256} is named by records but is not stored" for sha256 in missing]
+
+    def _mentioned(self) -> Iterator[str | None]:
+        for timeline in self._streams.values():
+            yield from (spell.first.payload_sha256 for spell in timeline.spells)
+        for readings in self._series.values():
+            yield from (version.payload_sha256 for told in readings.values() for version in told)
+        yield from self._resolutions.payloads()
+        yield from self._infos.payloads()
+        yield from (entry.payload_sha256 for entry in self._quarantine.values())
+        yield from (validator.payload_sha256 for validator in self._validators.values())
+
+    def backup(self, target: Path) -> dict[str, int]:
+        raise StorageError(f"a store in memory has nothing to back up to {target}")
+
+    def close(self) -> None:
+        """Nothing to let go of."""

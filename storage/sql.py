@@ -1,0 +1,261 @@
+"""The Store Protocol on SQLite and PostgreSQL. One transaction a call; see ``storage.store`` for the contract."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from questions.records import (
+    Forecast,
+    Measurement,
+    QuestionInfo,
+    Resolution,
+    Score,
+    Snapshot,
+    StreamKey,
+)
+from questions.time import utc
+from storage import care, ledger, payloads, series as _series, values, words
+from storage.border import admit, admit_version, keepable, moment
+from storage.bulk import payload_ids
+from storage.decide import changes, points
+from storage.engine import Database
+from storage.records import (
+    AppendReport,
+    Batch,
+    Change,
+    Gap,
+    Observation,
+    Quarantined,
+    RawPayload,
+    Run,
+    RunState,
+    SourceHealth,
+    Validator,
+    VersionInfo,
+)
+from storage.store import DEFAULT_MAX_GAP
+
+PAYLOADS_AT_ONCE = 20
+
+
+class SqlStore:
+    """A store in an SQLite file or a PostgreSQL schema."""
+
+    def __init__(self, database: Database, max_gap: timedelta = DEFAULT_MAX_GAP) -> None:
+        self.max_gap = max_gap
+        self._database = database
+
+    def together(self) -> AbstractContextManager[None]:
+        return self._database.together()
+
+    # raw payloads
+
+    def put_raw(self, payload: RawPayload) -> str:
+        payload = admit(payload)
+        with self._database.write() as connection:
+            payloads.put(connection, payload)
+        return payload.sha256
+
+    def get_raw(self, sha256: str) -> RawPayload | None:
+        with self._database.read() as connection:
+            return payloads.get(connection, sha256)
+
+    def raw_payloads(self, source: str | None = None, since: datetime | None = None) -> Iterator[RawPayload]:
+        since = moment(since)
+        with self._database.read() as connection:
+            wanted = payloads.sightings(connection, source, since)
+        return self._payloads(wanted)
+
+    def _payloads(self, wanted: Sequence[payloads.SightingKey]) -> Iterator[RawPayload]:
+        """A few at a time, so that a caller may write between two of them."""
+        for start in range(0, len(wanted), PAYLOADS_AT_ONCE):
+            with self._database.read() as connection:
+                found = payloads.load(connection, wanted[start : start + PAYLOADS_AT_ONCE])
+            yield from found
+
+    def sight(self, source: str, url: str, sha256: str, at: datetime) -> None:
+        at = utc(at)
+        with self._database.write() as connection:
+            payloads.sight(connection, keepable(source), keepable(url), sha256, at)
+
+    # append
+
+    def append(self, batch: Batch) -> AppendReport:
+        streams: dict[StreamKey, list[Snapshot]] = defaultdict(list)
+        for snapshot in batch.snapshots:
+            streams[snapshot.key].append(snapshot)
+        kept: dict[StreamKey, list[Snapshot]] = defaultdict(list)
+        for key, arriving in streams.items():
+            kept[admit(key)] += arriving
+        versions = [admit_version(version) for version in batch.versions]
+        resolutions = [admit(word) for word in batch.resolutions]
+        infos = [admit(word) for word in batch.infos]
+        report = AppendReport()
+        with self._database.write() as connection:
+            if kept:
+                report += values.append(connection, kept, self.max_gap)
+            numbers = payload_ids(connection, {version.payload_sha256 for version in versions})
+            for version in versions:
+                report += _series.append(connection, version, numbers[version.payload_sha256])
+            new = words.append(connection, words.RESOLUTIONS, resolutions)
+            words.append(connection, words.INFOS, infos)
+        return report + AppendReport(resolutions_new=new)
+
+    def add_forecasts(self, forecasts: Iterable[Forecast]) -> int:
+        admitted = [admit(forecast) for forecast in forecasts]
+        with self._database.write() as connection:
+            return ledger.add_forecasts(connection, admitted)
+
+    def add_scores(self, scores: Iterable[Score]) -> int:
+        admitted = [admit(score) for score in scores]
+        with self._database.write() as connection:
+            return ledger.add_scores(connection, admitted)
+
+    # read: community values
+
+    def streams(self, platform: str | None = None, external_id: str | None = None) -> list[StreamKey]:
+        with self._database.read() as connection:
+            return values.streams(connection, platform, external_id)
+
+    def history(self, key: StreamKey, *, known_at: datetime | None = None) -> list[Observation]:
+        known_at = moment(known_at)
+        with self._database.read() as connection:
+            return values.history(connection, admit(key), known_at)
+
+    def revisions(self, key: StreamKey) -> list[Observation]:
+        with self._database.read() as connection:
+            return values.revisions(connection, admit(key))
+
+    def latest(
+        self, keys: Sequence[StreamKey] | None = None, *, known_at: datetime | None = None
+    ) -> dict[StreamKey, Observation]:
+        known_at = moment(known_at)
+        wanted = None if keys is None else sorted({admit(key) for key in keys})
+        with self._database.read() as connection:
+            return values.latest(connection, wanted, known_at)
+
+    # read: the series
+
+    def series_ids(self) -> list[str]:
+        with self._database.read() as connection:
+            return _series.names(connection)
+
+    def versions(self, series: str, *, known_at: datetime | None = None) -> list[VersionInfo]:
+        known_at = moment(known_at)
+        with self._database.read() as connection:
+            return _series.versions(connection, series, known_at)
+
+    def measurements(
+        self, series: str, metric: str | None = None, *, known_at: datetime | None = None
+    ) -> list[Measurement]:
+        known_at = moment(known_at)
+        with self._database.read() as connection:
+            return _series.measurements(connection, series, metric, known_at)
+
+    def series_diff(self, series: str, earlier: datetime, later: datetime) -> list[Change]:
+        earlier, later = utc(earlier), utc(later)
+        with self._database.read() as connection:
+            before = _series.measurements(connection, series, None, earlier)
+            after = _series.measurements(connection, series, None, later)
+        return changes(points(before), points(after))
+
+    # read: the rest
+
+    def resolutions(self, *, known_at: datetime | None = None) -> list[Resolution]:
+        known_at = moment(known_at)
+        with self._database.read() as connection:
+            return words.last(connection, words.RESOLUTIONS, known_at)
+
+    def infos(self, *, known_at: datetime | None = None) -> list[QuestionInfo]:
+        known_at = moment(known_at)
+        with self._database.read() as connection:
+            return words.last(connection, words.INFOS, known_at)
+
+    def forecasts(self, *, known_at: datetime | None = None) -> list[Forecast]:
+        known_at = moment(known_at)
+        with self._database.read() as connection:
+            return ledger.forecasts(connection, known_at)
+
+    def scores(self) -> list[Score]:
+        with self._database.read() as connection:
+            return ledger.scores(connection)
+
+    # quarantine
+
+    def quarantine(self, entry: Quarantined) -> None:
+        entry = admit(entry)
+        with self._database.write() as connection:
+            payloads.quarantine(connection, entry)
+
+    def quarantined(self, *, unresolved_only: bool = True) -> list[Quarantined]:
+        with self._database.read() as connection:
+            return payloads.quarantined(connection, unresolved_only)
+
+    def release(self, payload_sha256: str, at: datetime) -> None:
+        at = utc(at)
+        with self._database.write() as connection:
+            payloads.release(connection, payload_sha256, at)
+
+    # operations
+
+    def begin_run(self, job: str, slot: datetime, at: datetime) -> bool:
+        claimed = admit(Run(job, slot, RunState.RUNNING, at))
+        with self._database.write() as connection:
+            return ledger.claim(connection, claimed)
+
+    def end_run(self, run: Run) -> None:
+        run = admit(run)
+        with self._database.write() as connection:
+            ledger.put_run(connection, run)
+
+    def runs(self, job: str | None = None, since: datetime | None = None) -> list[Run]:
+        since = moment(since)
+        with self._database.read() as connection:
+            return ledger.runs(connection, job, since)
+
+    def add_gap(self, gap: Gap) -> None:
+        gap = admit(gap)
+        with self._database.write() as connection:
+            ledger.put_gap(connection, gap)
+
+    def gaps(self, source: str | None = None) -> list[Gap]:
+        with self._database.read() as connection:
+            return ledger.gaps(connection, source)
+
+    def health(self) -> dict[str, SourceHealth]:
+        with self._database.read() as connection:
+            return ledger.health(connection)
+
+    def set_health(self, health: SourceHealth) -> None:
+        health = admit(health)
+        with self._database.write() as connection:
+            ledger.put_health(connection, health)
+
+    def validator(self, url: str) -> Validator | None:
+        with self._database.read() as connection:
+            return ledger.validator(connection, url)
+
+    def set_validator(self, validator: Validator) -> None:
+        validator = admit(validator)
+        with self._database.write() as connection:
+            ledger.put_validator(connection, validator)
+
+    # care
+
+    def counts(self) -> dict[str, int]:
+        with self._database.read() as connection:
+            return care.counts(connection)
+
+    def check(self) -> list[str]:
+        with self._database.read() as connection:
+            return care.check(connection)
+
+    def backup(self, target: Path) -> dict[str, int]:
+        return care.backup(self._database, target)
+
+    def close(self) -> None:
+        self._database.close()

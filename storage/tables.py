@@ -1,0 +1,417 @@
+"""The rows. Only ``storage`` sees them; everybody else sees records.
+
+Rows check nothing by themselves (SQLModel ``table=True`` classes do not validate), so the records are
+checked before and the CHECK constraints hold the line behind. Times are ``UtcMicros`` everywhere. The
+key of the table that grows (observation) holds its time, so that PostgreSQL can partition it.
+
+A value, a resolution or a question's facts that stand are one row, however often they were seen again.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Any, ClassVar
+
+from sqlalchemy import (
+    CheckConstraint,
+    Column,
+    Index,
+    MetaData,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    UniqueConstraint,
+)
+from sqlalchemy.orm import registry
+from sqlmodel import Field, SQLModel
+
+from storage.columns import Blob, Day, Flag, Number, UtcMicros, Whole, Words
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+STRICT = {"sqlite_strict": True}
+CLUSTERED = {"sqlite_strict": True, "sqlite_with_rowid": False}
+
+
+def column(kind: Any, **more: Any) -> Any:
+    """A column of a storage type; nullable only when it says so."""
+    return Field(sa_type=kind, **more)
+
+
+def optional(kind: Any, **more: Any) -> Any:
+    return Field(default=None, sa_type=kind, nullable=True, **more)
+
+
+class Rows(SQLModel, registry=registry(metadata=metadata)):
+    """Base of all rows, with a metadata of its own so that nobody else's tables get in."""
+
+    __table_args__: ClassVar[Any] = STRICT
+
+
+# payloads -----------------------------------------------------------------------------------------
+
+
+class PayloadRow(Rows, table=True):
+    """Bytes under their SHA-256. ``body`` (zlib) is null while a record only named them."""
+
+    __tablename__ = "payload"
+    __table_args__ = (
+        UniqueConstraint("sha256"),
+        CheckConstraint("(body IS NULL) = (size IS NULL)", name="whole"),
+        STRICT,
+    )
+    id: int | None = Field(default=None, sa_type=Whole, primary_key=True)
+    sha256: str = column(Words)
+    size: int | None = optional(Whole)
+    body: bytes | None = optional(Blob)
+
+
+class SightingRow(Rows, table=True):
+    """When a source's URL answered with a payload: first, last and how often."""
+
+    __tablename__ = "sighting"
+    __table_args__ = (
+        CheckConstraint("seen_last >= seen_first", name="forward"),
+        CheckConstraint("times_seen >= 1", name="seen"),
+        Index(None, "seen_first"),
+        Index(None, "payload_id"),
+        CLUSTERED,
+    )
+    source: str = column(Words, primary_key=True)
+    url: str = column(Words, primary_key=True)
+    payload_id: int = column(Whole, primary_key=True, foreign_key="payload.id")
+    ref: str = column(Words)
+    status: int = column(Whole)
+    content_type: str = column(Words)
+    headers: str = column(Words)
+    seen_first: datetime = column(UtcMicros)
+    seen_last: datetime = column(UtcMicros)
+    times_seen: int = column(Whole)
+
+
+class QuarantineRow(Rows, table=True):
+    """A payload that a parser version could not read."""
+
+    __tablename__ = "quarantine"
+    __table_args__ = CLUSTERED
+    payload_id: int = column(Whole, primary_key=True, foreign_key="payload.id")
+    parser_version: str = column(Words, primary_key=True)
+    source: str = column(Words)
+    ref: str = column(Words)
+    reason: str = column(Words)
+    at: datetime = column(UtcMicros)
+    resolved_at: datetime | None = optional(UtcMicros)
+
+
+# community values ---------------------------------------------------------------------------------
+
+
+class StreamRow(Rows, table=True):
+    """A stream's key and its number."""
+
+    __tablename__ = "stream"
+    __table_args__ = (
+        UniqueConstraint("source", "platform", "external_id", "outcome", "quantity"),
+        Index(None, "platform", "external_id"),
+        STRICT,
+    )
+    id: int | None = Field(default=None, sa_type=Whole, primary_key=True)
+    source: str = column(Words)
+    platform: str = column(Words)
+    external_id: str = column(Words)
+    outcome: str = column(Words)
+    quantity: str = column(Words)
+
+
+class QualityColumns(SQLModel):
+    """What travels along with a value and is not part of it."""
+
+    volume: float | None = optional(Number)
+    liquidity: float | None = optional(Number)
+    spread: float | None = optional(Number)
+    payload_id: int | None = optional(Whole, foreign_key="payload.id")
+
+
+class ValueColumns(SQLModel):
+    """A value, present or absent, as ``Snapshot`` has it. ``distribution`` is JSON."""
+
+    timed: bool = column(Flag)
+    state: str = column(Words)
+    probability: float | None = optional(Number)
+    value: float | None = optional(Number)
+    distribution: str | None = optional(Words)
+    forecasters: int | None = optional(Whole)
+    hidden_until: datetime | None = optional(UtcMicros)
+
+
+def value_checks() -> tuple[CheckConstraint, ...]:
+    return (
+        CheckConstraint("probability BETWEEN 0 AND 1", name="probability"),
+        CheckConstraint("forecasters >= 0", name="forecasters"),
+        CheckConstraint(
+            "(state = 'ok') = (probability IS NOT NULL OR value IS NOT NULL OR distribution IS NOT NULL)",
+            name="state",
+        ),
+    )
+
+
+class SpellKey(SQLModel):
+    stream_id: int = column(Whole, primary_key=True, foreign_key="stream.id")
+    as_of: datetime = column(UtcMicros, primary_key=True)
+    seen_first: datetime = column(UtcMicros, primary_key=True)
+    reading: int = column(Whole, primary_key=True)
+
+
+class ObservationRow(QualityColumns, ValueColumns, SpellKey, Rows, table=True):
+    """A spell: a value standing from ``as_of``, seen from ``seen_first`` to ``seen_last``.
+
+    The primary key serves history and "newest of a stream". ``reading`` numbers accounts of one fetch: a
+    mended parser's reading of the same bytes stands beside the one it replaces.
+    """
+
+    __tablename__ = "observation"
+    __table_args__ = (
+        *value_checks(),
+        CheckConstraint("seen_last >= seen_first", name="forward"),
+        CheckConstraint("times_seen >= 1", name="seen"),
+        CLUSTERED,
+    )
+    seen_last: datetime = column(UtcMicros)
+    times_seen: int = column(Whole)
+
+
+# series -------------------------------------------------------------------------------------------
+
+
+class SeriesRow(Rows, table=True):
+    __tablename__ = "series"
+    __table_args__ = (UniqueConstraint("name"), STRICT)
+    id: int | None = Field(default=None, sa_type=Whole, primary_key=True)
+    name: str = column(Words)
+
+
+class VersionRow(Rows, table=True):
+    """One content of a series, under the digest of all it says. ``published`` is JSON."""
+
+    __tablename__ = "series_version"
+    __table_args__ = (UniqueConstraint("series_id", "digest"), STRICT)
+    id: int | None = Field(default=None, sa_type=Whole, primary_key=True)
+    series_id: int = column(Whole, foreign_key="series.id")
+    digest: str = column(Words)
+    payload_id: int = column(Whole, foreign_key="payload.id")
+    published: str = column(Words)
+
+
+class LookRow(Rows, table=True):
+    """A look at a series and the version it showed; a second ``reading`` of a look is in force."""
+
+    __tablename__ = "series_look"
+    __table_args__ = CLUSTERED
+    series_id: int = column(Whole, primary_key=True, foreign_key="series.id")
+    seen_at: datetime = column(UtcMicros, primary_key=True)
+    reading: int = column(Whole, primary_key=True)
+    version_id: int = column(Whole, foreign_key="series_version.id")
+
+
+class MeasurementRow(Rows, table=True):
+    """One account of one point, shared by all versions that give it; a revision is another row."""
+
+    __tablename__ = "measurement"
+    __table_args__ = (
+        UniqueConstraint("series_id", "digest"),
+        CheckConstraint("lower <= upper", name="interval"),
+        CheckConstraint("ci_level BETWEEN 0 AND 1", name="level"),
+        STRICT,
+    )
+    id: int | None = Field(default=None, sa_type=Whole, primary_key=True)
+    series_id: int = column(Whole, foreign_key="series.id")
+    digest: str = column(Words)
+    metric: str = column(Words)
+    key: str = column(Words)
+    at: date = column(Day)
+    value: float = column(Number)
+    unit: str = column(Words)
+    lower: float | None = optional(Number)
+    upper: float | None = optional(Number)
+    ci_level: float | None = optional(Number)
+    is_sota: bool | None = optional(Flag)
+    beyond_ceiling: bool = column(Flag)
+    label: str = column(Words)
+
+
+class VersionPointRow(Rows, table=True):
+    """Which points a version has. A removed point is one that the next version does not have."""
+
+    __tablename__ = "version_point"
+    __table_args__ = (Index(None, "measurement_id"), CLUSTERED)
+    version_id: int = column(Whole, primary_key=True, foreign_key="series_version.id")
+    measurement_id: int = column(Whole, primary_key=True, foreign_key="measurement.id")
+
+
+# last words ---------------------------------------------------------------------------------------
+
+
+class WordColumns(SQLModel):
+    payload_id: int | None = optional(Whole, foreign_key="payload.id")
+    seen_first: datetime = column(UtcMicros)
+    seen_last: datetime = column(UtcMicros)
+
+
+class ResolutionColumns(SQLModel):
+    id: int | None = Field(default=None, sa_type=Whole, primary_key=True)
+    source: str = column(Words)
+    platform: str = column(Words)
+    external_id: str = column(Words)
+    outcome: str = column(Words)
+    state: str = column(Words)
+    resolved_at: datetime | None = optional(UtcMicros)
+    value: float | None = optional(Number)
+    text: str = column(Words)
+
+
+class ResolutionRow(WordColumns, ResolutionColumns, Rows, table=True):
+    """What a platform said became of a question, standing from ``seen_first`` to ``seen_last``."""
+
+    __tablename__ = "resolution"
+    __table_args__ = (
+        CheckConstraint("seen_last >= seen_first", name="forward"),
+        Index(None, "source", "platform", "external_id", "outcome", "seen_first"),
+        STRICT,
+    )
+
+
+class InfoColumns(SQLModel):
+    id: int | None = Field(default=None, sa_type=Whole, primary_key=True)
+    source: str = column(Words)
+    platform: str = column(Words)
+    external_id: str = column(Words)
+    title: str = column(Words)
+    url: str = column(Words)
+    question_type: str = column(Words)
+    status: str = column(Words)
+    opens_at: datetime | None = optional(UtcMicros)
+    closes_at: datetime | None = optional(UtcMicros)
+    resolves_by: datetime | None = optional(UtcMicros)
+
+
+class InfoRow(WordColumns, InfoColumns, Rows, table=True):
+    """What a platform told of a question, standing from ``seen_first`` to ``seen_last``."""
+
+    __tablename__ = "question_info"
+    __table_args__ = (
+        CheckConstraint("seen_last >= seen_first", name="forward"),
+        Index(None, "source", "platform", "external_id", "seen_first"),
+        STRICT,
+    )
+
+
+class ForecastRow(Rows, table=True):
+    __tablename__ = "forecast"
+    __table_args__ = (
+        CheckConstraint("probability BETWEEN 0 AND 1", name="probability"),
+        Index(None, "made_at"),
+        CLUSTERED,
+    )
+    question: str = column(Words, primary_key=True)
+    outcome: str = column(Words, primary_key=True)
+    forecaster: str = column(Words, primary_key=True)
+    made_at: datetime = column(UtcMicros, primary_key=True)
+    kind: str = column(Words)
+    probability: float = column(Number)
+    version: str = column(Words)
+    comment: str = column(Words)
+
+
+class ScoreRow(Rows, table=True):
+    __tablename__ = "score"
+    __table_args__ = CLUSTERED
+    question: str = column(Words, primary_key=True)
+    outcome: str = column(Words, primary_key=True)
+    forecaster: str = column(Words, primary_key=True)
+    made_at: datetime = column(UtcMicros, primary_key=True)
+    rule: str = column(Words, primary_key=True)
+    score_version: str = column(Words, primary_key=True)
+    value: float = column(Number)
+    computed_at: datetime = column(UtcMicros)
+
+
+# operations ---------------------------------------------------------------------------------------
+
+
+class RunRow(Rows, table=True):
+    __tablename__ = "run"
+    __table_args__ = (
+        CheckConstraint("state IN ('running', 'done', 'partial', 'failed', 'skipped')", name="state"),
+        Index(None, "slot"),
+        CLUSTERED,
+    )
+    job: str = column(Words, primary_key=True)
+    slot: datetime = column(UtcMicros, primary_key=True)
+    state: str = column(Words)
+    started_at: datetime = column(UtcMicros)
+    finished_at: datetime | None = optional(UtcMicros)
+    message: str = column(Words)
+
+
+class GapRow(Rows, table=True):
+    __tablename__ = "gap"
+    __table_args__ = (CheckConstraint('"end" >= start', name="forward"), CLUSTERED)
+    source: str = column(Words, primary_key=True)
+    start: datetime = column(UtcMicros, primary_key=True)
+    end: datetime = column(UtcMicros)
+    reason: str = column(Words)
+
+
+class HealthRow(Rows, table=True):
+    __tablename__ = "source_health"
+    __table_args__ = CLUSTERED
+    source: str = column(Words, primary_key=True)
+    state: str = column(Words)
+    last_attempt_at: datetime | None = optional(UtcMicros)
+    last_ok_at: datetime | None = optional(UtcMicros)
+    last_change_at: datetime | None = optional(UtcMicros)
+    failures: int = column(Whole)
+    not_before: datetime | None = optional(UtcMicros)
+    message: str = column(Words)
+
+
+class ValidatorRow(Rows, table=True):
+    __tablename__ = "http_validator"
+    __table_args__ = CLUSTERED
+    url: str = column(Words, primary_key=True)
+    etag: str | None = optional(Words)
+    last_modified: str | None = optional(Words)
+    payload_id: int = column(Whole, foreign_key="payload.id")
+
+
+class LeaseRow(Rows, table=True):
+    """Who may act as the one leader until when; ``token`` grows with every take-over (fencing)."""
+
+    __tablename__ = "lease"
+    __table_args__ = (CheckConstraint("token >= 1", name="token"), CLUSTERED)
+    name: str = column(Words, primary_key=True)
+    holder: str = column(Words)
+    token: int = column(Whole)
+    expires_at: datetime = column(UtcMicros)
+
+
+def table(name: str) -> Table:
+    """The Core table of a name, for statements that never build row objects."""
+    return metadata.tables[name]
+
+
+# Alembic's own table, made here too so that a new database needs no Alembic.
+schema_version = Table(
+    "alembic_version",
+    MetaData(),
+    Column("version_num", String(32), nullable=False),
+    PrimaryKeyConstraint("version_num", name="alembic_version_pkc"),
+)

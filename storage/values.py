@@ -1,0 +1,344 @@
+"""Community values in SQL: how a batch of snapshots becomes rows, and how rows become answers.
+
+What is new is decided by ``storage.decide``; here it is only fetched and written. Of a stream, the newest
+row and the rows at the instants a batch mentions are all that has to be read; only when a current value
+comes late are they all.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cache
+from typing import Any
+
+from sqlalchemy import (
+    Connection,
+    Select,
+    and_,
+    bindparam,
+    insert,
+    select,
+    true,
+    tuple_,
+    update,
+)
+
+from questions.records import Distribution, Quantity, Snapshot, StreamKey, ValueState
+from storage.bulk import insert_many, key_table, key_values, payload_ids, run_many
+from storage.decide import Spell, Timeline, last_per_instant
+from storage.records import AppendReport, Observation
+from storage.tables import table
+
+STREAM, SPELL, PAYLOAD = table("stream"), table("observation"), table("payload")
+
+_KEY = (STREAM.c.source, STREAM.c.platform, STREAM.c.external_id, STREAM.c.outcome, STREAM.c.quantity)
+_CONTENT = ("state", "probability", "value", "distribution", "forecasters", "hidden_until")
+_QUALITY = ("volume", "liquidity", "spread")
+
+
+# rows and records ---------------------------------------------------------------------------------
+
+
+def _to_json(distribution: Distribution | None) -> str | None:
+    if distribution is None:
+        return None
+    return json.dumps({"x": distribution.x, "cdf": distribution.cdf, "unit": distribution.unit})
+
+
+def _from_json(text: str | None) -> Distribution | None:
+    if text is None:
+        return None
+    read = json.loads(text)
+    return Distribution(tuple(read["x"]), tuple(read["cdf"]), read["unit"])
+
+
+def _columns(row: Any) -> list[Any]:
+    """The columns ``_spell`` reads."""
+    names = ("as_of", "seen_first", "seen_last", "times_seen", "reading", "timed", *_CONTENT, *_QUALITY)
+    return [*(row.c[name] for name in names), PAYLOAD.c.sha256]
+
+
+def _snapshot(key: StreamKey, as_of: datetime, fetched_at: datetime, columns: Sequence[Any]) -> Snapshot:
+    timed, state, probability, value, distribution, forecasters, hidden_until = columns[:7]
+    volume, liquidity, spread, sha256 = columns[7:]
+    return Snapshot(
+        key,
+        as_of,
+        fetched_at,
+        ValueState(state),
+        probability,
+        value,
+        _from_json(distribution),
+        timed,
+        forecasters,
+        volume,
+        liquidity,
+        spread,
+        hidden_until,
+        sha256,
+    )
+
+
+def _spell(key: StreamKey, columns: Sequence[Any]) -> Spell:
+    as_of, seen_first, seen_last, times_seen, reading = columns[:5]
+    return Spell(_snapshot(key, as_of, seen_first, columns[5:]), seen_last, times_seen, reading)
+
+
+def _key(columns: Sequence[Any]) -> StreamKey:
+    source, platform, external_id, outcome, quantity = columns
+    return StreamKey(source, platform, external_id, outcome, Quantity(quantity))
+
+
+def _key_values(key: StreamKey) -> tuple[str, str, str, str, str]:
+    return (key.source, key.platform, key.external_id, key.outcome, key.quantity.value)
+
+
+def _float(number: float | None) -> float | None:
+    return None if number is None else float(number)
+
+
+def _spell_row(number: int, spell: Spell, payloads: Mapping[str | None, int | None]) -> dict[str, Any]:
+    snapshot = spell.first
+    return {
+        "stream_id": number,
+        "as_of": spell.as_of,
+        "seen_first": spell.seen_first,
+        "reading": spell.reading,
+        "seen_last": spell.seen_last,
+        "times_seen": spell.times_seen,
+        "timed": snapshot.timed_by_source,
+        "state": snapshot.state.value,
+        "probability": _float(snapshot.probability),
+        "value": _float(snapshot.value),
+        "distribution": _to_json(snapshot.distribution),
+        "forecasters": snapshot.forecasters,
+        "hidden_until": snapshot.hidden_until,
+        "volume": _float(snapshot.volume),
+        "liquidity": _float(snapshot.liquidity),
+        "spread": _float(snapshot.spread),
+        "payload_id": payloads[snapshot.payload_sha256],
+    }
+
+
+# the newest spell of many streams -----------------------------------------------------------------
+
+
+_KEY_KINDS = (str,) * 5
+
+
+@cache
+def _newest(dialect: str, *, named: bool, clipped: bool) -> Select[Any]:
+    """Streams (all, or those bound as keys) with their newest spell (begun by ``known_at``, if clipped).
+
+    One index seek a stream: a LATERAL subquery on PostgreSQL, a row-value comparison on SQLite.
+    """
+    streams: Any = STREAM
+    if named:
+        wanted = key_table(dialect, _KEY_KINDS)
+        streams = wanted.join(STREAM, and_(*(c == wanted.c[f"k{i}"] for i, c in enumerate(_KEY))))
+    seek = select(SPELL).where(SPELL.c.stream_id == STREAM.c.id)
+    if clipped:
+        seek = seek.where(SPELL.c.seen_first <= bindparam("known_at"))
+    seek = seek.order_by(SPELL.c.as_of.desc(), SPELL.c.seen_first.desc(), SPELL.c.reading.desc()).limit(1)
+    if dialect == "postgresql":
+        spell: Any = seek.correlate(STREAM).lateral("newest")
+        joined = streams.outerjoin(spell, true())
+    else:
+        spell = SPELL.alias("newest")
+        moments = seek.with_only_columns(SPELL.c.as_of, SPELL.c.seen_first, SPELL.c.reading).correlate(STREAM)
+        matches = tuple_(spell.c.as_of, spell.c.seen_first, spell.c.reading) == moments.scalar_subquery()
+        # LEFT JOIN also fixes the order of the loops: streams first, then one seek each.
+        joined = streams.outerjoin(spell, and_(spell.c.stream_id == STREAM.c.id, matches))
+    return select(STREAM.c.id, *_KEY, *_columns(spell)).select_from(
+        joined.outerjoin(PAYLOAD, PAYLOAD.c.id == spell.c.payload_id)
+    )
+
+
+def _newest_spells(
+    connection: Connection, keys: Iterable[StreamKey] | None, known_at: datetime | None
+) -> list[tuple[int, Spell]]:
+    """(number, newest spell) of the streams that have one."""
+    dialect = connection.dialect.name
+    query = _newest(dialect, named=keys is not None, clipped=known_at is not None)
+    bound = {} if keys is None else key_values(dialect, _KEY_KINDS, map(_key_values, keys))
+    if known_at is not None:
+        bound["known_at"] = known_at
+    rows = (row for row in connection.execute(query, bound) if row[6] is not None)
+    return [(row[0], _spell(_key(row[1:6]), row[6:])) for row in rows]
+
+
+# append -------------------------------------------------------------------------------------------
+
+
+@dataclass
+class _Stream:
+    """A stream as stored, and what a batch brings for it."""
+
+    number: int
+    key: StreamKey
+    newest: Spell | None
+    arriving: list[Snapshot]
+
+    @property
+    def late(self) -> bool:
+        """A current value from before the newest row: everything may matter."""
+        newest = self.newest
+        return newest is not None and any(
+            not s.timed_by_source and s.fetched_at < max(newest.as_of, newest.seen_first)
+            for s in self.arriving
+        )
+
+    def mentioned(self) -> set[tuple[int, datetime]]:
+        """The stored instants, the newest apart, that the batch speaks of."""
+        newest = self.newest
+        if newest is None:
+            return set()
+        return {(self.number, s.as_of) for s in self.arriving if s.as_of <= newest.as_of}
+
+
+def append(
+    connection: Connection, batch: Mapping[StreamKey, list[Snapshot]], max_gap: timedelta
+) -> AppendReport:
+    """Store the snapshots of a batch, grouped by stream. Inside the caller's transaction."""
+    streams = _open_streams(connection, batch)
+    known = _spells_at(connection, [stream for stream in streams if not stream.late])
+    begun: list[tuple[int, Spell]] = []
+    touched: list[tuple[int, Spell]] = []
+    new = total = 0
+    for stream in streams:
+        timeline = Timeline(max_gap, _loaded(connection, stream, known))
+        timeline.take(stream.arriving)
+        begun += [(stream.number, spell) for spell in timeline.begun]
+        started = {id(spell) for spell in timeline.begun}
+        touched += [(stream.number, s) for s in timeline.touched.values() if id(s) not in started]
+        new += timeline.fresh
+        total += len(stream.arriving)
+    payloads = payload_ids(connection, {spell.first.payload_sha256 for _, spell in begun})
+    insert_many(connection, "observation", [_spell_row(n, spell, payloads) for n, spell in begun])
+    run_many(connection, _EXTEND, [_extend_row(n, spell) for n, spell in touched])
+    return AppendReport(snapshots_new=new, snapshots_unchanged=total - new)
+
+
+_EXTEND = (
+    update(SPELL)
+    .where(
+        SPELL.c.stream_id == bindparam("number"),
+        SPELL.c.as_of == bindparam("since"),
+        SPELL.c.seen_first == bindparam("first"),
+        SPELL.c.reading == bindparam("which"),
+    )
+    .values(seen_last=bindparam("last"), times_seen=bindparam("times"))
+)
+
+
+def _extend_row(number: int, spell: Spell) -> dict[str, Any]:
+    return {
+        "number": number,
+        "since": spell.as_of,
+        "first": spell.seen_first,
+        "which": spell.reading,
+        "last": spell.seen_last,
+        "times": spell.times_seen,
+    }
+
+
+def _open_streams(connection: Connection, batch: Mapping[StreamKey, list[Snapshot]]) -> list[_Stream]:
+    """The batch's streams with their newest spells; those never seen before are created."""
+    found: list[_Stream] = []
+    missing = dict(batch)
+    for number, newest in _newest_spells(connection, batch, None):
+        key = newest.first.key
+        found.append(_Stream(number, key, newest, missing.pop(key)))
+    if missing:
+        found += _create_streams(connection, missing)
+    return found
+
+
+def _create_streams(connection: Connection, batch: Mapping[StreamKey, list[Snapshot]]) -> list[_Stream]:
+    names = [column.name for column in _KEY]
+    rows = [dict(zip(names, _key_values(key), strict=True)) for key in sorted(batch)]
+    created = connection.execute(insert(STREAM).returning(STREAM.c.id, *_KEY), rows).all()
+    streams = [(row[0], _key(row[1:])) for row in created]
+    return [_Stream(number, key, None, batch[key]) for number, key in streams]
+
+
+def _loaded(connection: Connection, stream: _Stream, known: Mapping[int, Sequence[Spell]]) -> Iterable[Spell]:
+    """The stored spells a batch can touch in one stream."""
+    if stream.late:
+        return _rows_of(connection, stream.key, None)
+    if stream.newest is None:
+        return ()
+    others = [spell for spell in known.get(stream.number, ()) if spell.order != stream.newest.order]
+    return [*others, stream.newest]
+
+
+def _spells_at(connection: Connection, streams: Sequence[_Stream]) -> dict[int, list[Spell]]:
+    """Every spell at the instants the batch mentions, by stream."""
+    mentioned = {instant for stream in streams for instant in stream.mentioned()}
+    found: dict[int, list[Spell]] = defaultdict(list)
+    if mentioned:
+        keys = {stream.number: stream.key for stream in streams}
+        dialect = connection.dialect.name
+        bound = key_values(dialect, (int, datetime), sorted(mentioned))
+        for row in connection.execute(_mentioned_spells(dialect), bound):
+            found[row[0]].append(_spell(keys[row[0]], row[1:]))
+    return found
+
+
+@cache
+def _mentioned_spells(dialect: str) -> Select[Any]:
+    wanted = key_table(dialect, (int, datetime))
+    same = and_(SPELL.c.stream_id == wanted.c.k0, SPELL.c.as_of == wanted.c.k1)
+    return select(SPELL.c.stream_id, *_columns(SPELL)).select_from(
+        wanted.join(SPELL, same).outerjoin(PAYLOAD, PAYLOAD.c.id == SPELL.c.payload_id)
+    )
+
+
+# read ---------------------------------------------------------------------------------------------
+
+
+def streams(connection: Connection, platform: str | None, external_id: str | None) -> list[StreamKey]:
+    query = select(*_KEY)
+    if platform is not None:
+        query = query.where(STREAM.c.platform == platform)
+    if external_id is not None:
+        query = query.where(STREAM.c.external_id == external_id)
+    return sorted(_key(row) for row in connection.execute(query))
+
+
+def _rows_of(connection: Connection, key: StreamKey, known_at: datetime | None) -> list[Spell]:
+    named = [column == value for column, value in zip(_KEY, _key_values(key), strict=True)]
+    query = (
+        select(*_columns(SPELL))
+        .select_from(
+            STREAM.join(SPELL, SPELL.c.stream_id == STREAM.c.id).outerjoin(
+                PAYLOAD, PAYLOAD.c.id == SPELL.c.payload_id
+            )
+        )
+        .where(*named)
+        .order_by(SPELL.c.as_of, SPELL.c.seen_first, SPELL.c.reading)
+    )
+    if known_at is not None:
+        query = query.where(SPELL.c.seen_first <= known_at)
+    return [_spell(key, row) for row in connection.execute(query)]
+
+
+def history(connection: Connection, key: StreamKey, known_at: datetime | None) -> list[Observation]:
+    spells = last_per_instant(_rows_of(connection, key, known_at))
+    return [spell.observation(known_at) for spell in spells]
+
+
+def revisions(connection: Connection, key: StreamKey) -> list[Observation]:
+    return [spell.observation() for spell in _rows_of(connection, key, None)]
+
+
+def latest(
+    connection: Connection, keys: Sequence[StreamKey] | None, known_at: datetime | None
+) -> dict[StreamKey, Observation]:
+    newest = _newest_spells(connection, keys, known_at)
+    found = {spell.first.key: spell.observation(known_at) for _, spell in newest}
+    return {key: found[key] for key in sorted(found)}

@@ -1,0 +1,135 @@
+"""Records to store, invented; and Hypothesis strategies for them."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta, timezone
+from typing import Any
+
+from hypothesis import strategies as st
+
+from questions.records import (
+    Distribution,
+    Measurement,
+    OutcomeState,
+    Quantity,
+    QuestionInfo,
+    Resolution,
+    SeriesVersion,
+    Snapshot,
+    StreamKey,
+    ValueState,
+)
+from storage.records import RawPayload
+
+T0 = datetime(2026, 3, 1, 12, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
+KEY = StreamKey("manifold", "manifold", "q1", "yes", Quantity.PLAY_MONEY_PRICE)
+
+
+def key(external_id: str) -> StreamKey:
+    return StreamKey("manifold", "manifold", external_id, "yes", Quantity.PLAY_MONEY_PRICE)
+
+
+def hours(count: float) -> datetime:
+    """An instant so many hours after T0."""
+    return T0 + count * HOUR
+
+
+def poll(at: float, probability: float = 0.5, stream: StreamKey = KEY, **more: Any) -> Snapshot:
+    """What a poll finds that gets no time stamp from the source."""
+    return Snapshot(stream, hours(at), hours(at), probability=probability, **more)
+
+
+def point(
+    as_of: float, fetched: float, probability: float = 0.5, stream: StreamKey = KEY, **more: Any
+) -> Snapshot:
+    """A value with the source's own time stamp."""
+    return Snapshot(
+        stream, hours(as_of), hours(fetched), probability=probability, timed_by_source=True, **more
+    )
+
+
+def payload(
+    body: bytes = b"{}", at: float = 0, url: str = "https://example.org/q1", **more: Any
+) -> RawPayload:
+    told: dict[str, Any] = {"source": "manifold", "ref": "q1", "status": 200}
+    told |= {"content_type": "application/json", "headers": {"etag": '"1"'}}
+    return RawPayload(url=url, fetched_at=hours(at), body=body, **(told | more))
+
+
+def measured(name: str, value: float, metric: str = "p50", **more: Any) -> Measurement:
+    told: dict[str, Any] = {"at": date(2025, 1, 1), "unit": "minutes", "lower": value / 2, "upper": value * 2}
+    told |= {"ci_level": 0.95, "is_sota": True, "label": name.title()}
+    return Measurement(series="horizons", key=name, metric=metric, value=value, **(told | more))
+
+
+def version(at: float, *points: Measurement, sha256: str = "", **published: float) -> SeriesVersion:
+    return SeriesVersion("horizons", sha256 or "a" * 64, hours(at), points, published)
+
+
+def resolution(at: float, state: str = "yes", **more: Any) -> Resolution:
+    value = {"yes": 1.0, "no": 0.0}.get(state)
+    told: dict[str, Any] = {"source": "manifold", "platform": "manifold", "external_id": "q1"}
+    told |= {"outcome": "yes", "value": value}
+    return Resolution(state=OutcomeState(state), fetched_at=hours(at), **(told | more))
+
+
+def info(at: float, title: str = "Will it?", external_id: str = "q1", **more: Any) -> QuestionInfo:
+    return QuestionInfo("manifold", "manifold", external_id, hours(at), title, **more)
+
+
+# strategies ---------------------------------------------------------------------------------------
+
+offsets = st.one_of(
+    st.just(UTC),
+    st.integers(-14 * 60 + 1, 14 * 60 - 1).map(lambda minutes: timezone(timedelta(minutes=minutes))),
+    st.integers(-80000, 80000).map(lambda seconds: timezone(timedelta(seconds=seconds))),
+)
+"""Offsets as they come, and as they should not: whole minutes, odd seconds."""
+
+moments = st.datetimes(
+    min_value=datetime(1900, 1, 3),
+    max_value=datetime(2200, 1, 1),
+    timezones=offsets,
+)
+
+distributions = st.builds(
+    lambda low, step, cdf: Distribution(
+        tuple(low + i * step for i in range(len(cdf))), tuple(sorted(cdf)), "date"
+    ),
+    st.floats(-1e9, 1e9),
+    st.floats(1.0, 1e6),
+    st.lists(st.floats(0, 1), min_size=2, max_size=5),
+)
+
+_CONTENTS: list[dict[str, Any]] = [
+    {"probability": 0.25},
+    {"probability": 0.75},
+    {"probability": 0.25, "forecasters": 3},
+    {"value": 4.5, "distribution": Distribution((1.0, 2.5), (0.25, 0.5), "date")},
+    {"state": ValueState.HIDDEN, "hidden_until": T0 + 90 * DAY},
+    {"state": ValueState.NO_TRADE},
+]
+
+
+@st.composite
+def stream_snapshots(draw: st.DrawFn, stream: StreamKey = KEY, most: int = 14) -> list[Snapshot]:
+    """Snapshots of one stream on a coarse grid of hours, so that instants, contents and gaps collide.
+
+    At most one account of each instant by each fetch: a source says one thing at a time.
+    """
+    found: dict[tuple[int, int], Snapshot] = {}
+    for _ in range(draw(st.integers(1, most))):
+        fetched = draw(st.integers(0, 12))
+        timed = draw(st.booleans())
+        as_of = draw(st.integers(0, 14)) if timed else fetched
+        content = draw(st.sampled_from(_CONTENTS))
+        quality: dict[str, Any] = {
+            "volume": draw(st.sampled_from([None, 1.0, 2.0])),
+            "payload_sha256": f"{fetched:064x}",
+        }
+        found[as_of, fetched] = Snapshot(
+            stream, hours(as_of), hours(fetched), timed_by_source=timed, **content, **quality
+        )
+    return list(found.values())

@@ -1,0 +1,154 @@
+"""Several connections at once: nothing is lost, nothing happens twice."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import TypeVar
+
+from questions.records import Snapshot
+from storage import open_store
+from storage.records import Batch
+from storage.store import Store
+from tests.storage.samples import DAY, KEY, T0, hours, key, payload, poll
+
+Found = TypeVar("Found")
+ROOT = Path(__file__).parents[2]
+
+
+def at_once(url: str, works: list[Callable[[Store], Found]]) -> list[Found]:
+    """Run each work in a thread with a store of its own, all starting together."""
+    barrier = threading.Barrier(len(works))
+    found: dict[int, Found] = {}
+    errors: list[BaseException] = []
+
+    def run(number: int, work: Callable[[Store], Found]) -> None:
+        store = open_store(url)
+        try:
+            barrier.wait(30)
+            found[number] = work(store)
+        except BaseException as error:
+            errors.append(error)
+        finally:
+            store.close()
+
+    threads = [threading.Thread(target=run, args=(n, work)) for n, work in enumerate(works)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert errors == []
+    return [found[number] for number in range(len(works))]
+
+
+def test_of_claims_at_the_same_time_exactly_one_wins(url: str) -> None:
+    open_store(url).close()
+    slots = [hours(number) for number in range(12)]
+
+    def claim(store: Store) -> list[bool]:
+        return [store.begin_run("pull", slot, slot) for slot in slots]
+
+    claimed = at_once(url, [claim, claim, claim])
+    assert [sum(won) for won in zip(*claimed, strict=True)] == [1] * len(slots)
+
+
+def test_an_abandoned_slot_is_taken_over_once(url: str) -> None:
+    store = open_store(url)
+    assert store.begin_run("pull", hours(0), hours(0))
+    store.close()
+    later = hours(0) + timedelta(hours=2)
+    assert sorted(at_once(url, [lambda s: s.begin_run("pull", hours(0), later)] * 3)) == [False, False, True]
+
+
+def test_writers_at_once_lose_no_poll_and_make_one_row(url: str) -> None:
+    """Four writers, each with polls of its own: every poll is counted once, whatever the interleaving."""
+    open_store(url).close()
+    writers, polls = 4, 25
+
+    def write(writer: int) -> Callable[[Store], int]:
+        def work(store: Store) -> int:
+            for number in range(polls):
+                at = T0 + (number * writers + writer) * timedelta(minutes=1)
+                store.append(Batch(snapshots=(Snapshot(KEY, at, at, probability=0.5),)))
+            return polls
+
+        return work
+
+    at_once(url, [write(writer) for writer in range(writers)])
+    store = open_store(url)
+    (seen,) = store.history(KEY)
+    assert seen.times_seen == writers * polls
+    assert seen.seen_first == T0
+    assert seen.seen_last == T0 + (writers * polls - 1) * timedelta(minutes=1)
+    assert store.check() == []
+    store.close()
+
+
+def test_the_same_payload_put_by_several_is_stored_once(url: str) -> None:
+    open_store(url).close()
+    at_once(url, [lambda store: store.put_raw(payload(b"same"))] * 4)
+    store = open_store(url)
+    assert store.counts()["payload"] == store.counts()["sighting"] == 1
+    store.close()
+
+
+def test_several_may_create_the_database_at_the_same_time(empty_url: str) -> None:
+    path = empty_url.removeprefix("sqlite:///")
+    program = (
+        "import sys, storage\n"
+        "from storage.records import Gap\n"
+        "from questions.time import parse_utc\n"
+        "store = storage.open_store(sys.argv[1])\n"
+        "at = parse_utc('2026-01-01T00:00Z')\n"
+        "store.add_gap(Gap(sys.argv[2], at, at, 'started'))\n"
+        "store.close()\n"
+    )
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-c", program, empty_url, str(number)], stderr=subprocess.PIPE, cwd=ROOT
+        )
+        for number in range(4)
+    ]
+    failed = [process.communicate(timeout=60)[1].decode() for process in started]
+    assert [process.returncode for process in started] == [0] * 4, (path, failed)
+    store = open_store(empty_url)
+    assert len(store.gaps()) == 4
+    assert store.check() == []
+    store.close()
+
+
+def test_a_reader_sees_whole_batches_only(url: str) -> None:
+    open_store(url).close()
+    names = [f"q{number}" for number in range(20)]
+    done = threading.Event()
+
+    def write(store: Store) -> set[int]:
+        for hour in range(25):
+            store.append(Batch(snapshots=tuple(poll(hour, hour / 100, key(name)) for name in names)))
+        done.set()
+        return {len(names)}
+
+    def read(store: Store) -> set[int]:
+        seen: set[int] = set()
+        while not done.is_set():
+            latest = store.latest()
+            hours_seen = {observation.snapshot.as_of for observation in latest.values()}
+            seen.add(len(hours_seen))
+        return seen
+
+    _, seen = at_once(url, [write, read])
+    assert seen <= {0, 1}, "streams of one batch never stand at different hours"
+
+
+def test_a_gap_in_time_between_processes_is_kept(url: str) -> None:
+    for at in (T0, T0 + DAY, T0 + 4 * DAY):
+        store = open_store(url)
+        store.append(Batch(snapshots=(Snapshot(KEY, at, at, probability=0.5),)))
+        store.close()
+    store = open_store(url)
+    assert [seen.times_seen for seen in store.history(KEY)] == [2, 1]
+    store.close()
