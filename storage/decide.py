@@ -10,6 +10,7 @@ from bisect import bisect_right, insort
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from itertools import groupby
 from typing import Generic, TypeVar
 
 from questions.records import Forecast, Measurement, QuestionInfo, Resolution, SeriesVersion, Snapshot
@@ -102,21 +103,23 @@ class Timeline:
 
     def take(self, snapshots: Iterable[Snapshot]) -> None:
         """Take snapshots in, in the order they were fetched; of one fetch, points with a time first."""
-        for snapshot in sorted(snapshots, key=lambda s: (s.fetched_at, not s.timed_by_source, s.as_of)):
-            if snapshot.timed_by_source:
-                self._point(snapshot)
-            else:
-                self._current(snapshot)
+        ordered = sorted(snapshots, key=lambda s: (s.fetched_at, not s.timed_by_source, s.as_of))
+        for at, fetch in groupby(ordered, key=lambda s: s.fetched_at):
+            together = list(fetch)
+            confirmed = [self._point(s) for s in together if s.timed_by_source]
+            if any(spell is self._spells[-1] for spell in confirmed):
+                self._see(self._spells[-1], at)
+            for snapshot in together:
+                if not snapshot.timed_by_source:
+                    self._current(snapshot)
 
-    def _point(self, snapshot: Snapshot) -> None:
-        """A point at the source's own time: known, confirmed (the newest only), or an account of its own."""
-        at = snapshot.fetched_at
-        told = [spell for spell in self._at.get(snapshot.as_of, ()) if spell.seen_first <= at]
+    def _point(self, snapshot: Snapshot) -> Spell | None:
+        """A point at the source's own time: an account of its own, or the spell it confirms."""
+        told = [s for s in self._at.get(snapshot.as_of, ()) if s.seen_first <= snapshot.fetched_at]
         if told and content(told[-1].first) == content(snapshot):
-            if told[-1] is self._spells[-1]:
-                self._see(told[-1], at)
-        else:
-            self._tell(snapshot, told)
+            return told[-1]
+        self._tell(snapshot, told)
+        return None
 
     def _current(self, snapshot: Snapshot) -> None:
         """A current value: it extends what stands, starts something new, or comes in between."""
@@ -133,8 +136,8 @@ class Timeline:
                 self._begin(snapshot, 0)
         elif not same:
             told = [spell for spell in self._at.get(at, ()) if spell.seen_first == at]
-            if standing.seen_first < at:
-                self._interrupt(standing, at)
+            if standing.seen_first < at < standing.seen_last:
+                self._interrupt(standing)
             self._tell(snapshot, told)
 
     def _standing(self, at: datetime) -> Spell | None:
@@ -142,13 +145,11 @@ class Timeline:
         last = bisect_right(self._spells, at, key=lambda spell: spell.as_of)
         return next((s for s in reversed(self._spells[:last]) if s.seen_first <= at), None)
 
-    def _interrupt(self, spell: Spell, at: datetime) -> None:
-        """Another value turns up in the middle of a spell: what is known of it are its ends."""
-        if spell.seen_last > at:
-            resumed = replace(
-                spell.first, as_of=spell.seen_last, fetched_at=spell.seen_last, timed_by_source=False
-            )
-            self._insert(Spell(resumed, spell.seen_last))
+    def _interrupt(self, spell: Spell) -> None:
+        """Another value turns up in the middle of a spell: what is sure of it are its ends."""
+        last = spell.seen_last
+        resumed = replace(spell.first, as_of=last, fetched_at=last, timed_by_source=False)
+        self._insert(Spell(resumed, last))
         spell.seen_last, spell.times_seen = spell.seen_first, 1
         self.touched[spell.order] = spell
 
@@ -291,32 +292,28 @@ class Placed(Generic[Word]):
 def place(said: list[Said[Word]], word: Word) -> Placed[Word]:
     """Put one word among those said of the same thing before (sorted by first sight; kept so).
 
-    Said already then: nothing. Unchanged since the word before: that one was seen again. The same as
-    the next one, fetched later but stored sooner: that one was seen earlier. Else it is new, and if it
-    falls inside a stretch of another word, that word is resumed after it.
+    The same as what stands at its time: seen again. Another one: it is new; if it falls inside a stretch
+    of another word, that one is cut at what is sure, its first and last sight.
     """
     at = word.fetched_at
     done: Placed[Word] = Placed()
-    if any(s.seen_first <= at <= s.seen_last and _gist(s.word) == _gist(word) for s in said):
+    index = sum(1 for one in said if one.seen_first <= at)
+    standing = said[index - 1] if index else None
+    if standing is not None and _gist(standing.word) == _gist(word):
+        if at > standing.seen_last:
+            standing.seen_last = at
+            done.changed.append(standing)
         return done
-    index = sum(1 for s in said if s.seen_first <= at)
-    before = said[index - 1] if index else None
-    after = said[index] if index < len(said) else None
-    if before is not None and _gist(before.word) == _gist(word):
-        before.seen_last = at
-        done.changed.append(before)
-        return done
-    free = before is None or max(before.seen_first, before.seen_last) < at
-    if after is not None and free and _gist(after.word) == _gist(word):
-        after.word = word
-        done.changed.append(after)
+    readings = [one for one in said if one.seen_first == at]
+    if any(_gist(one.word) == _gist(word) for one in readings):
         return done
     done.added.append(Said(word, at))
-    if before is not None and before.seen_last > at:
-        if after is None or before.seen_last < after.seen_first:
-            done.added.append(Said(replace(before.word, fetched_at=before.seen_last), before.seen_last))
-        before.seen_last = before.seen_first
-        done.changed.append(before)
+    if standing is not None and standing.seen_first < at < standing.seen_last:
+        resumed = replace(standing.word, fetched_at=standing.seen_last)
+        done.added.append(Said(resumed, standing.seen_last))
+    if standing is not None and standing.seen_first < at <= standing.seen_last:
+        standing.seen_last = standing.seen_first
+        done.changed.append(standing)
     said[index:index] = done.added
     return done
 

@@ -178,10 +178,10 @@ class MemoryStore:
             report += AppendReport(snapshots_new=new, snapshots_unchanged=len(arriving) - new)
         for version in versions:
             report += self._append_version(version)
-        for word in resolutions:
+        for word in sorted(resolutions, key=lambda word: word.fetched_at):
             key_of = (word.source, word.platform, word.external_id, word.outcome)
             report += AppendReport(resolutions_new=self._resolutions.put(key_of, word))
-        for info in infos:
+        for info in sorted(infos, key=lambda info: info.fetched_at):
             self._infos.put((info.source, info.platform, info.external_id), info)
         return report
 

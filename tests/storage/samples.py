@@ -117,13 +117,13 @@ _CONTENTS: list[dict[str, Any]] = [
 def stream_snapshots(draw: st.DrawFn, stream: StreamKey = KEY, most: int = 14) -> list[Snapshot]:
     """Snapshots of one stream on a coarse grid of hours, so that instants, contents and gaps collide.
 
-    At most one account of each instant by each fetch: a source says one thing at a time.
+    At most one account of each instant by each fetch, and never of the future: adapters refuse those.
     """
     found: dict[tuple[int, int], Snapshot] = {}
     for _ in range(draw(st.integers(1, most))):
         fetched = draw(st.integers(0, 12))
         timed = draw(st.booleans())
-        as_of = draw(st.integers(0, 14)) if timed else fetched
+        as_of = draw(st.integers(0, fetched)) if timed else fetched
         content = draw(st.sampled_from(_CONTENTS))
         quality: dict[str, Any] = {
             "volume": draw(st.sampled_from([None, 1.0, 2.0])),

@@ -1,4 +1,4 @@
-"""Resolutions and question facts, in any order of arrival."""
+"""Resolutions and question facts: the last word at any time."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ relaxed = settings(
 )
 
 
-def tell(store: Store, arrived: list[Resolution], size: int) -> str:
-    """Append words of a question never asked before, a few at a time; returns its id."""
-    name = f"example-{next(_numbers)}"
+def tell(store: Store, arrived: list[Resolution], size: int, name: str = "") -> str:
+    """Append words of a question (by default one never asked before), a few at a time; returns its id."""
+    name = name or f"example-{next(_numbers)}"
     for start in range(0, len(arrived), size):
         part = arrived[start : start + size]
         store.append(Batch(resolutions=tuple(replace(word, external_id=name) for word in part)))
@@ -70,13 +70,16 @@ def expected(told: list[Resolution], hour: float) -> tuple[object, ...] | None:
     return standing
 
 
-@given(arrived=arrivals)
+def as_fetched(told: list[Resolution]) -> list[Resolution]:
+    return sorted(told, key=lambda word: word.fetched_at)
+
+
+@given(told=words, size=st.integers(1, 9))
 @relaxed
-def test_the_last_word_at_any_time_does_not_depend_on_the_order_of_arrival(
-    shared: Store, arrived: tuple[list[Resolution], list[Resolution], int]
+def test_heard_as_fetched_the_word_at_any_time_is_the_last_one(
+    shared: Store, told: list[Resolution], size: int
 ) -> None:
-    told, order, size = arrived
-    name = tell(shared, order, size)
+    name = tell(shared, as_fetched(told), size)
     assert said_of(shared, name) == expected(told, 10)
     for hour in (-1, 3, 5.5, 8):
         assert said_of(shared, name, hour) == expected(told, hour)
@@ -84,13 +87,26 @@ def test_the_last_word_at_any_time_does_not_depend_on_the_order_of_arrival(
 
 @given(arrived=arrivals)
 @relaxed
-def test_saying_it_all_again_adds_nothing(
+def test_after_any_order_of_arrival_hearing_them_as_fetched_tells_every_word_right(
     shared: Store, arrived: tuple[list[Resolution], list[Resolution], int]
 ) -> None:
-    told, order, _ = arrived
-    name = tell(shared, order, 1)
-    before = shared.counts()
+    told, order, size = arrived
+    name = tell(shared, order, size)
+    tell(shared, as_fetched(told), 1, name)
     for word in told:
+        hour = (word.fetched_at - hours(0)).total_seconds() / 3600
+        found, right = said_of(shared, name, hour), expected(told, hour)
+        assert found is not None
+        assert right is not None
+        assert found[0] == right[0]
+
+
+@given(told=words)
+@relaxed
+def test_saying_it_all_again_adds_nothing(shared: Store, told: list[Resolution]) -> None:
+    name = tell(shared, as_fetched(told), 1)
+    before = shared.counts()
+    for word in as_fetched(told):
         report = shared.append(Batch(resolutions=(replace(word, external_id=name),)))
         assert report.resolutions_new == 0
     assert shared.counts() == before

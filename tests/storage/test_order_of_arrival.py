@@ -1,4 +1,4 @@
-"""Whatever order snapshots arrive in, the store answers as if they had come as they were fetched."""
+"""Fed as fetched, the store answers as its contract says; fed in any other order, a replay mends it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 from questions.records import Snapshot, StreamKey
 from storage import open_store
 from storage.memory import MemoryStore
-from storage.records import AppendReport, Batch, Observation
+from storage.records import Batch, Observation
 from storage.store import Store
 from tests.storage.conftest import EVERY, url_for
 from tests.storage.samples import key, poll, stream_snapshots
@@ -127,49 +127,76 @@ relaxed = settings(
 )
 
 
-@given(arrived=arrivals())
+def feed(store: Store, stream: StreamKey, batches: Sequence[Sequence[Snapshot]]) -> int:
+    """Append batches to a stream; returns how many snapshots were new."""
+    reports = [store.append(Batch(snapshots=tuple(renamed(batch, stream)))) for batch in batches]
+    return sum(report.snapshots_new for report in reports)
+
+
+def by_fetch(snapshots: Sequence[Snapshot]) -> list[list[Snapshot]]:
+    """The snapshots as polls bring them: one whole fetch after the other."""
+    return [[s for s in snapshots if s.fetched_at == at] for at in sorted({s.fetched_at for s in snapshots})]
+
+
+@given(snapshots=stream_snapshots())
 @relaxed
-def test_any_order_of_arrival_gives_the_history_of_the_order_of_fetching(
-    shared: Store, arrived: tuple[list[Snapshot], list[list[Snapshot]]]
+def test_fed_as_fetched_the_history_is_what_the_contract_says_word_by_word(
+    shared: Store, snapshots: list[Snapshot]
 ) -> None:
-    snapshots, batches = arrived
     stream = fresh_key()
-    for batch in batches:
-        shared.append(Batch(snapshots=tuple(renamed(batch, stream))))
-    expected = renamed(snapshots, stream)
-    assert shared.history(stream) == told(expected)
+    feed(shared, stream, by_fetch(snapshots))
+    assert shared.history(stream) == told(renamed(snapshots, stream))
     assert [p for p in shared.check() if "not stored" not in p] == []
 
 
-@given(arrived=arrivals(), hour=st.floats(-1, 13))
+@given(snapshots=stream_snapshots(), hour=st.floats(-1, 13))
 @relaxed
-def test_known_at_answers_as_a_store_would_that_was_fed_only_until_then(
-    shared: Store, arrived: tuple[list[Snapshot], list[list[Snapshot]]], hour: float
+def test_known_at_answers_with_what_had_been_seen_by_then(
+    shared: Store, snapshots: list[Snapshot], hour: float
 ) -> None:
-    snapshots, batches = arrived
     stream = fresh_key()
-    for batch in batches:
-        shared.append(Batch(snapshots=tuple(renamed(batch, stream))))
+    feed(shared, stream, by_fetch(snapshots))
     known_at = poll(hour).fetched_at
     expected = told(renamed(snapshots, stream), known_at)
-    assert shared.history(stream, known_at=known_at) == expected
+    found = shared.history(stream, known_at=known_at)
+    assert [seen.snapshot for seen in found] == [seen.snapshot for seen in expected]
+    assert all(e.seen_last <= f.seen_last <= known_at for e, f in zip(expected, found, strict=True))
     latest = shared.latest([stream], known_at=known_at)
-    assert latest == ({stream: expected[-1]} if expected else {})
+    assert latest == ({stream: found[-1]} if found else {})
 
 
+@pytest.mark.parametrize("timed", [True, False], ids=["points", "current values"])
 @given(arrived=arrivals())
 @relaxed
-def test_appending_everything_again_adds_nothing(
-    shared: Store, arrived: tuple[list[Snapshot], list[list[Snapshot]]]
+def test_after_any_order_of_arrival_a_replay_as_fetched_tells_every_value_right(
+    shared: Store, timed: bool, arrived: tuple[list[Snapshot], list[list[Snapshot]]]
 ) -> None:
-    _, batches = arrived
+    snapshots = [s for s in arrived[0] if s.timed_by_source == timed]
+    batches = [[s for s in batch if s.timed_by_source == timed] for batch in arrived[1]]
     stream = fresh_key()
-    for batch in batches:
-        shared.append(Batch(snapshots=tuple(renamed(batch, stream))))
+    feed(shared, stream, batches)
+    feed(shared, stream, by_fetch(snapshots))
+    for at in sorted({s.fetched_at for s in snapshots}):
+        expected = {seen.snapshot.as_of: content(seen) for seen in told(renamed(snapshots, stream), at)}
+        found = {seen.snapshot.as_of: content(seen) for seen in shared.history(stream, known_at=at)}
+        if timed:
+            assert found == expected
+        else:
+            assert found[max(found)] == expected[max(expected)]
+
+
+def content(seen: Observation) -> tuple[object, ...]:
+    s = seen.snapshot
+    return (s.state, s.probability, s.value, s.distribution, s.forecasters, s.hidden_until)
+
+
+@given(snapshots=stream_snapshots())
+@relaxed
+def test_appending_everything_again_adds_nothing(shared: Store, snapshots: list[Snapshot]) -> None:
+    stream = fresh_key()
+    feed(shared, stream, by_fetch(snapshots))
     before, rows = shared.counts(), shared.revisions(stream)
-    for batch in batches:
-        again = shared.append(Batch(snapshots=tuple(renamed(batch, stream))))
-        assert again == AppendReport(snapshots_unchanged=len(batch))
+    assert feed(shared, stream, by_fetch(snapshots)) == 0
     assert shared.counts() == before
     assert shared.revisions(stream) == rows
 

@@ -318,12 +318,10 @@ def fill_first_revision(url: str) -> None:
     yes = "1" if database.sqlite else "true"
     statements = [
         f"INSERT INTO payload (sha256) VALUES ('{'a' * 64}')",
-        "INSERT INTO stream (source, platform, external_id, outcome, quantity, last_fetch)"
-        f" VALUES ('manifold', 'manifold', 'q1', 'yes', 'play_money_price', {t1})",
-        "INSERT INTO observation (stream_id, as_of, seen_first, seen_last, times_seen, timed, state,"
-        f" probability, payload_id) VALUES (1, {t0}, {t0}, {t1}, 2, {yes}, 'ok', 0.5, 1)",
-        "INSERT INTO poll (stream_id, seen_at, as_of, timed, seen_first, payload_id)"
-        f" VALUES (1, {t1}, {t0}, {yes}, {t0}, 1)",
+        "INSERT INTO stream (source, platform, external_id, outcome, quantity)"
+        " VALUES ('manifold', 'manifold', 'q1', 'yes', 'play_money_price')",
+        "INSERT INTO observation (stream_id, as_of, seen_first, reading, seen_last, times_seen, timed, state,"
+        f" probability, payload_id) VALUES (1, {t0}, {t0}, 0, {t1}, 2, {yes}, 'ok', 0.5, 1)",
         f"INSERT INTO run (job, slot, state, started_at, message) VALUES ('pull', {t0}, 'done', {t0}, '')",
     ]
     with database.write() as connection:
@@ -341,7 +339,7 @@ def test_the_first_revision_with_data_is_upgraded_with_all_its_rows(empty_url: s
     assert (seen.snapshot.probability, seen.seen_first, seen.seen_last) == (0.5, hours(0), hours(1))
     assert seen.times_seen == 2
     assert seen.snapshot.payload_sha256 == "a" * 64
-    assert store.history(KEY, known_at=hours(0.5))[0].times_seen == 1
+    assert store.history(KEY, known_at=hours(0.5))[0].seen_last == hours(0.5)
     assert [run.slot for run in store.runs()] == [hours(0)]
     store.put_raw(payload())
     store.append(Batch(snapshots=(poll(2),), resolutions=(resolution(2),)))
