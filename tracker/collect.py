@@ -6,6 +6,7 @@ is quarantined with the reason; one broken answer is one line in the report and 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -16,7 +17,16 @@ from typing import Any, Protocol
 from questions.model import Link
 from questions.records import ValueState
 from questions.time import EPOCH, iso
-from storage.records import AppendReport, Batch, Quarantined, RawPayload, SourceHealth, Validator
+from storage.records import (
+    AppendReport,
+    Batch,
+    Quarantined,
+    RawPayload,
+    Run,
+    RunState,
+    SourceHealth,
+    Validator,
+)
 from storage.store import Store
 from tracker.config import Settings
 from tracker.errors import FetchError, ParseError
@@ -24,6 +34,7 @@ from tracker.source import Parsed, Request, Source, SourceTraits
 
 MAX_FOLLOW = 5_000  # a page chain longer than this is a loop, not a history
 MISSING = (404, 410)
+HISTORY = "history:"  # in the ledger: whose history has not come whole yet, one line a source
 WAVE = 40  # answers held in memory before they are stored
 WORKERS = 2  # requests in flight per source; the client keeps the pace per host
 
@@ -59,6 +70,7 @@ class NotModifiedLike(Protocol):
 
 
 Answer = RawPayload | NotModifiedLike | FetchError
+Address = tuple[str, str, tuple[tuple[str, str], ...]]  # a request's base, path and parameters
 
 
 class Breaker:
@@ -165,17 +177,33 @@ class Collector:
             self._note_health(report)
             return report
         followed = {(link.platform, link.external_id) for link in links}
-        self._drain(self._requests(links, since, report), followed, secret, report)
+        requests, new = self._requests(links, since, report)
+        started = self.now()
+        if new:
+            self._owe(new, started, None)
+        self._drain(requests, followed, secret, report)
+        if new:
+            self._owe(_incomplete(new, report), started, self.now())
         report.status = _status(report)
         self._note_health(report)
         return report
 
-    def _requests(self, links: Sequence[Link], since: datetime | None, report: SourceReport) -> list[Request]:
-        """What to ask: the present of what we know, and as far back as can be of what is new to us."""
+    def _requests(
+        self, links: Sequence[Link], since: datetime | None, report: SourceReport
+    ) -> tuple[list[Request], tuple[Link, ...]]:
+        """What to ask: the present of what we know, and as far back as can be of what is new to us.
+
+        Returns the new links too. One whose history did not come whole the last time is still new.
+        """
         unique = tuple({(link.platform, link.external_id): link for link in reversed(links)}.values())[::-1]
         seen = {(k.platform, k.external_id) for k in self.store.streams() if k.source == report.source}
         backfill = self.source.traits.backfill_per_link or not seen
-        new = tuple(link for link in unique if backfill and (link.platform, link.external_id) not in seen)
+        owed = {line for run in self.store.runs(HISTORY + report.source) for line in run.message.splitlines()}
+        new = tuple(
+            link
+            for link in unique
+            if _name(link) in owed or (backfill and (link.platform, link.external_id) not in seen)
+        )
         known = tuple(link for link in unique if link not in new)
         plans = (
             [self.source.plan(unique, self.now(), since)]
@@ -187,7 +215,18 @@ class Collector:
         )
         for plan in plans:
             report.notes.extend(f"{ref}: {reason}" for ref, reason in plan.skipped.items())
-        return [request for plan in plans for request in plan.requests]
+        requests = [request for plan in plans for request in plan.requests]
+        return requests, new if since is None else ()
+
+    def _owe(self, links: Sequence[Link], started: datetime, finished: datetime | None) -> None:
+        """Write down whose history is still to come (``finished`` None: it is being asked for).
+
+        A history comes in pages, and the first one makes a question known: without this line in the ledger
+        a kill or a fault between two pages would leave it without its past for good.
+        """
+        state = RunState.RUNNING if finished is None else RunState.PARTIAL if links else RunState.DONE
+        message = "\n".join(_name(link) for link in links)
+        self.store.end_run(Run(HISTORY + self.source.traits.name, EPOCH, state, started, finished, message))
 
     def _drain(
         self,
@@ -196,7 +235,7 @@ class Collector:
         secret: str | None,
         report: SourceReport,
     ) -> None:
-        asked: set[tuple[str, tuple[tuple[str, str], ...]]] = set()
+        asked: set[Address] = set()
         waiting = _unseen(requests, asked)
         breaker = Breaker()
         with ThreadPoolExecutor(max_workers=WORKERS) as pool:
@@ -265,11 +304,10 @@ class Collector:
     def _validator(self, request: Request) -> Validator | None:
         if not request.conditional:
             return None
-        return self.store.validator(self.client.url_for(request, self._base_url()))
+        return self.store.validator(self.client.url_for(request, self._base_url(request)))
 
-    def _base_url(self) -> str:
-        traits = self.source.traits
-        return self.settings.url_of(traits.setting, traits.base_url)
+    def _base_url(self, request: Request) -> str:
+        return self.settings.url_of(*self.source.traits.base_of(request))
 
     def _ask(
         self, request: Request, validator: Validator | None, secret: str | None, breaker: Breaker
@@ -290,7 +328,7 @@ class Collector:
         return self.client.fetch(
             request,
             self.source.traits,
-            base_url=self._base_url(),
+            base_url=self._base_url(request),
             secret=secret if request.private else None,
             now=self.now,
             validator=validator,
@@ -351,6 +389,16 @@ class Collector:
                 message="; ".join(f"{error.ref}: {error.message}" for error in report.errors[:3])[:500],
             )
         )
+
+
+def _name(link: Link) -> str:
+    return f"{link.platform}:{link.external_id}"
+
+
+def _incomplete(new: Sequence[Link], report: SourceReport) -> tuple[Link, ...]:
+    """The new links of whose requests one failed in a way that trying again may mend."""
+    failed = {part for error in report.errors if error.retry for part in re.split("[,?]", error.ref)}
+    return tuple(link for link in new if "*" in failed or link.external_id in failed)
 
 
 def parse(source: Source, raw: RawPayload) -> Parsed | ParseError:
@@ -421,10 +469,11 @@ def merged(batches: Sequence[Batch]) -> Batch:
 
 
 def reparse(
-    store: Store, source: Source, followed: set[tuple[str, str]], since: datetime | None, at: datetime
+    store: Store, source: Source, followed: set[tuple[str, str]] | None, since: datetime | None, at: datetime
 ) -> SourceReport:
     """Read a source's stored payloads again with today's parser and store what was missing.
 
+    ``followed`` None: whatever they speak of, as with values that a person entered.
     The same bytes give the same records under the same keys, so nothing known is stored twice. A payload
     that parses now is released from quarantine.
     """
@@ -436,7 +485,7 @@ def reparse(
         parsed = note_parsed(store, source, raw, parse(source, raw), report)
         if parsed is None:
             continue
-        report.appended += store.append(only(parsed.batch, followed))
+        report.appended += store.append(parsed.batch if followed is None else only(parsed.batch, followed))
         if raw.sha256 in held and not parsed.faults:
             store.release(raw.sha256, at)
             report.notes.append(f"{raw.ref} of {iso(raw.fetched_at)} parses now: released from quarantine")
@@ -444,12 +493,10 @@ def reparse(
     return report
 
 
-def _unseen(
-    requests: Iterable[Request], asked: set[tuple[str, tuple[tuple[str, str], ...]]]
-) -> list[Request]:
+def _unseen(requests: Iterable[Request], asked: set[Address]) -> list[Request]:
     fresh = []
     for request in requests:
-        name = (request.path, request.params)
+        name = (request.base, request.path, request.params)
         if name not in asked:
             asked.add(name)
             fresh.append(request)

@@ -20,7 +20,7 @@ from tracker.errors import ConfigError
 
 APP = "speedup-tracker"
 PREFIX = "SPEEDUP_"
-SECRETS = ("metaculus_token", "manifold_key")
+SECRETS = ("metaculus_token", "manifold_key", "fatebook_key")
 
 
 class Settings(BaseModel):
@@ -39,8 +39,14 @@ class Settings(BaseModel):
     metaculus_url: str = ""
     forecastbench_url: str = ""
     metr_url: str = ""
+    polymarket_gamma_url: str = ""
+    polymarket_clob_url: str = ""
+    polymarket_data_url: str = ""
+    kalshi_url: str = ""
+    fatebook_url: str = ""
     metaculus_token: SecretStr | None = None
     manifold_key: SecretStr | None = None
+    fatebook_key: SecretStr | None = None
     poll_hours: dict[str, Annotated[float, Field(gt=0, le=24 * 31)]] = {}
 
     @field_validator("questions_path", mode="before")
@@ -57,7 +63,10 @@ class Settings(BaseModel):
             raise ValueError("must be a URL: sqlite:///path or postgresql://user@host/name")
         return value
 
-    @field_validator("manifold_url", "metaculus_url", "forecastbench_url", "metr_url")
+    @field_validator(
+        "manifold_url", "metaculus_url", "forecastbench_url", "metr_url",
+        "polymarket_gamma_url", "polymarket_clob_url", "polymarket_data_url", "kalshi_url", "fatebook_url",
+    )  # fmt: skip
     @classmethod
     def _base_url(cls, value: str) -> str:
         if value and not value.startswith(("https://", "http://")):

@@ -16,6 +16,8 @@ Kinds of FetchError (``retry`` in brackets): ``http_<status>`` (yes for 408, 425
 
 from __future__ import annotations
 
+import html
+import json
 import logging
 import math
 import re
@@ -36,7 +38,7 @@ from http.cookiejar import CookieJar
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
-from urllib.parse import quote, unquote, urlencode
+from urllib.parse import quote, quote_plus, unquote, unquote_plus, urlencode
 
 import httpcore
 import httpx
@@ -81,6 +83,7 @@ _EXCERPT_CHARS = 200
 _ENTITY_TAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e]{0,500}"')
 _FIELD_TEXT = re.compile(r"[\x20-\x7e]{1,500}")
 _TOKEN_TEXT = re.compile(r"[\x21-\x7e]+")
+_SECRET, _CUT_OUT = "[secret]", "\x00"
 
 
 @dataclass(frozen=True)
@@ -181,6 +184,15 @@ def retry_after_s(value: str | None, now: datetime) -> float | None:
 def _neutral(text: str) -> str:
     """Text from outside, made harmless for one line of a terminal or a log."""
     return " ".join("".join(char if char.isprintable() else " " for char in text).split())
+
+
+def _spellings(secret: str | None) -> tuple[str, ...]:
+    """A key as it is and as addresses, JSON and HTML write it, the longest first."""
+    if not secret:
+        return ()
+    forms = {secret, quote(secret), quote(secret, safe=""), quote_plus(secret)}
+    forms |= {json.dumps(secret)[1:-1], html.escape(secret)}
+    return tuple(sorted(forms, key=len, reverse=True))
 
 
 def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
@@ -374,12 +386,43 @@ class _Job:
 
     def cleaned(self, text: str) -> str:
         """One harmless line without our secret, which a server may well echo; cut only after that."""
-        return _neutral(text.replace(self.secret, "[secret]") if self.secret else text)[:500]
+        for spelling in _spellings(self.secret):
+            text = text.replace(spelling, _CUT_OUT)
+        if self.shown_in(text):
+            return _SECRET
+        return _neutral(text.replace(_CUT_OUT, _SECRET))[:500]
+
+    def shown_in(self, text: str) -> bool:
+        """Whether our secret stands in a text, escaped or not."""
+        forms = (text, unquote(text), unquote_plus(text))
+        return any(spelling in form for spelling in _spellings(self.secret) for form in forms)
+
+    def sent(self, url: httpx.URL) -> httpx.URL:
+        """The URL as it goes out. Only the one we made may carry a key, never one we were sent on to."""
+        name = self.traits.secret_param
+        if url is not self.url or name is None or not (self.request.private and self.secret):
+            return url
+        return httpx.URL(f"{url}{'&' if url.query else '?'}{urlencode({name: self.secret})}")
+
+    def kept(self, body: bytes) -> bytes:
+        """The body as it came, but for a key that was in its URL: pages of errors like to show their address.
+
+        A key in a header comes back so seldom, and may be so short, that bodies are left alone then.
+        Raises _BodyError (``secret``) when the key cannot be cut out.
+        """
+        if self.traits.secret_param is None or not self.request.private:
+            return body
+        for spelling in _spellings(self.secret):
+            body = body.replace(spelling.encode(), _SECRET.encode())
+        if self.shown_in(body.decode("latin-1")):
+            raise _BodyError("secret", "the body shows our key; it is not kept")
+        return body
 
     def headers(self, url: httpx.URL) -> dict[str, str]:
         """What this request adds to every request. The secret goes to the source's own origin alone."""
         headers = {}
-        if self.request.private and self.secret and _origin(url) == _origin(self.url):
+        may = self.request.private and self.traits.secret_param is None and _origin(url) == _origin(self.url)
+        if may and self.secret:
             headers[self.traits.secret_header] = self.traits.secret_prefix + self.secret
         if self.validator is not None:
             # Both came from a server once: what could not stand in a header is left out.
@@ -499,8 +542,9 @@ class HttpClient:
 
         A RawPayload comes back for every 2xx and for 401, 403, 404 and 410 (``status`` says which: adapters
         know what a refusal or an absence means); NotModified for a 304 to a ``conditional`` request with
-        a validator. ``url`` is the URL asked for, before redirects. The secret travels in the source's header,
-        for ``private`` requests, to the base URL's origin and nowhere else.
+        a validator. ``url`` is the URL asked for, before redirects and without any key. The secret travels in the
+        source's header, for ``private`` requests, to the base URL's origin and nowhere else; or in its query
+        parameter, to the URL asked for and never along a redirect.
 
         Raises FetchError, and nothing else, for everything that can go wrong outside this program.
         """
@@ -587,7 +631,7 @@ class HttpClient:
         reading = False
         try:
             request = self._client.build_request(
-                "GET", url, headers=job.headers(url), timeout=self._timeout(job)
+                "GET", job.sent(url), headers=job.headers(url), timeout=self._timeout(job)
             )
             response = self._client.send(request, stream=True)
             reading = True
@@ -620,7 +664,7 @@ class HttpClient:
             return NotModified(job.request.source, job.request.ref, str(job.url), job.now(), sha256)
         if status not in ANSWER_STATUSES:
             return self._refusal(job, url, response)
-        body = self._body(job, response, job.traits.max_body_bytes)
+        body = job.kept(self._body(job, response, job.traits.max_body_bytes))
         return RawPayload(
             source=job.request.source,
             ref=job.request.ref,
@@ -713,6 +757,8 @@ class HttpClient:
         at_home = job.loopback and is_loopback_host(host)
         if target.userinfo or host not in {job.url.host, *job.traits.hosts}:
             return False
+        if job.traits.secret_param is not None and job.shown_in(str(target)):
+            return False  # our own URL, key included, given back to us
         if target.port is not None and not 0 < target.port < 65536:
             return False
         if target.scheme == "https":
@@ -735,7 +781,7 @@ def _kept_headers(job: _Job, response: httpx.Response) -> dict[str, str]:
     return {
         name: value
         for name, value in kept.items()
-        if _FIELD_TEXT.fullmatch(value) and not (job.secret and job.secret in value)
+        if _FIELD_TEXT.fullmatch(value) and not job.shown_in(value)
     }
 
 

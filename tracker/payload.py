@@ -8,9 +8,10 @@ echo the input.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
@@ -27,7 +28,9 @@ MISSING = (404, 410)
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]")
 _HTML = re.compile(rb"\s*<(?:!doctype|html|head|body|!--|\?xml)", re.IGNORECASE)
+_DECIMAL = re.compile(r"-?[0-9]{1,40}(\.[0-9]{1,40})?([eE][+-]?[0-9]{1,3})?")
 _OBJECT = TypeAdapter(dict[str, Any])
+_LIST = TypeAdapter(list[Any])
 
 
 class Payload(BaseModel):
@@ -70,10 +73,22 @@ def _milliseconds(value: object) -> object:
         return None
 
 
+def _decimal(value: object) -> object:
+    """Decimal text, or a JSON number by the shortest text that is it: nothing is rounded before sums are."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return value
+    text = str(value)
+    if _DECIMAL.fullmatch(text) is None:
+        raise ValueError("is no decimal number")
+    return Decimal(text)
+
+
 UtcText = Annotated[datetime | None, BeforeValidator(_text_time)]
 UtcMillis = Annotated[datetime | None, BeforeValidator(_milliseconds)]
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 Amount = Annotated[float | None, Field(ge=0.0)]
+DecimalProbability = Annotated[Decimal, BeforeValidator(_decimal), Field(ge=0, le=1)]
+DecimalAmount = Annotated[Decimal, BeforeValidator(_decimal), Field(ge=0, le=10**15)]
 Count = Annotated[int | None, Field(ge=0, le=2**53)]
 
 
@@ -108,6 +123,25 @@ def read_object(raw: RawPayload) -> dict[str, Any]:
     except ValidationError as error:
         path, message = _first(error)
         raise ParseError(raw.source, raw.ref, path, message) from None
+
+
+def read_list(raw: RawPayload) -> list[Any]:
+    """The whole body as a JSON list whose parts are read one by one. Raises ParseError."""
+    try:
+        return _LIST.validate_json(_body(raw))
+    except ValidationError as error:
+        path, message = _first(error)
+        raise ParseError(raw.source, raw.ref, path, message) from None
+
+
+def rows_of(raw: RawPayload, body: Mapping[str, Any], key: str) -> list[Any]:
+    """A list inside the body; null is an empty one. Raises ParseError when it is missing or anything else."""
+    rows = body.get(key, "")
+    if rows is None:
+        return []
+    if not isinstance(rows, list):
+        raise ParseError(raw.source, raw.ref, key, "should be a list" if key in body else "is missing")
+    return rows
 
 
 def read_part(model: type[Model], value: object, ref: str, at: str) -> tuple[Model | None, tuple[Fault, ...]]:
@@ -274,6 +308,8 @@ __all__ = [
     "MISSING",
     "Amount",
     "Count",
+    "DecimalAmount",
+    "DecimalProbability",
     "Gathering",
     "Payload",
     "Probability",
@@ -286,8 +322,10 @@ __all__ = [
     "looks_like_html",
     "plain",
     "read_json",
+    "read_list",
     "read_object",
     "read_part",
     "refs",
     "require_ok",
+    "rows_of",
 ]

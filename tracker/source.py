@@ -23,8 +23,9 @@ __all__ = ["Fault", "Parsed", "Plan", "Request", "Source", "SourceTraits"]
 class Request:
     """One GET to make. ``ref`` names what it is about in reports (an id, or the ids of a bulk call).
 
-    ``path`` is below the source's base URL; ``params`` keep order and may repeat. ``private`` requests
-    carry the source's secret header. ``accept_missing``: a 404 is an answer here (parsed), not a fault.
+    ``path`` is below the source's base URL, or below the one of ``other_bases`` that ``base`` names;
+    ``params`` keep order and may repeat. ``private`` requests carry the source's secret header.
+    ``accept_missing``: a 404 is an answer here (parsed), not a fault.
     """
 
     source: str
@@ -34,6 +35,7 @@ class Request:
     private: bool = False
     accept_missing: bool = False
     conditional: bool = False
+    base: str = ""
 
 
 @dataclass(frozen=True)
@@ -75,10 +77,13 @@ class SourceTraits:
 
     ``setting`` is the word in ``SPEEDUP_<SETTING>_URL``; ``hosts`` may be redirected to; ``pace_s`` is the
     least time between two requests to it; ``platforms`` whose values it delivers; ``secret`` names the
-    setting that holds its key, sent as ``header: prefix + key``; ``period_hours`` is how often to poll;
+    setting that holds its key, sent as ``header: prefix + key``, or, for the few platforms that take it
+    nowhere else, as the query parameter ``secret_param``, which is added to the URL when it is sent and is
+    no part of it anywhere else; ``period_hours`` is how often to poll;
     ``credit`` and ``licence`` are printed wherever its values are. ``backfill_per_link``: a link never seen
     is asked for with its history; False for feeds whose files hold every question, which are asked for
-    history once.
+    history once. ``other_bases``: the base URLs of a platform's further hosts, by the word in
+    ``SPEEDUP_<SETTING>_URL`` of each; a Request names one in ``base``.
     """
 
     name: str
@@ -93,10 +98,18 @@ class SourceTraits:
     secret: str | None = None
     secret_header: str = "Authorization"  # noqa: S105 (a header's name)
     secret_prefix: str = ""
+    secret_param: str | None = None
     secret_required: bool = False
     read_timeout_s: float = 20.0
     max_body_bytes: int = 10 * 1024 * 1024
     backfill_per_link: bool = True
+    other_bases: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+    def base_of(self, request: Request) -> tuple[str, str]:
+        """Where a request goes: the setting that may replace the base URL, and the base URL itself."""
+        if not request.base:
+            return (self.setting, self.base_url)
+        return (request.base, self.other_bases[request.base])
 
 
 class Source(Protocol):

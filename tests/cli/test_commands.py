@@ -189,7 +189,8 @@ def test_trend_fit_on_a_file_that_doubles_every_hundred_days(program: Program) -
     assert crossing["record_median"] is None
     assert crossing["record_reason"]
     assert set(document) >= {
-        "series", "sha256", "shape", "doubling_ci95_days", "ci_method", "r_squared", "residual_sd_log2", "shapes", "warnings",
+        "series", "sha256", "shape", "doubling_ci95_days", "ci_method", "r_squared", "residual_sd_log2",
+        "shapes", "warnings",
     }  # fmt: skip
 
 

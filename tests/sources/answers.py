@@ -16,6 +16,9 @@ from tests.servers.spec import load_spec
 PAYLOADS = Path(__file__).parent.parent / "payloads"
 AT = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
+#: An id of the right form, for platforms that take no other.
+SOME_ID = {"polymarket": "0x" + "01" * 32}
+
 #: A whole, good answer of every source: (ref, url, body).
 GOOD: dict[str, tuple[str, str, bytes]] = {
     "metr": (
@@ -37,6 +40,21 @@ GOOD: dict[str, tuple[str, str, bytes]] = {
         "2026-11-08",
         "https://raw.githubusercontent.com/x/datasets/resolution_sets/2026-11-08_resolution_set.json",
         (PAYLOADS / "forecastbench" / "2026-11-08_resolution_set.json").read_bytes(),
+    ),
+    "polymarket": (
+        SOME_ID["polymarket"],
+        f"https://gamma-api.polymarket.com/markets/keyset?condition_ids={SOME_ID['polymarket']}&limit=100",
+        (PAYLOADS / "polymarket" / "markets-keyset.json").read_bytes(),
+    ),
+    "kalshi": (
+        "KXEX10X-27-A",
+        "https://external-api.kalshi.com/trade-api/v2/markets?tickers=KXEX10X-27-A&mve_filter=exclude",
+        (PAYLOADS / "kalshi" / "markets.json").read_bytes(),
+    ),
+    "fatebook": (
+        "exQuestion1",
+        "https://fatebook.io/api/v0/getQuestion?questionId=exQuestion1",
+        (PAYLOADS / "fatebook" / "question.json").read_bytes(),
     ),
 }
 

@@ -19,7 +19,7 @@ from questions.time import EPOCH
 from storage.records import Batch, RawPayload
 from tests.servers.local import LocalServer, cut, html_page, json_reply, reply, too_many
 from tests.servers.spec import SpecServer, load_spec
-from tests.sources.answers import AT, GOOD, answer, link, value
+from tests.sources.answers import AT, GOOD, SOME_ID, answer, link, value
 from tracker.errors import FetchError, ParseError
 from tracker.http import HttpClient, HttpSettings
 from tracker.source import Parsed, Request, Source
@@ -61,7 +61,7 @@ def good(name: str, **how: Any) -> RawPayload:
 def request_of(name: str) -> Request:
     """The first request a source makes for a link on its first platform (or for none, if it has no platform)."""
     source = SOURCES[name]
-    links = [link(platform, "990001") for platform in source.traits.platforms[:1]]
+    links = [link(one, SOME_ID.get(one, "990001")) for one in source.traits.platforms[:1]]
     return source.plan(links, AT, None).requests[0]
 
 
@@ -97,7 +97,15 @@ def check(parsed: Parsed, raw: RawPayload) -> None:
 
 
 def test_the_registry_names_every_source_by_its_own_name() -> None:
-    assert set(SOURCES) == {"metr", "manifold", "metaculus", "forecastbench"}
+    assert set(SOURCES) == {
+        "metr",
+        "manifold",
+        "metaculus",
+        "forecastbench",
+        "fatebook",
+        "polymarket",
+        "kalshi",
+    }
     assert all(source.traits.name == name for name, source in SOURCES.items())
     assert set(GOOD) == set(SOURCES)
 
@@ -120,7 +128,7 @@ def test_traits_are_whole(name: str) -> None:
 @pytest.mark.parametrize("since", [None, EPOCH, AT - timedelta(days=7)])
 def test_a_plan_is_repeatable_and_stays_below_the_base_url(name: str, since: datetime | None) -> None:
     source = SOURCES[name]
-    links = [link(platform, "990001") for platform in (*source.traits.platforms, "elsewhere")]
+    links = [link(one, SOME_ID.get(one, "990001")) for one in (*source.traits.platforms, "elsewhere")]
     plan = source.plan(links, AT, since)
     assert plan == source.plan(links, AT, since)
     assert plan.requests
@@ -154,8 +162,11 @@ def test_a_good_answer_comes_through_the_client(name: str, client: HttpClient) -
     check(parsed, raw)
     asked = server.requests[0]
     assert asked.path == f"/{request.path}"
-    assert asked.query == request.params
-    assert asked.headers.get("authorization") == ("Token 0123456789" if request.private else None)
+    traits = source.traits
+    key = ((traits.secret_param, "0123456789"),) if traits.secret_param else ()
+    assert asked.query == request.params + key
+    in_header = request.private and not key
+    assert asked.headers.get("authorization") == ("Token 0123456789" if in_header else None)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -219,7 +230,9 @@ def test_an_answer_cut_short_never_becomes_a_value(name: str, client: HttpClient
             fetch(client, server, request_of(name), SOURCES[name])
 
 
-@pytest.mark.parametrize("name", ["manifold", "metaculus", "forecastbench"])
+@pytest.mark.parametrize(
+    "name", ["manifold", "metaculus", "forecastbench", "fatebook", "polymarket", "kalshi"]
+)
 def test_json_cut_short_is_refused(name: str) -> None:
     body = GOOD[name][2].rstrip()
     for length in range(1, len(body), max(1, len(body) // 97)):
@@ -341,7 +354,7 @@ def examples() -> list[Any]:
                 shown = operation.example(example)
                 ref = str(shown.get("id", "990001")) if isinstance(shown, dict) else "990001"
                 found.append(pytest.param(name, ref, shown, id=f"{name}-{operation.name}-{example}"))
-    for name in ("manifold", "forecastbench"):
+    for name in ("manifold", "forecastbench", "fatebook", "polymarket", "kalshi"):
         found.append(pytest.param(name, GOOD[name][0], json.loads(GOOD[name][2]), id=f"{name}-fixture"))
     return found
 

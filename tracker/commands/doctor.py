@@ -106,20 +106,24 @@ def _keys(session: Session) -> list[Check]:
 
 def _reach(session: Session) -> list[Check]:
     with session.client() as client:
-        return [_reach_one(session, client, source) for source in SOURCES.values()]
+        return [
+            _reach_one(session, client, source, base)
+            for source in SOURCES.values()
+            for base in ("", *source.traits.other_bases)
+        ]
 
 
-def _reach_one(session: Session, client: Any, source: Source) -> Check:
+def _reach_one(session: Session, client: Any, source: Source, base: str) -> Check:
     traits = source.traits
-    what = f"reach {traits.name}"
+    what = f"reach {base or traits.name}"
     plan = source.plan((), session.now(), None)
-    path = plan.requests[0].path if plan.requests else ""
-    request = Request(traits.name, "doctor", path, accept_missing=True)
+    path = plan.requests[0].path if plan.requests and not base else ""
+    request = Request(traits.name, "doctor", path, accept_missing=True, base=base)
     try:
         answer = client.fetch(
             request,
             traits,
-            base_url=session.settings.url_of(traits.setting, traits.base_url),
+            base_url=session.settings.url_of(*traits.base_of(request)),
             secret=None,
             now=session.now,
         )

@@ -11,6 +11,8 @@ from questions.time import EPOCH
 from tracker import jobs
 from tracker.collect import SourceReport, reparse as reparse_source
 from tracker.commands.session import Moment, Session, table, with_session
+from tracker.imported import NAME as IMPORTED, Imported
+from tracker.source import Source
 from tracker.sources import SOURCES
 
 
@@ -51,24 +53,28 @@ def command(session: Session, names: tuple[str, ...], since: datetime | None, ba
 @click.option("--since", type=Moment(), help="Only payloads fetched since then.")
 @with_session()
 def reparse(session: Session, names: tuple[str, ...], since: datetime | None) -> int:
-    """Read stored payloads again with today's parsers; nothing is fetched, nothing known is doubled."""
-    sources = jobs.choose(names, SOURCES)
+    """Read stored payloads again with today's parsers; nothing is fetched, nothing known is doubled.
+
+    SOURCE may be ``imported`` too: the files that were entered by hand.
+    """
+    sources = jobs.choose(names, {**SOURCES, IMPORTED: Imported()})
     store = session.store(create=False)
     try:
         reports = [
-            reparse_source(
-                store,
-                source,
-                {(link.platform, link.external_id) for link in jobs.links_of(source, session.catalogue)},
-                since,
-                session.now(),
-            )
+            reparse_source(store, source, _followed(session, source), since, session.now())
             for source in sources
         ]
     finally:
         store.close()
     session.print({"sources": [report.as_json() for report in reports]}, lambda: show(reports))
     return exit_code(reports, asked=bool(names))
+
+
+def _followed(session: Session, source: Source) -> set[tuple[str, str]] | None:
+    """The questions whose values are kept; of what a person entered, all."""
+    if source.traits.name == IMPORTED:
+        return None
+    return {(link.platform, link.external_id) for link in jobs.links_of(source, session.catalogue)}
 
 
 def show(reports: Sequence[SourceReport]) -> None:

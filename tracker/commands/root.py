@@ -17,6 +17,7 @@ COMMANDS = {
     "demo": ("demo", "The whole main job in a minute, without keys or internet."),
     "run": ("run", "Run the jobs that are due (--once) and exit."),
     "pull": ("pull", "Poll sources now and store what they say."),
+    "import": ("imports", "Enter values that a person may see but a program may not."),
     "reparse": ("pull:reparse", "Read stored payloads again with today's parsers."),
     "source": ("source", "Ask one adapter for one question; nothing is stored."),
     "status": ("status", "Per source and job: last success, next due, data age, what is wrong."),

@@ -80,7 +80,7 @@ def _ask(session: Session, source: Source, ref: str, secret: str | None) -> list
             payload = client.fetch(
                 request,
                 source.traits,
-                base_url=settings.url_of(source.traits.setting, source.traits.base_url),
+                base_url=settings.url_of(*source.traits.base_of(request)),
                 secret=secret if request.private else None,
                 now=session.now,
             )

@@ -6,16 +6,22 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from tracker.source import Source
+from tracker.sources.fatebook import Fatebook
 from tracker.sources.forecastbench import ForecastBench
+from tracker.sources.kalshi import Kalshi
 from tracker.sources.manifold import Manifold
 from tracker.sources.metaculus import Metaculus
 from tracker.sources.metr import Metr
+from tracker.sources.polymarket import Polymarket
 
 _ALL: tuple[Source, ...] = (
     Metr(),
     Manifold(),
     Metaculus(),
     ForecastBench(),
+    Polymarket(),
+    Kalshi(),
+    Fatebook(),
 )
 
 SOURCES: Mapping[str, Source] = MappingProxyType({source.traits.name: source for source in _ALL})

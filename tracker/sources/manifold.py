@@ -3,8 +3,18 @@
 Streams: outcome ``yes`` of a binary market, the answer's id of a market with answers, ``value`` of a
 pseudo-numeric market (real units). A market's price stays where it was when the market resolves, and an
 answer's becomes exactly 1 or 0; neither is ever read as a forecast or as an outcome: outcomes come from
-``resolution`` alone. Source of the shapes: manifoldmarkets/manifold, docs/docs/api.md and
-backend/api/src/get-market-probs.ts (2026-08).
+``resolution`` alone.
+
+History. There is no time series: it is rebuilt from the bets, each of which tells the price before and after
+it. A whole market, asked for with ``since``, leads to the first page of its bets, a page to the next. They
+are points with the platform's own time in the same streams as the prices seen at polls, which stand at the
+time of the fetch: a market maker's price holds until the next bet. What a chain needs to know of the market
+travels in the refs of its requests (``id?since=…``, ``id?created=…``, ``id?min=…&max=…&log=…``, times in
+milliseconds), because the platform refuses parameters it does not know and a stored page must be readable by
+itself.
+
+Source of the shapes: manifoldmarkets/manifold @1e3ad3be (2026-08), docs/docs/api.md and, in backend,
+get-market-probs.ts, get-bets.ts, supabase/bets.ts; in common, bet.ts, new-bet.ts, redeem.ts.
 """
 
 from __future__ import annotations
@@ -13,8 +23,10 @@ import math
 import re
 import zlib
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Annotated, Any
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 from pydantic import Field
 
@@ -28,7 +40,9 @@ from questions.records import (
     StreamKey,
     ValueState,
 )
+from questions.time import EPOCH, to_micros
 from storage.records import RawPayload
+from tracker.errors import ParseError
 from tracker.payload import (
     FORBIDDEN,
     MISSING,
@@ -42,6 +56,7 @@ from tracker.payload import (
     https_url,
     join,
     plain,
+    read_list,
     read_object,
     read_part,
     refs,
@@ -55,7 +70,11 @@ YES, VALUE = "yes", "value"
 #: parameters into an object, which the API then refuses.
 IDS_PER_CALL = 20
 REREAD_DAYS = 7
-PROBS_PATH, MARKET_PATH = "v0/market-probs", "v0/market/"
+PROBS_PATH, MARKET_PATH, BETS_PATH = "v0/market-probs", "v0/market/", "v0/bets"
+#: Bets a page holds: what the documentation names. The code allows ten times as many, which is kept for the
+#: case that more bets than a page holds were made in one millisecond.
+PAGE, WIDE = 1_000, 10_000
+LAST_MS = 253_402_300_799_999  # the end of the year 9999
 
 PRICED = ("BINARY", "PSEUDO_NUMERIC")
 ANSWERED = ("MULTIPLE_CHOICE", "MULTI_NUMERIC", "DATE", "NUMBER")
@@ -96,15 +115,93 @@ class _Market(Payload):
     resolution_probability: Annotated[Probability | None, Field(alias="resolutionProbability")] = None
 
 
+class _Bet(Payload):
+    id: Annotated[str, Field(min_length=1, max_length=64)]
+    market: Annotated[str, Field(alias="contractId")]
+    made: Annotated[int, Field(alias="createdTime", ge=0, le=LAST_MS)]
+    before: Annotated[Probability, Field(alias="probBefore")]
+    after: Annotated[Probability, Field(alias="probAfter")]
+    amount: float | None = None
+    fills: list[Any] | None = None
+    redemption: Annotated[bool | None, Field(alias="isRedemption")] = None
+    rebalance: Annotated[bool | None, Field(alias="isRebalance")] = None
+    answer: Annotated[str | None, Field(alias="answerId")] = None
+
+    @property
+    def traded(self) -> bool:
+        """Whether the row is a trade. A limit order nobody has filled is none, nor are shares redeemed.
+
+        But a bet on one of several answers whose prices sum to one moves the others too, and these moves
+        come as redemptions that were filled and changed the price.
+        """
+        moved = bool(self.amount) or bool(self.fills)
+        redeemed = bool(self.redemption) and not self.rebalance
+        return moved and not (redeemed and self.before == self.after)
+
+
 class _Prices(Payload):
     prob: Probability | None = None
     answers: Annotated[dict[str, Any] | None, Field(alias="answerProbs")] = None
 
 
+@dataclass(frozen=True)
+class _Scale:
+    """How a price of a pseudo-numeric market is read: linear, or on a scale of log10(x - min + 1)."""
+
+    low: float
+    high: float
+    log: bool
+
+    def value(self, p: float) -> float | None:
+        """The real value at price p (Manifold's own mapping), None where it is too large to be told."""
+        width = self.high - self.low
+        try:
+            value = self.low + (float((width + 1) ** p) - 1 if self.log else width * p)
+        except OverflowError:
+            return None
+        return value if math.isfinite(value) else None
+
+
+@dataclass(frozen=True)
+class _Thread:
+    """What a chain of requests about one market carries along in its refs. Times in milliseconds.
+
+    ``since``: how far back bets are wanted (on a whole market). ``created``: when the market was made, on a
+    page before whose first bet there was no other. ``scale``: how to read its prices, if they are no
+    probabilities.
+    """
+
+    market: str
+    since: int | None = None
+    created: int | None = None
+    scale: _Scale | None = None
+
+    @property
+    def ref(self) -> str:
+        told: dict[str, object] = {"since": self.since, "created": self.created}
+        if self.scale is not None:
+            told |= {"min": self.scale.low, "max": self.scale.high, "log": int(self.scale.log)}
+        query = urlencode({name: value for name, value in told.items() if value is not None})
+        return f"{self.market}?{query}" if query else self.market
+
+    @classmethod
+    def of(cls, raw: RawPayload) -> _Thread:
+        """Read a ref back. Raises ParseError when it is none of ours."""
+        market, _, query = raw.ref.partition("?")
+        told = {name: values[-1] for name, values in parse_qs(query).items()}
+        try:
+            since, created = (int(told[name]) if name in told else None for name in ("since", "created"))
+            scaled = "min" in told
+            scale = _Scale(float(told["min"]), float(told["max"]), told["log"] == "1") if scaled else None
+        except (ValueError, KeyError):
+            raise ParseError(raw.source, market, "ref", "is not one this adapter makes") from None
+        return cls(market, since, created, scale)
+
+
 class Manifold:
     """The adapter. Prices of all linked markets at every poll; each whole market once a week."""
 
-    parser_version = "1"
+    parser_version = "2"
     traits = SourceTraits(
         name=NAME,
         setting="manifold",
@@ -118,11 +215,12 @@ class Manifold:
     )
 
     def plan(self, links: Sequence[Link], now: datetime, since: datetime | None) -> Plan:
-        """Prices in bulk, and whole markets for a first sight, a weekly turn, or a numeric value.
+        """Prices in bulk, or whole markets: for a first sight, a weekly turn, or a numeric value.
 
-        With ``since`` every market is asked for whole. Otherwise a seventh of them is, by the day and
-        the id: title, quality and resolution are read again weekly. A link whose outcome is ``value`` is
-        always asked for whole: the bulk answer holds the bare price of a numeric market.
+        With ``since`` every market is asked for whole, and its bets since then follow. Otherwise a seventh
+        of them is, by the day and the id: title, quality and resolution are read again weekly. A link
+        whose outcome is ``value`` is always asked for whole: the bulk answer holds the bare price of a
+        numeric market. A whole market holds its price, so it is not asked for in bulk as well.
         """
         asked: dict[str, bool] = {}
         skipped: dict[str, str] = {}
@@ -133,24 +231,34 @@ class Manifold:
                 skipped[link.external_id] = "is no Manifold market id (letters, digits, _ and -)"
                 continue
             asked[link.external_id] = asked.get(link.external_id, False) or link.outcome == VALUE
-        bulk = [market for market, numeric in asked.items() if not numeric]
-        whole = [
-            market for market, numeric in asked.items() if numeric or since is not None or _turn(market, now)
-        ]
-        return Plan((*_bulk(bulk), *(_whole(market) for market in whole)), skipped)
+        whole = {
+            market: numeric or since is not None or _turn(market, now) for market, numeric in asked.items()
+        }
+        bulk = _bulk([market for market, alone in whole.items() if not alone])
+        start = None if since is None else _ms(since)
+        return Plan((*bulk, *(_whole(market, start) for market, alone in whole.items() if alone)), skipped)
 
     def parse(self, raw: RawPayload) -> Parsed:
-        """Bulk prices, or one market. A 404 for one market is its state ``gone``."""
+        """Bulk prices, one market, or a page of bets. A 404 for one market is its state ``gone``."""
+        thread = _Thread.of(raw)
+        raw = replace(raw, ref=thread.market)
         if raw.status in FORBIDDEN:
             return denied(raw)
         found = Gathering(raw)
+        bets = urlsplit(raw.url).path.endswith(BETS_PATH)
         if raw.status in MISSING and PROBS_PATH not in raw.url and len(refs(raw)) == 1:
-            found.add(_snapshot(found, raw.ref, YES, state=ValueState.GONE))
+            if bets:
+                found.note(f"{raw.ref}: no history of bets is to be had (HTTP {raw.status})")
+            else:
+                found.add(_snapshot(found, raw.ref, YES, state=ValueState.GONE))
             return found.parsed()
         require_ok(raw)
+        if bets:
+            _bets_page(found, read_list(raw), thread)
+            return found.parsed(nothing_is_an_error=True)
         body = read_object(raw)
         if "outcomeType" in body or "question" in body:
-            _market(found, body)
+            _market(found, body, thread.since)
         else:
             _prices(found, body)
         return found.parsed(nothing_is_an_error=True)
@@ -160,8 +268,27 @@ def _turn(market: str, now: datetime) -> bool:
     return zlib.crc32(market.encode()) % REREAD_DAYS == now.toordinal() % REREAD_DAYS
 
 
-def _whole(market: str) -> Request:
-    return Request(NAME, market, MARKET_PATH + market, accept_missing=True)
+def _ms(moment: datetime) -> int:
+    return to_micros(moment) // 1000
+
+
+def _whole(market: str, since: int | None = None) -> Request:
+    return Request(NAME, _Thread(market, since).ref, MARKET_PATH + market, accept_missing=True)
+
+
+def _bets(thread: _Thread, after: int, limit: int) -> Request:
+    """A page of bets made later than ``after`` (exclusive, milliseconds), oldest first.
+
+    The moves of the other answers are left out unless asked for (``includeZeroShareRedemptions``).
+    """
+    params = (
+        ("contractId", thread.market),
+        ("limit", str(limit)),
+        ("order", "asc"),
+        ("afterTime", str(after)),
+        ("includeZeroShareRedemptions", "true"),
+    )
+    return Request(NAME, thread.ref, BETS_PATH, params, accept_missing=True)
 
 
 def _bulk(markets: Sequence[str]) -> Iterable[Request]:
@@ -209,7 +336,7 @@ def _answer_price(found: Gathering, market: str, answer: str, price: object) -> 
 # --- one market -----------------------------------------------------------------------------------------
 
 
-def _market(found: Gathering, body: dict[str, Any]) -> None:
+def _market(found: Gathering, body: dict[str, Any], since: int | None) -> None:
     market, faults = read_part(_Market, body, found.raw.ref, "")
     found.faults.extend(faults)
     if market is None:
@@ -227,6 +354,23 @@ def _market(found: Gathering, body: dict[str, Any]) -> None:
     else:
         why = "no forecast of an event" if market.kind in UNPRICED else "a type we do not know"
         found.note(f"{market.id}: outcomeType {plain(market.kind, 40)}: {why}")
+        return
+    if since is not None:
+        _lead_to_bets(found, market, since)
+
+
+def _lead_to_bets(found: Gathering, market: _Market, since: int) -> None:
+    """Ask for the bets since then; since it was made, if that is later, which gives its first price too."""
+    scale = _scale(market) if market.kind == "PSEUDO_NUMERIC" else None
+    if market.kind == "PSEUDO_NUMERIC" and scale is None:
+        found.fault(market.id, "min", "without min and max no price can be read: its bets are not asked for")
+        return
+    created = None if market.created is None else _ms(market.created)
+    if created is not None and since > created:
+        created = None
+    thread = _Thread(market.id, created=created, scale=scale)
+    after = max(0, (since if created is None else created) - 1)
+    found.follow.append(_bets(thread, after, PAGE))
 
 
 def _info(found: Gathering, market: _Market) -> QuestionInfo:
@@ -267,12 +411,14 @@ def _pseudo_numeric(found: Gathering, market: _Market) -> None:
 
 
 def _mapped(market: _Market, p: float | None) -> float | None:
-    """The real value at price p: linear, or on a scale of log10(x - min + 1) (Manifold's own mapping)."""
-    if p is None or market.low is None or market.high is None or market.high <= market.low:
+    scale = _scale(market)
+    return None if p is None or scale is None else scale.value(p)
+
+
+def _scale(market: _Market) -> _Scale | None:
+    if market.low is None or market.high is None or market.high <= market.low:
         return None
-    width = market.high - market.low
-    value = market.low + (float((width + 1) ** p) - 1 if market.log else width * p)
-    return value if math.isfinite(value) else None
+    return _Scale(market.low, market.high, bool(market.log))
 
 
 def _answers(found: Gathering, market: _Market) -> None:
@@ -293,6 +439,129 @@ def _answers(found: Gathering, market: _Market) -> None:
             found.fault(market.id, join(at, "probability"), "is missing")
         else:
             found.add(_quality(found, market, answer.id, probability=answer.probability, answer=answer))
+
+
+# --- bets -----------------------------------------------------------------------------------------------
+
+
+def _bets_page(found: Gathering, rows: list[Any], thread: _Thread) -> None:
+    """The price after every bet of a page, and the request for the next page."""
+    after, limit = _asked(found.raw)
+    bets = list(_readable(found, rows, after))
+    left = _go_on(found, thread, rows, {bet.made for bet in bets}, after, limit)
+    own = YES if thread.scale is None else VALUE
+    together: dict[tuple[int, str], list[_Bet]] = {}
+    for bet in bets:
+        if bet.made < left:
+            together.setdefault((bet.made, bet.answer or own), []).append(bet)
+    if thread.created is not None and together and not found.faults:
+        _first_price(found, thread, together[min(together)])
+    for (made, outcome), several in together.items():
+        trades = [bet for bet in several if bet.traded]
+        if trades:
+            _price(found, thread, outcome, made, _last(trades).after)
+
+
+def _asked(raw: RawPayload) -> tuple[int, int]:
+    """What a page was asked with: bets later than this (ms), and at most how many."""
+    params = parse_qs(urlsplit(raw.url).query)
+    try:
+        return int(params["afterTime"][-1]), int(params["limit"][-1])
+    except (KeyError, ValueError):
+        raise ParseError(raw.source, raw.ref, "url", "a page of bets needs afterTime and limit") from None
+
+
+def _readable(found: Gathering, rows: list[Any], after: int) -> Iterable[_Bet]:
+    """The bets of a page that can be read, each once; none from another market, time or the future."""
+    seen: set[str] = set()
+    now = _ms(found.at)
+    for number, row in enumerate(rows):
+        at = join("", number)
+        bet, faults = read_part(_Bet, row, found.raw.ref, at)
+        found.faults.extend(faults)
+        if bet is None or faults or bet.id in seen:
+            continue
+        seen.add(bet.id)
+        if bet.market != found.raw.ref:
+            found.fault(found.raw.ref, join(at, "contractId"), "is another market")
+        elif bet.answer is not None and _ID.fullmatch(bet.answer) is None:
+            found.fault(found.raw.ref, join(at, "answerId"), "is no answer id")
+        elif bet.made < after:
+            found.fault(found.raw.ref, join(at, "createdTime"), "is before the time that was asked for")
+        elif bet.made > now:
+            found.note(f"{found.raw.ref}: bets from after the fetch are left out: the clocks differ")
+        elif bet.made > after:  # at that very millisecond: a rest of it, read on the page before
+            yield bet
+
+
+def _go_on(
+    found: Gathering, thread: _Thread, rows: Sequence[Any], times: set[int], after: int, limit: int
+) -> int:
+    """Ask for the next page after a full one; bets made at or after the returned time are left to it.
+
+    A page may end between two bets of one millisecond (one bet on an exclusive answer moves every other at
+    the same instant), and their order is not fixed. So the next page begins with the last millisecond of
+    this one, which is read there, where it is whole. When that is no step ahead, because one millisecond
+    fills the page, the page is asked for again ten times as long; what does not fit then is named.
+    """
+    if len(rows) < PAGE:
+        return LAST_MS + 1
+    if not times:
+        found.fault(
+            thread.market, "", "nothing on a full page of bets can be read: the pages after it are lost"
+        )
+        return LAST_MS + 1
+    first, last = min(times), max(times)
+    if last - 1 > after:
+        begun = thread if first == last else replace(thread, created=None)
+        found.follow.append(_bets(begun, last - 1, PAGE))
+        return last
+    if limit < WIDE:
+        found.follow.append(_bets(thread, after, WIDE))
+        return first
+    if len(rows) in (PAGE, limit):
+        found.fault(
+            thread.market, "", f"more than {len(rows)} bets at one instant; the rest cannot be asked for"
+        )
+    found.follow.append(_bets(replace(thread, created=None), max(last, after + 1), PAGE))
+    return LAST_MS + 1
+
+
+def _first_price(found: Gathering, thread: _Thread, earliest: Sequence[_Bet]) -> None:
+    """A market's first bet tells the price it was made with. Of an answer, which may be younger, it does not."""
+    ends = [bet.after for bet in earliest if bet.before != bet.after]
+    starts = {bet.before for bet in earliest if bet.before not in ends}
+    made = thread.created
+    if len(starts) == 1 and earliest[0].answer is None and made is not None and made < earliest[0].made:
+        _price(found, thread, YES if thread.scale is None else VALUE, made, starts.pop())
+
+
+def _last(trades: Sequence[_Bet]) -> _Bet:
+    """Of several trades in one millisecond the one from whose price no other went on."""
+    ends = [
+        bet for bet in trades if not any(bet.after == other.before for other in trades if other is not bet)
+    ]
+    return max(ends or trades, key=lambda bet: bet.id)
+
+
+def _price(found: Gathering, thread: _Thread, outcome: str, made: int, p: float) -> None:
+    if outcome not in (YES, VALUE) and p in (0.0, 1.0):
+        return  # cannot be traded: see _answer_price
+    value = None if thread.scale is None else thread.scale.value(p)
+    if thread.scale is not None and value is None:
+        found.fault(thread.market, "probAfter", "lies beyond every number on the market's scale")
+        return
+    found.add(
+        Snapshot(
+            key=StreamKey(NAME, NAME, thread.market, outcome, Quantity.PLAY_MONEY_PRICE),
+            as_of=EPOCH + timedelta(milliseconds=made),
+            fetched_at=found.at,
+            probability=p if thread.scale is None else None,
+            value=value,
+            timed_by_source=True,
+            payload_sha256=found.digest,
+        )
+    )
 
 
 # --- outcomes -------------------------------------------------------------------------------------------
