@@ -64,3 +64,28 @@ def metr_points(version: str) -> list[Measurement]:
         if version in row["versions"].split()
         for metric in ("p50", "p80")
     ]
+
+
+def epoch_points(series: str) -> list[Measurement]:
+    """Record systems of a series of Epoch AI (CC BY 4.0, see the file's head)."""
+    with (Path(__file__).parent / "data" / "epoch_frontier.csv").open(newline="") as handle:
+        rows = list(csv.DictReader(line for line in handle if not line.startswith("#")))
+
+    def number(text: str) -> float | None:
+        return float(text) if text else None
+
+    return [
+        Measurement(
+            series=series,
+            key=row["key"],
+            metric="score",
+            at=date.fromisoformat(row["released"]),
+            value=float(row["value"]),
+            unit=row["unit"],
+            lower=number(row["lower"]),
+            upper=number(row["upper"]),
+            ci_level=number(row["ci_level"]),
+        )
+        for row in rows
+        if row["series"] == series
+    ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import date
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,14 +12,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from questions.records import Measurement
-from questions.time import iso
+from tracker.commands.backtest import backtest
+from tracker.commands.points import DEFAULT_SERIES, Points, read_points
 from tracker.commands.session import Day, Moment, Session, table, with_session
-from tracker.errors import ParseError, UsageError
+from tracker.errors import UsageError
 
 if TYPE_CHECKING:
+    from tracker.estimates.mixture import Mixture
+    from tracker.estimates.posterior import ShapeFit
+    from tracker.estimates.releases import Passage
     from tracker.estimates.trend import Crossing, Selection, TrendFit
 
-DEFAULT_SERIES = "metr_th11"
 THRESHOLDS = (
     480.0,
     2400.0,
@@ -28,20 +31,7 @@ THRESHOLDS = (
     120000.0,
 )  # a day, a week, 100 h, a month (167 h), a year (2000 h)
 P_BY = tuple(date(year, 12, 31) for year in range(2026, 2033))
-NO_RECORD = (
-    "simulated records (a model measured above) are not part of this version; `line` is the fitted line only"
-)
-
-
-@dataclass(frozen=True)
-class Points:
-    """What is to be fitted, and where it came from."""
-
-    series: str
-    sha256: str | None
-    measurements: Sequence[Measurement]
-    published: dict[str, float]
-    notes: tuple[str, ...] = ()
+SHAPE_CHOICES = ("exponential", "piecewise", "superexponential", "subexponential", "random_walk", "mixture")
 
 
 @click.group("trend")
@@ -69,7 +59,7 @@ def command() -> None:
 @click.option(
     "--max-minutes", type=click.FloatRange(min=0, min_open=True), help="Leave out higher values (METR: 960)."
 )
-@click.option("--shape", type=click.Choice(["exponential"]), default="exponential", show_default=True)
+@click.option("--shape", type=click.Choice(SHAPE_CHOICES), default="exponential", show_default=True)
 @click.option(
     "--threshold", "thresholds", type=click.FloatRange(min=0, min_open=True), multiple=True, help="Minutes."
 )
@@ -86,14 +76,16 @@ def command() -> None:
 @click.option("--seed", type=int, default=0, show_default=True, hidden=True)
 @with_session(as_of=True)
 def fit(session: Session, **options: Any) -> int:
-    """Fit log2(minutes) against release date by ordinary least squares; doubling time and crossings.
+    """Fit log2(minutes) against release date; doubling time, crossings, simulated records, shapes' weights.
 
+    The exponential is ordinary least squares as METR does it. The other shapes are posteriors that use each
+    point's own interval, and the ceiling; the mixture weighs them by how each foretold past records.
     Without --file the newest stored version of --series is used. With --draws (columns = models) the
-    interval of the doubling time follows METR's rule: a refit per joint bootstrap draw.
+    interval of the exponential's doubling time follows METR's rule: a refit per joint bootstrap draw.
     """
     from tracker.estimates.trend import Selection, crossing, fit_line, select
 
-    points = _points(session, options)
+    points = read_points(session, options)
     selection = Selection(
         metric=options["metric"],
         start=options["start"],
@@ -101,83 +93,19 @@ def fit(session: Session, **options: Any) -> int:
         sota=options["sota"],
         max_minutes=options["max_minutes"],
     )
+    thresholds = options["thresholds"] or THRESHOLDS
     chosen = select(points.measurements, selection)
     line = fit_line(chosen, selection)
     if options["draws"] is not None:
         line = _with_draws(line, chosen, options["draws"])
-    crossings = [crossing(line, minutes, P_BY) for minutes in options["thresholds"] or THRESHOLDS]
-    document = fit_json(points, selection, line, crossings)
-    session.print(document, lambda: _show(document, line))
+    ahead = look_ahead(points, selection, options, thresholds)
+    if options["shape"] == "exponential":
+        crossings = [crossing(line, minutes, P_BY) for minutes in thresholds]
+        document = fit_json(points, selection, line, crossings, ahead)
+    else:
+        document = shape_json(points, selection, line, ahead)
+    session.print(document, lambda: _show(document))
     return 0
-
-
-def _points(session: Session, options: dict[str, Any]) -> Points:
-    known = options["as_known_at"] or session.as_of
-    if options["draws"] is not None and options["draw_dates"] is None:
-        raise UsageError("--draws needs --draw-dates: a CSV with columns model, release_date, p50")
-    if options["file"] is not None and options["series"] is not None:
-        raise UsageError("give --file or --series, not both")
-    if options["file"] is not None:
-        return _from_file(options["file"], session)
-    if options["draw_dates"] is not None:
-        return _from_draw_dates(options["draw_dates"], options["metric"])
-    return _from_store(session, options["series"] or DEFAULT_SERIES, known)
-
-
-def _from_file(path: Path, session: Session) -> Points:
-    from storage.records import RawPayload
-    from tracker.sources.metr import read_metr
-
-    raw = RawPayload("file", path.name, str(path), session.now(), 200, "application/yaml", path.read_bytes())
-    try:
-        parsed = read_metr(raw)
-    except ParseError as error:
-        raise UsageError(f"{path}: {error.field}: {error.message}") from error
-    version = parsed.batch.versions[0]
-    notes = (*(f"{fault.field}: {fault.message}" for fault in parsed.faults), *parsed.notes)
-    return Points(version.series, raw.sha256, version.measurements, dict(version.published), notes)
-
-
-def _from_store(session: Session, series: str, known: datetime | None) -> Points:
-    store = session.store(create=False)
-    try:
-        if series not in store.series_ids():
-            raise UsageError(
-                f"no series {series!r} is stored; there are: {', '.join(store.series_ids()) or 'none yet'}"
-            )
-        versions = store.versions(series, known_at=known)
-        if not versions:
-            raise UsageError(f"nothing of {series} was known at {iso(known) if known else 'that time'}")
-        points = store.measurements(series, known_at=known)
-    finally:
-        store.close()
-    return Points(series, versions[-1].payload_sha256, points, dict(versions[-1].published))
-
-
-def _from_draw_dates(path: Path, metric: str) -> Points:
-    from csv import DictReader
-
-    with path.open(encoding="utf-8", newline="") as file:
-        reader = DictReader(file)
-        missing = {"model", "release_date", "p50"} - set(reader.fieldnames or ())
-        if missing:
-            raise UsageError(f"{path}:1: missing column {', '.join(sorted(missing))}")
-        measurements = [_draw_row(path, reader.line_num, row, metric) for row in reader]
-    return Points(path.stem, None, measurements, {})
-
-
-def _draw_row(path: Path, line: int, row: dict[str, str], metric: str) -> Measurement:
-    try:
-        return Measurement(
-            series=path.stem,
-            key=row["model"],
-            metric=metric,
-            at=date.fromisoformat(row["release_date"]),
-            value=float(row["p50"]),
-            unit="minutes",
-        )
-    except (TypeError, ValueError) as error:
-        raise UsageError(f"{path}:{line}: {error}") from error
 
 
 def _with_draws(line: TrendFit, chosen: Sequence[Measurement], path: Path) -> TrendFit:
@@ -203,10 +131,132 @@ def _with_draws(line: TrendFit, chosen: Sequence[Measurement], path: Path) -> Tr
     return fitted
 
 
+@dataclass(frozen=True)
+class Ahead:
+    """What the shapes say: their weights, and when thresholds are passed under the shape asked for.
+
+    ``mixture`` is None with a ``reason`` when the points allow no shape beyond the least-squares line.
+    """
+
+    shape: str
+    mixture: Mixture | None
+    members: tuple[ShapeFit, ...]
+    passages: tuple[Passage, ...]
+    reason: str = ""
+
+
+def look_ahead(
+    points: Points, selection: Selection, options: dict[str, Any], thresholds: Sequence[float]
+) -> Ahead:
+    """Fit all shapes to the selected points, and simulate when thresholds are passed.
+
+    A cap is the instrument's ceiling here: points above it stay in, as "at or above". Raises UsageError
+    when a shape was asked for that these points do not allow.
+    """
+    from tracker.estimates.frontier import frontier_of, horizon_scale
+    from tracker.estimates.mixture import fit_mixture
+    from tracker.estimates.releases import passage, simulate
+    from tracker.estimates.trend import select
+
+    shape, seed = options["shape"], options["seed"]
+    ceiling = selection.max_minutes or points.ceiling
+    chosen = select(points.measurements, replace(selection, max_minutes=None))
+    try:
+        frontier = frontier_of(chosen, horizon_scale(chosen[0].unit), ceiling)
+        mixture = fit_mixture(frontier, draws=options["resamples"], seed=seed)
+    except UsageError as error:
+        if shape != "exponential":
+            raise
+        return Ahead(shape, None, (), (), str(error))
+    if shape in mixture.skipped:
+        raise UsageError(mixture.skipped[shape])
+    members = mixture.members if shape == "mixture" else (mixture.fits[shape],)
+    futures = simulate(members, seed=seed)
+    passages = tuple(passage(futures, minutes, P_BY, ceiling=ceiling) for minutes in thresholds)
+    return Ahead(shape, mixture, members, passages)
+
+
 def fit_json(
-    points: Points, selection: Selection, line: TrendFit, crossings: Sequence[Crossing]
+    points: Points, selection: Selection, line: TrendFit, crossings: Sequence[Crossing], ahead: Ahead
 ) -> dict[str, Any]:
-    """The shape of ``speedup trend fit --json``."""
+    """The shape of ``speedup trend fit --json`` for the exponential: METR's line, simulated records beside it."""
+    passages = ahead.passages or [None] * len(crossings)
+    lines = [
+        {
+            "threshold_minutes": entry.threshold_minutes,
+            "line": entry.line,
+            "line_ci80": list(entry.line_ci80),
+            "line_ci95": list(entry.line_ci95),
+            **_record_json(found, ahead.reason),
+            "p_by": _by_day(entry.p_by),
+            "p_by_of": "line",
+        }
+        for entry, found in zip(crossings, passages, strict=True)
+    ]
+    return {
+        **_head_json(points, selection, line),
+        "shape": "exponential",
+        "doubling_time_days": line.doubling_time_days if isfinite(line.doubling_time_days) else None,
+        "doubling_ci95_days": list(line.doubling_ci95_days),
+        "ci_method": line.ci_method,
+        "r_squared": line.r_squared,
+        "residual_sd_log2": line.residual_sd_log2,
+        "crossings": lines,
+        **_shapes_json(ahead),
+        "warnings": [*points.notes, *line.warnings, *_warnings(ahead)],
+    }
+
+
+def shape_json(points: Points, selection: Selection, line: TrendFit, ahead: Ahead) -> dict[str, Any]:
+    """The same shape for a posterior: doubling time is that at the last point."""
+    import numpy as np
+
+    growth = np.concatenate([fit.growth for fit in ahead.members])
+    doubling = doubling_quantiles(growth, (0.025, 0.5, 0.975))
+    fitted = np.concatenate([fit.fitted for fit in ahead.members])
+    frontier = ahead.members[0].frontier
+    kept = ~frontier.censored
+    rest = (frontier.heights - fitted.mean(axis=0))[kept]
+    spread = frontier.heights[kept] - frontier.heights[kept].mean()
+    total = float(spread @ spread)
+    head = _head_json(points, selection, line)
+    head["selection"] |= {"n": frontier.n, "points": list(frontier.keys)}
+    return {
+        **head,
+        "shape": ahead.shape,
+        "doubling_time_days": doubling[1],
+        "doubling_ci95_days": [doubling[0], doubling[2]],
+        "ci_method": "posterior of the growth at the last point; an end of null means not growing",
+        "r_squared": 1.0 - float(rest @ rest) / total if total > 0 else 0.0,
+        "residual_sd_log2": float(np.median(np.concatenate([fit.scatter for fit in ahead.members]))),
+        "crossings": [
+            {
+                "threshold_minutes": entry.threshold,
+                "line": entry.line,
+                "line_ci80": list(entry.line_ci80),
+                "line_ci95": list(entry.line_ci95),
+                **_record_json(entry, ""),
+                "p_by": _by_day(entry.line_p_by),
+                "p_by_of": "line",
+            }
+            for entry in ahead.passages
+        ],
+        **_shapes_json(ahead),
+        "warnings": [*points.notes, *_warnings(ahead)],
+    }
+
+
+def doubling_quantiles(growth: Any, shares: Sequence[float]) -> list[float | None]:
+    """Quantiles of the doubling time in days from growth in doublings a year; None = not growing."""
+    import numpy as np
+
+    from tracker.estimates.trend import DAYS_PER_YEAR
+
+    fast = np.quantile(growth, [1.0 - share for share in shares]).tolist()
+    return [DAYS_PER_YEAR / rate if rate > 0 else None for rate in fast]
+
+
+def _head_json(points: Points, selection: Selection, line: TrendFit) -> dict[str, Any]:
     return {
         "series": points.series,
         "sha256": points.sha256,
@@ -219,49 +269,130 @@ def fit_json(
             "n": line.n,
             "points": list(line.keys),
         },
-        "shape": "exponential",
-        "doubling_time_days": line.doubling_time_days if isfinite(line.doubling_time_days) else None,
-        "doubling_ci95_days": list(line.doubling_ci95_days),
-        "ci_method": line.ci_method,
-        "r_squared": line.r_squared,
-        "residual_sd_log2": line.residual_sd_log2,
         "published": points.published,
-        "crossings": [_crossing_json(entry) for entry in crossings],
-        "shapes": [{"shape": "exponential", "aicc": None, "weight": 1.0, "reason": "the only shape fitted"}],
-        "warnings": [*points.notes, *line.warnings],
     }
 
 
-def _crossing_json(entry: Crossing) -> dict[str, Any]:
+def _record_json(entry: Passage | None, reason: str) -> dict[str, Any]:
+    if entry is None or entry.record_p_by is None:
+        return {
+            "record_median": None,
+            "record_ci80": [None, None],
+            "record_p_by": None,
+            "record_reason": entry.reason if entry else reason,
+            "p_never_observed": entry.p_never_observed if entry else None,
+        }
     return {
-        "threshold_minutes": entry.threshold_minutes,
-        "line": entry.line,
-        "line_ci80": list(entry.line_ci80),
-        "line_ci95": list(entry.line_ci95),
-        "record_median": None,
-        "record_ci80": [None, None],
-        "record_reason": NO_RECORD,
-        "p_by": {day.isoformat(): chance for day, chance in entry.p_by.items()},
-        "p_by_of": "line",
+        "record_median": entry.record,
+        "record_ci80": list(entry.record_ci80),
+        "record_p_by": _by_day(entry.record_p_by),
+        "record_reason": entry.reason or None,
+        "p_never_observed": entry.p_never_observed,
     }
 
 
-def _show(document: dict[str, Any], line: TrendFit) -> None:
-    low, high = line.doubling_ci95_days
-    click.echo(f"{document['series']}: {line.n} models, {document['selection']['metric']}")
+def _by_day(chances: Any) -> dict[str, float]:
+    return {day.isoformat(): chance for day, chance in chances.items()}
+
+
+def _shapes_json(ahead: Ahead) -> dict[str, Any]:
+    """Every shape with its weight (of the mixture) and AICc, and the priors of those in use."""
+    from tracker.estimates.shapes import PRIORS, SHAPES
+
+    mixture = ahead.mixture
+    if mixture is None:
+        return {
+            "shapes": [{"shape": "exponential", "aicc": None, "weight": 1.0, "reason": ahead.reason}],
+            "priors": {},
+            "foretold": 0,
+        }
+    shapes = [
+        {
+            "shape": shape,
+            "aicc": mixture.criteria[shape],
+            "weight": mixture.weights.get(shape, 0.0),
+            "mean_log_score": _mean(mixture.log_scores.get(shape, ())),
+            "reason": mixture.skipped.get(shape),
+        }
+        for shape in SHAPES
+    ]
+    unit = mixture.frontier.scale.unit
+    return {
+        "shapes": shapes,
+        "priors": {fit.shape: list(PRIORS.describe(fit.shape, unit)) for fit in ahead.members},
+        "foretold": len(mixture.foretold),
+    }
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    """None without values, and when one is infinite (a record the shape thought impossible)."""
+    return sum(values) / len(values) if values and all(map(isfinite, values)) else None
+
+
+def _warnings(ahead: Ahead) -> list[str]:
+    if ahead.mixture is None:
+        return [f"no shapes beside the line: {ahead.reason}"]
+    thin = [fit.shape for fit in ahead.members if fit.effective < 0.05 * fit.draws]
+    few = [f"{', '.join(thin)}: few effective draws, repeat with more --resamples"] if thin else []
+    return [*ahead.mixture.frontier.warnings, *few]
+
+
+def _show(document: dict[str, Any]) -> None:
+    low, high = document["doubling_ci95_days"]
+    days = document["doubling_time_days"]
+    click.echo(
+        f"{document['series']}: {document['selection']['n']} models, {document['selection']['metric']}, "
+        f"{document['shape']}"
+    )
     bounds = f"{low:.1f} to {high:.1f}" if low is not None and high is not None else "unbounded on one side"
-    click.echo(f"doubling time {line.doubling_time_days:.3f} days (95%: {bounds}; {line.ci_method})")
-    click.echo(f"R² {line.r_squared:.4f}, scatter around the line {line.residual_sd_log2:.3f} doublings")
+    doubling = "infinite" if days is None else f"{days:.3f} days"
+    click.echo(f"doubling time {doubling} (95%: {bounds}; {document['ci_method']})")
+    click.echo(
+        f"R² {document['r_squared']:.4f}, scatter around the trend {document['residual_sd_log2']:.3f} doublings"
+    )
     for name, value in document["published"].items():
         click.echo(f"the file itself says {name} = {value:g}")
     table(
-        "the fitted line crosses (a model measured above comes later, or never on this instrument)",
-        ["hours", "date", "80% from", "80% to", "95% from", "95% to"],
+        "the trend crosses; a system is published as measured above; never on this instrument",
         [
-            (f"{c['threshold_minutes'] / 60:g}", c["line"], *c["line_ci80"], *c["line_ci95"])
+            "hours",
+            "trend",
+            "80% from",
+            "80% to",
+            "95% from",
+            "95% to",
+            "record",
+            "80% from",
+            "80% to",
+            "never",
+        ],
+        [
+            (
+                f"{c['threshold_minutes'] / 60:g}",
+                c["line"],
+                *c["line_ci80"],
+                *c["line_ci95"],
+                c["record_median"],
+                *c["record_ci80"],
+                c["p_never_observed"],
+            )
             for c in document["crossings"]
         ],
-        right=[0],
+        right=[0, 9],
     )
+    table(
+        f"shapes, weighed by the {document['foretold']} past records each foretold",
+        ["shape", "weight", "AICc", "mean log score", ""],
+        [
+            (s["shape"], s["weight"], s["aicc"], s.get("mean_log_score"), s["reason"] or "")
+            for s in document["shapes"]
+        ],
+        right=[1, 2, 3],
+    )
+    for shape, priors in document["priors"].items():
+        click.echo(f"priors of {shape}: {'; '.join(priors)}")
     for warning in document["warnings"]:
         click.echo(f"warning: {warning}")
+
+
+command.add_command(backtest)

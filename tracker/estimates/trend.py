@@ -159,8 +159,8 @@ def fit_line(points: Sequence[Measurement], selection: Selection) -> TrendFit:
     Points need one common unit. Raises UsageError for fewer than three points, a single release date,
     or mixed units.
     """
-    _check_points(points)
-    days = np.array([_day(point.at) for point in points])
+    check_points(points)
+    days = np.array([day_number(point.at) for point in points])
     heights = np.log2(np.maximum([point.value for point in points], FLOOR_MINUTES))
     n, mean_day, level = len(points), float(days.mean()), float(heights.mean())
     offsets = days - mean_day
@@ -187,7 +187,8 @@ def fit_line(points: Sequence[Measurement], selection: Selection) -> TrendFit:
     )
 
 
-def _check_points(points: Sequence[Measurement]) -> None:
+def check_points(points: Sequence[Measurement]) -> None:
+    """Three or more points, two or more dates, one unit: else UsageError."""
     if len(points) < 3:
         raise UsageError(f"a trend needs three or more points, the selection leaves {len(points)}")
     if len({point.at for point in points}) < 2:
@@ -235,7 +236,7 @@ def bootstrap_ci(fit: TrendFit, draws: ArrayLike, dates: Sequence[date]) -> Doub
         raise UsageError(f"draws of shape {values.shape} do not fit {len(dates)} release dates")
     start, end = fit.selection.start or date.min, fit.selection.end or date.max
     inside = np.array([start <= day < end for day in dates], dtype=bool)
-    days = np.array([_day(day) for day in dates])[inside]
+    days = np.array([day_number(day) for day in dates])[inside]
     slopes = _slopes(days, values[:, inside])
     doublings = 1.0 / slopes[slopes > 0]
     if not doublings.size:
@@ -290,7 +291,7 @@ def crossing(
     rising = fit.slope_per_day > 0
     return Crossing(
         threshold_minutes=threshold_minutes,
-        line=_calendar(fit.mean_day + rise / fit.slope_per_day) if rising else None,
+        line=calendar_date(fit.mean_day + rise / fit.slope_per_day) if rising else None,
         line_ci80=_fieller_dates(fit, rise, extra, 0.80),
         line_ci95=_fieller_dates(fit, rise, extra, 0.95),
         p_by={day: _p_above(fit, rise, extra, day) for day in p_dates},
@@ -302,8 +303,8 @@ def _fieller_dates(fit: TrendFit, rise: float, extra: float, level: float) -> tu
         return None, None
     low, high = _fieller_set(fit, rise, extra, level)
     return (
-        _calendar(fit.mean_day + low) if low is not None else None,
-        _calendar(fit.mean_day + high) if high is not None else None,
+        calendar_date(fit.mean_day + low) if low is not None else None,
+        calendar_date(fit.mean_day + high) if high is not None else None,
     )
 
 
@@ -330,7 +331,7 @@ def _fieller_set(fit: TrendFit, rise: float, extra: float, level: float) -> tupl
 
 
 def _p_above(fit: TrendFit, rise: float, extra: float, day: date) -> float:
-    offset = _day(day) + 1.0 - fit.mean_day
+    offset = day_number(day) + 1.0 - fit.mean_day
     lead = fit.slope_per_day * offset - rise
     spread = fit.residual_sd_log2 * math.sqrt(extra + offset**2 / fit.sxx)
     if spread == 0.0:
@@ -381,7 +382,7 @@ def trend_voice(
     or more do not rise there is no median, and the voice says so instead. Raises UsageError for a need
     that is not positive or a negative sd.
     """
-    _check_needs(needed_minutes, sd_doublings)
+    check_needs(needed_minutes, sd_doublings)
     levels, slopes = line_draws(fit, draws, seed)
     name, model = "trend", f"{model_name}, needs +-{sd_doublings:g} doublings"
     rising = slopes > 0
@@ -391,7 +392,7 @@ def trend_voice(
     needs = np.log2(list(needed_minutes.values()))
     rise = needs - levels[:, None] + generator(seed, 1).normal(0.0, sd_doublings, (draws, len(needs)))
     worlds = np.full(rise.shape, -np.inf)
-    ahead_days = fit.mean_day - _day(today) + rise[rising] / slopes[rising, None]
+    ahead_days = fit.mean_day - day_number(today) + rise[rising] / slopes[rising, None]
     worlds[rising] = -ahead_days / DAYS_PER_YEAR
     medians = np.median(worlds, axis=0).tolist()
     return voice_from_draws(
@@ -400,7 +401,7 @@ def trend_voice(
         scores=dict(zip(needed_minutes, medians, strict=True)),
         draws=worlds,
         groups=groups,
-        evidence=_needs_as_evidence(needed_minutes),
+        evidence=needs_as_evidence(needed_minutes),
         note=(
             "An assumption, not evidence about areas: when the trend on general software tasks reaches the "
             "task length each area is assumed to need. It shares the task-length factor with the internal "
@@ -409,7 +410,8 @@ def trend_voice(
     )
 
 
-def _check_needs(needed_minutes: Mapping[str, float], sd_doublings: float) -> None:
+def check_needs(needed_minutes: Mapping[str, float], sd_doublings: float) -> None:
+    """Every need a positive number of minutes, their sd not negative: else UsageError."""
     for area, minutes in needed_minutes.items():
         if not (math.isfinite(minutes) and minutes > 0):
             raise UsageError(f"needed horizon of {area} must be a positive number of minutes, got {minutes}")
@@ -417,7 +419,8 @@ def _check_needs(needed_minutes: Mapping[str, float], sd_doublings: float) -> No
         raise UsageError(f"sd of needed horizons must be 0 or more doublings, got {sd_doublings}")
 
 
-def _needs_as_evidence(needed_minutes: Mapping[str, float]) -> tuple[Evidence, ...]:
+def needs_as_evidence(needed_minutes: Mapping[str, float]) -> tuple[Evidence, ...]:
+    """The assumed needs, one piece of (assumed) evidence per area."""
     return tuple(
         Evidence(
             area=area,
@@ -434,12 +437,12 @@ def _needs_as_evidence(needed_minutes: Mapping[str, float]) -> tuple[Evidence, .
 # Days -------------------------------------------------------------------------------------------------
 
 
-def _day(day: date) -> float:
+def day_number(day: date) -> float:
     """Days since 1970-01-01."""
     return float((day - _EPOCH).days)
 
 
-def _calendar(day: float) -> date | None:
+def calendar_date(day: float) -> date | None:
     """The date holding an instant in days since 1970-01-01; None beyond the years 1 to 9999."""
     ordinal = day + _EPOCH.toordinal()
     if not 1 <= ordinal < date.max.toordinal() + 1:
