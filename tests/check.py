@@ -3,9 +3,9 @@
 
 The environment is .venv-dev-<Python version>. SPEEDUP_TESTS_ONLY=1 leaves out linting and types.
 
-Needs Python 3.11 or newer and its package index, nothing else. Some tests want a PostgreSQL server or
-Chromium on the machine; without them those tests are skipped, loudly, with what to install. With
-SPEEDUP_REQUIRE_ALL=1 (as in CI) a missing one is a failure.
+Needs Python 3.11 or newer and its package index, nothing else. Some tests want a PostgreSQL server on the
+machine; without it those tests are skipped, loudly, with what to install. With SPEEDUP_REQUIRE_ALL=1 (as
+in CI) a missing one is a failure.
 """
 
 from __future__ import annotations
