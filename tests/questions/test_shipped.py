@@ -37,7 +37,7 @@ def test_there_are_ten_areas_five_of_each_group_with_labels_that_fit_a_column(ca
     assert Counter(area.group for area in catalogue.areas) == {Group.SAFETY: 5, Group.CAPABILITIES: 5}
     labels = [area.short for area in catalogue.areas]
     assert len(set(labels)) == 10
-    assert all(len(label) <= 6 for label in labels)
+    assert all(len(label) <= 10 for label in labels)
 
 
 def test_every_pair_and_every_area_is_asked_about_at_3x_and_10x(catalogue: Catalogue) -> None:
