@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -176,11 +176,14 @@ class Database:
             yield connection
 
     @contextmanager
-    def write(self) -> Iterator[Connection]:
-        """All or nothing, one writer at a time; durable once it is left."""
+    def write(self, *, undo: bool = False) -> Iterator[Connection]:
+        """All or nothing, one writer at a time; durable once it is left.
+
+        ``undo``: inside ``together``, a failure that the caller survives takes back only this.
+        """
         self._refuse_closed()
         if self._joined is not None:
-            with translated(self.address.shown), self._joined.begin_nested():
+            with translated(self.address.shown), self._joined.begin_nested() if undo else nullcontext():
                 yield self._joined
             return
         if self.read_only:

@@ -95,7 +95,7 @@ class SqlStore:
         resolutions = [admit(word) for word in batch.resolutions]
         infos = [admit(word) for word in batch.infos]
         report = AppendReport()
-        with self._database.write() as connection:
+        with self._database.write(undo=True) as connection:
             if kept:
                 report += values.append(connection, kept, self.max_gap)
             numbers = payload_ids(connection, {version.payload_sha256 for version in versions})
