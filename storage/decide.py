@@ -15,7 +15,7 @@ from typing import Generic, TypeVar
 
 from questions.records import Forecast, Measurement, QuestionInfo, Resolution, SeriesVersion, Snapshot
 from storage.errors import StorageError
-from storage.records import Change, Gap, Observation, Run, RunState
+from storage.records import Change, Gap, Observation, Run, RunState, VersionInfo
 
 ABANDONED_AFTER = timedelta(hours=1)
 
@@ -221,6 +221,23 @@ def stretches(sightings: Iterable[tuple[datetime, Value]]) -> list[Stretch[Value
             found[-1].n += 1
         else:
             found.append(Stretch(value, at, at))
+    return found
+
+
+def confirmed(
+    versions: Sequence[VersionInfo], sighted: Mapping[str, datetime], known_at: datetime | None
+) -> list[VersionInfo]:
+    """Versions with what later looks at the same bytes add: they stood until those, or the next version."""
+    found = []
+    for index, version in enumerate(versions):
+        last = sighted.get(version.payload_sha256, version.seen_last)
+        if known_at is not None:
+            last = min(last, known_at)
+        following = versions[index + 1].seen_first if index + 1 < len(versions) else None
+        if last > version.seen_last and (following is None or last < following):
+            found.append(replace(version, seen_last=last))
+        else:
+            found.append(version)
     return found
 
 

@@ -32,6 +32,7 @@ from storage.decide import (
     Timeline,
     Word,
     changes,
+    confirmed,
     in_order,
     last_per_instant,
     last_word,
@@ -281,7 +282,10 @@ class MemoryStore:
             found.append(
                 VersionInfo(series, version.payload_sha256, look.first, look.last, look.n, published)
             )
-        return found
+        sighted: dict[str, datetime] = {}
+        for (_, _, sha256), sighting in self._sightings.items():
+            sighted[sha256] = max(sighting.seen_last, sighted.get(sha256, sighting.seen_last))
+        return confirmed(found, sighted, moment(known_at))
 
     def measurements(
         self, series: str, metric: str | None = None, *, known_at: datetime | None = None

@@ -13,16 +13,17 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, and_, insert, select
+from sqlalchemy import Connection, and_, func, insert, select
 
 from questions.records import Measurement, SeriesVersion
 from storage.bulk import insert_many, key_table, key_values
-from storage.decide import Stretch, in_order, points, stretches, tally
+from storage.decide import Stretch, confirmed, in_order, points, stretches, tally
 from storage.records import AppendReport, VersionInfo
 from storage.tables import table
 
 SERIES, VERSION, LOOK = table("series"), table("series_version"), table("series_look")
 MEASUREMENT, LINK, PAYLOAD = table("measurement"), table("version_point"), table("payload")
+SIGHTING = table("sighting")
 
 _FIELDS = ("key", "metric", "at", "value", "unit", "lower", "upper", "ci_level", "is_sota",
            "beyond_ceiling", "label")  # fmt: skip
@@ -167,8 +168,20 @@ def versions(connection: Connection, series: str, known_at: datetime | None) -> 
         .where(SERIES.c.name == series)
     )
     contents = {row[0]: (row[1], row[2]) for row in connection.execute(told)}
-    return [_info(series, look, *contents[look.value]) for look in stretches(in_force.items())]
+    found = [_info(series, look, *contents[look.value]) for look in stretches(in_force.items())]
+    return confirmed(found, _sighted(connection, {info.payload_sha256 for info in found}), known_at)
 
 
 def _info(series: str, look: Stretch[int], sha256: str, published: str) -> VersionInfo:
     return VersionInfo(series, sha256, look.first, look.last, look.n, json.loads(published))
+
+
+def _sighted(connection: Connection, addresses: set[str]) -> dict[str, datetime]:
+    """When payloads were last seen: a look that found the same bytes (a 304) reads nothing anew."""
+    query = (
+        select(PAYLOAD.c.sha256, func.max(SIGHTING.c.seen_last))
+        .join(SIGHTING, SIGHTING.c.payload_id == PAYLOAD.c.id)
+        .where(PAYLOAD.c.sha256.in_(addresses))
+        .group_by(PAYLOAD.c.sha256)
+    )
+    return {row[0]: row[1] for row in connection.execute(query)}

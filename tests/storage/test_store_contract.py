@@ -742,3 +742,16 @@ def test_counts_name_what_there_is(store: Store) -> None:
 
 def test_the_gap_is_36_hours_unless_said_otherwise(store: Store) -> None:
     assert store.max_gap == timedelta(hours=36)
+
+
+def test_a_look_that_finds_the_same_bytes_extends_the_version(store: Store) -> None:
+    """A 304 reads nothing anew, and yet the history says when we looked."""
+    old, new = payload(b"old", 0), payload(b"new", 10)
+    store.put_raw(old)
+    store.append(Batch(versions=(version(0, measured("m", 1.0), sha256=old.sha256),)))
+    store.sight(old.source, old.url, old.sha256, hours(8))
+    store.put_raw(new)
+    store.append(Batch(versions=(version(10, measured("m", 2.0), sha256=new.sha256),)))
+    store.sight(new.source, new.url, new.sha256, hours(30))
+    assert [v.seen_last for v in store.versions("horizons")] == [hours(8), hours(30)]
+    assert [v.seen_last for v in store.versions("horizons", known_at=hours(5))] == [hours(5)]
