@@ -5,6 +5,9 @@ from pathlib import Path
 import pytest
 
 from tests.cli.speedup import Program
+from tests.postgres import new_postgres, postgres_server, postgres_template, postgres_url
+
+__all__ = ["new_postgres", "postgres_server", "postgres_template", "postgres_url"]
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -221,3 +221,23 @@ def test_calibration_of_the_store_needs_outcomes(connected: Program, platforms: 
     document = connected("calibration", "--json", "--group-by", "forecaster").json
     assert document["n_questions"] > 0
     assert {group["forecaster"] for group in document["groups"]}
+
+
+def test_the_whole_loop_on_postgresql(connected: Program, new_postgres: Callable[[], str]) -> None:
+    """From an empty server database to the orderings, by the same commands."""
+    db = new_postgres()
+    created = connected("db", "upgrade", "--json", db=db)
+    assert (created.code, created.json["before"]) == (0, None)
+    pulled = connected("pull", *NAMES, "--json", db=db)
+    assert pulled.code == 0, pulled.err
+    assert all(entry["status"] == "ok" for entry in pulled.json["sources"])
+    again = connected("pull", *NAMES, "--json", db=db).json["sources"]
+    assert all(entry["snapshots_new"] == 0 == entry["measurements_new"] for entry in again)
+    assert connected("db", "check", "--json", db=db).json["ok"] is True
+    on_server = connected("order", "--json", "--draws", "500", db=db).json
+    connected("pull", *NAMES)
+    on_file = connected("order", "--json", "--draws", "500").json
+    assert on_server["market"]["scores"] == on_file["market"]["scores"]
+    refused = connected("db", "backup", "copy.sqlite", db=db)
+    assert refused.code == 3
+    assert "pg_dump" in refused.err
