@@ -53,12 +53,22 @@ class StoppingError(Exception):
 class Wire:
     """The connection an answer is written to."""
 
-    def __init__(self, connection: socket.socket, stopping: threading.Event) -> None:
+    def __init__(
+        self, connection: socket.socket, stopping: threading.Event, on_first_byte: Callable[[], None]
+    ) -> None:
         self.connection, self._stopping = connection, stopping
         self.keep_open = True
+        self._on_first_byte: Callable[[], None] | None = on_first_byte
 
     def send(self, data: bytes) -> None:
+        self.sending()
         self.connection.sendall(data)
+
+    def sending(self) -> None:
+        """The client no longer waits for the first byte: told once, before it is sent."""
+        told, self._on_first_byte = self._on_first_byte, None
+        if told is not None:
+            told()
 
     def pause(self, seconds: float) -> None:
         """Wait, but not past the end of the test."""
@@ -428,15 +438,21 @@ class LocalServer:
                 self._open.discard(connection)
 
     @contextmanager
-    def answering(self) -> Iterator[None]:
+    def answering(self, connection: socket.socket) -> Iterator[Wire]:
+        """Counts a request from its arrival to the first byte of its answer: after that the client may be
+        done with it before this thread runs again."""
         with self._lock:
             self._at_once += 1
             self.most_at_once = max(self.most_at_once, self._at_once)
+        wire = Wire(connection, self._stopping, self._answered)
         try:
-            yield
+            yield wire
         finally:
-            with self._lock:
-                self._at_once -= 1
+            wire.sending()
+
+    def _answered(self) -> None:
+        with self._lock:
+            self._at_once -= 1
 
     def answer(self, seen: Seen) -> Answer:
         with self._lock:
@@ -455,8 +471,7 @@ class LocalServer:
                 seen = _read_request(reader)
                 if seen is None:
                     return
-                wire = Wire(connection, self._stopping)
-                with self.answering():
+                with self.answering(connection) as wire:
                     self.answer(seen).write(wire)
                 if not wire.keep_open or seen.headers.get("connection", "").lower() == "close":
                     return
