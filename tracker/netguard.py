@@ -77,9 +77,12 @@ def is_loopback_host(host: str) -> bool:
     if name == "localhost":
         return True
     try:
-        return ipaddress.ip_address(name).is_loopback
+        address = ipaddress.ip_address(name)
     except ValueError:
         return False
+    # Python 3.13 looks through IPv4-mapped addresses where 3.11 does not; here neither shall.
+    mapped = address.version == 6 and address.ipv4_mapped is not None
+    return address.is_loopback and not mapped
 
 
 def base_url_problem(url: str) -> str | None:
