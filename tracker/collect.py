@@ -26,6 +26,7 @@ from storage.records import (
     RunState,
     SourceHealth,
     Validator,
+    digest,
 )
 from storage.store import Store
 from tracker.config import Settings
@@ -34,6 +35,7 @@ from tracker.source import Parsed, Request, Source, SourceTraits
 
 MAX_FOLLOW = 5_000  # a page chain longer than this is a loop, not a history
 MISSING = (404, 410)
+FOLLOWS = "follows:"  # in the ledger: which questions the last whole poll was about, one line a source
 HISTORY = "history:"  # in the ledger: whose history has not come whole yet, one line a source
 WAVE = 40  # answers held in memory before they are stored
 WORKERS = 2  # requests in flight per source; the client keeps the pace per host
@@ -181,9 +183,11 @@ class Collector:
         started = self.now()
         if new:
             self._owe(new, started, None)
-        self._drain(requests, followed, secret, report)
+        self._drain(requests, followed, secret, report, conditional=self._follows_as_before(followed))
         if new:
             self._owe(_incomplete(new, report), started, self.now())
+        if not report.errors:
+            self._remember_follows(followed)
         report.status = _status(report)
         self._note_health(report)
         return report
@@ -234,6 +238,8 @@ class Collector:
         followed: set[tuple[str, str]],
         secret: str | None,
         report: SourceReport,
+        *,
+        conditional: bool,
     ) -> None:
         asked: set[Address] = set()
         waiting = _unseen(requests, asked)
@@ -241,7 +247,9 @@ class Collector:
         with ThreadPoolExecutor(max_workers=WORKERS) as pool:
             while waiting:
                 wave, waiting = waiting[:WAVE], waiting[WAVE:]
-                waiting += _unseen(self._take_wave(pool, wave, followed, secret, breaker, report), asked)
+                waiting += _unseen(
+                    self._take_wave(pool, wave, followed, secret, breaker, report, conditional), asked
+                )
                 if len(asked) > MAX_FOLLOW:
                     report.errors.append(
                         ReportError("*", "loop", f"more than {MAX_FOLLOW} requests in one poll")
@@ -261,6 +269,7 @@ class Collector:
         secret: str | None,
         breaker: Breaker,
         report: SourceReport,
+        conditional: bool,
     ) -> list[Request]:
         """Ask, keep the bytes, read them, store what they say: each step for the whole wave in one transaction.
 
@@ -268,7 +277,7 @@ class Collector:
         with "not modified" for bytes that were never read.
         """
         with self.store.together():
-            tried = [(request, self._validator(request)) for request in wave]
+            tried = [(request, self._validator(request, conditional)) for request in wave]
         answers = list(pool.map(lambda pair: self._ask(pair[0], pair[1], secret, breaker), tried))
         report.requests += sum(answer is not None for answer in answers)
         with self.store.together():
@@ -285,8 +294,9 @@ class Collector:
                     kept.append(only(parsed.batch, followed))
                     follow += parsed.follow
             self._store(kept, report)
-            for request, answer in zip(wave, answers, strict=True):
-                self._remember_tags(request, answer)
+            for request, answer, result in zip(wave, answers, read, strict=True):
+                if answer is not None and isinstance(result, Parsed) and _wholly_read(result):
+                    self._remember_tags(request, answer)
         return follow
 
     def _store(self, kept: Sequence[Batch], report: SourceReport) -> None:
@@ -301,10 +311,23 @@ class Collector:
             return None
         return parse(self.source, answer)
 
-    def _validator(self, request: Request) -> Validator | None:
-        if not request.conditional:
+    def _follows_as_before(self, followed: set[tuple[str, str]]) -> bool:
+        """Whether a "not modified" tells nothing new: a file we hold may speak of a link just added."""
+        runs = self.store.runs(FOLLOWS + self.source.traits.name)
+        return bool(runs) and runs[-1].message == _fingerprint(followed)
+
+    def _remember_follows(self, followed: set[tuple[str, str]]) -> None:
+        now, job = self.now(), FOLLOWS + self.source.traits.name
+        if not self._follows_as_before(followed):
+            self.store.end_run(Run(job, EPOCH, RunState.DONE, now, now, _fingerprint(followed)))
+
+    def _validator(self, request: Request, conditional: bool) -> Validator | None:
+        if not (request.conditional and conditional):
             return None
-        return self.store.validator(self.client.url_for(request, self._base_url(request)))
+        try:
+            return self.store.validator(self.client.url_for(request, self._base_url(request)))
+        except FetchError:
+            return None  # the request itself will say what is wrong with its address
 
     def _base_url(self, request: Request) -> str:
         return self.settings.url_of(*self.source.traits.base_of(request))
@@ -401,6 +424,15 @@ def _incomplete(new: Sequence[Link], report: SourceReport) -> tuple[Link, ...]:
     return tuple(link for link in new if "*" in failed or link.external_id in failed)
 
 
+def _fingerprint(followed: set[tuple[str, str]]) -> str:
+    return digest(repr(sorted(followed)).encode())
+
+
+def _wholly_read(parsed: Parsed) -> bool:
+    """Whether "not modified" would lose nothing: all was read, and nothing is to be asked because of it."""
+    return not parsed.faults and not parsed.follow
+
+
 def parse(source: Source, raw: RawPayload) -> Parsed | ParseError:
     """What stored bytes say, or why they cannot be read."""
     try:
@@ -482,7 +514,10 @@ def reparse(
     for raw in store.raw_payloads(source.traits.name, since):
         report.answered += 1
         report.bytes += len(raw.body)
-        parsed = note_parsed(store, source, raw, parse(source, raw), report)
+        read = parse(source, raw)
+        if isinstance(read, ParseError) and raw.status in MISSING:
+            continue  # a page that was not there: reported when it was asked for, nothing to read
+        parsed = note_parsed(store, source, raw, read, report)
         if parsed is None:
             continue
         report.appended += store.append(parsed.batch if followed is None else only(parsed.batch, followed))

@@ -7,6 +7,7 @@ Secrets come only from the environment, ``.env`` or a file named by ``SPEEDUP_â€
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -69,7 +70,8 @@ class Settings(BaseModel):
     )  # fmt: skip
     @classmethod
     def _base_url(cls, value: str) -> str:
-        if value and not value.startswith(("https://", "http://")):
+        plain = re.match(r"http://(localhost|127\.\d+\.\d+\.\d+|\[::1\])(:\d+)?(/|$)", value)
+        if value and not value.startswith("https://") and not plain:
             raise ValueError("must start with https:// (http:// only for loopback)")
         return value.rstrip("/")
 
@@ -125,7 +127,10 @@ def _dotenv(path: Path | None) -> dict[str, str]:
     found = Path(".env") if path is None else path
     if not found.is_file():
         return {}
-    return {key: value for key, value in dotenv_values(found).items() if value is not None}
+    try:
+        return {key: value for key, value in dotenv_values(found).items() if value is not None}
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError([f"{found}: cannot be read: {type(error).__name__}"]) from None
 
 
 def _from_variables(variables: Mapping[str, str], mistakes: list[str]) -> dict[str, Any]:
@@ -188,9 +193,9 @@ def masked(settings: Settings) -> dict[str, Any]:
 
 def mask_url(url: str) -> str:
     """A database URL without its password."""
-    head, separator, tail = url.partition("://")
+    head, separator, tail = re.sub(r"(password=)[^&]*", r"\1***", url).partition("://")
     if not separator or "@" not in tail:
-        return url
+        return f"{head}{separator}{tail}"
     login, _, rest = tail.rpartition("@")
     user = login.split(":", 1)[0]
-    return f"{head}://{user}:***@{rest}" if ":" in login else url
+    return f"{head}://{user}:***@{rest}" if ":" in login else f"{head}://{login}@{rest}"

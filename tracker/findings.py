@@ -198,18 +198,18 @@ def _health(store: Store, source: Source, totals: Mapping[str, SourceReport]) ->
     health = store.health().get(name)
     stored = sum(1 for key in store.streams() if key.source == name)
     total = totals.get(name)
-    faults = ""
-    if total is not None and total.errors:
-        first = total.errors[0]
-        faults = f"{len(total.errors)} over the whole run, first: {first.ref}: {first.message}"
     return c.HealthRow(
         source=name,
         state=health.state if health else "unknown",
         last_ok_at=health.last_ok_at if health else None,
-        values_stored=stored or sum(len(store.measurements(series)) for series in store.series_ids()),
+        values_stored=stored or (_points_stored(store) if not source.traits.platforms else 0),
         requests=total.requests if total else 0,
-        problem=(health.message if health else "never asked") or faults,
+        problem=health.message if health else "never asked",
     )
+
+
+def _points_stored(store: Store) -> int:
+    return sum(len(store.measurements(series)) for series in store.series_ids())
 
 
 def _titles(store: Store, catalogue: Catalogue, now: datetime) -> dict[str, tuple[str, str]]:

@@ -7,11 +7,12 @@ from datetime import datetime, timedelta
 
 from questions.catalogue import Catalogue
 from questions.model import Link
+from storage.errors import StorageError
 from storage.records import Run, RunState
 from storage.store import Store
-from tracker.collect import Collector, Fetcher, SourceReport
+from tracker.collect import Collector, Fetcher, ReportError, SourceReport
 from tracker.config import Settings
-from tracker.errors import UsageError
+from tracker.errors import SourceError, UsageError
 from tracker.schedule import is_due, missed, slot_at
 from tracker.source import Source
 
@@ -43,9 +44,19 @@ def pull(
 ) -> list[SourceReport]:
     """Poll the sources once, one after the other; what one of them does never stops the next."""
     return [
-        Collector(store, source, client, settings, now).run(links_of(source, catalogue), since)
+        _poll(Collector(store, source, client, settings, now), links_of(source, catalogue), since)
         for source in sources
     ]
+
+
+def _poll(collector: Collector, links: Sequence[Link], since: datetime | None = None) -> SourceReport:
+    """One source's poll; what goes wrong with the source is its own line, whatever it is."""
+    try:
+        return collector.run(links, since)
+    except SourceError as error:
+        report = SourceReport(collector.source.traits.name, status="failed")
+        report.errors.append(ReportError(error.ref, error.kind, error.message, error.retry))
+        return report
 
 
 def period_of(source: Source, settings: Settings) -> timedelta:
@@ -86,7 +97,11 @@ def run_due(
             continue
         if gap is not None:
             store.add_gap(gap)
-        report = Collector(store, source, client, settings, now).run(links_of(source, catalogue))
+        try:
+            report = _poll(Collector(store, source, client, settings, now), links_of(source, catalogue))
+        except StorageError as error:
+            store.end_run(Run(job, slot, RunState.FAILED, started, now(), str(error)[:300]))
+            raise
         store.end_run(Run(job, slot, _ledger_state(report), started, now(), _first_error(report)))
         reports.append(report)
     return reports
@@ -96,7 +111,6 @@ def _ledger_state(report: SourceReport) -> RunState:
     return {
         "ok": RunState.DONE,
         "partial": RunState.PARTIAL,
-        "skipped": RunState.SKIPPED,
         "not_permitted": RunState.PARTIAL,
     }.get(report.status, RunState.FAILED)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from questions.catalogue import Catalogue, load_factor_csv
 from questions.model import Area, FactorTable
-from questions.records import OutcomeState
+from questions.records import OutcomeState, Quantity
 from storage.store import Store
 from tracker.errors import UsageError
 from tracker.estimates.factors import rank_factors
@@ -78,7 +78,7 @@ def orderings(
         "internal": internal,
         "market": _market(catalogue, store, options, groups, now, known_at),
         "trend": _trend(catalogue, table, fit, options, groups, now),
-        "panel": Voice("panel", "", reason="no panel forecasts are stored"),
+        "panel": Voice("panel", "", reason=_panel_silence(store)),
     }
     names = [name for name in voices if voices[name].ranking]
     comparisons = tuple(
@@ -96,6 +96,15 @@ def stored_fit(store: Store, known_at: datetime | None) -> TrendFit | None:
         return None
 
 
+def _panel_silence(store: Store | None) -> str:
+    stored = store is not None and any(key.quantity is Quantity.PANEL_MEDIAN for key in store.streams())
+    return (
+        "panel values are stored but not pooled into an order yet"
+        if stored
+        else "no panel forecasts are stored"
+    )
+
+
 def _market(
     catalogue: Catalogue,
     store: Store | None,
@@ -107,7 +116,9 @@ def _market(
     if store is None:
         return Voice("market", "", reason=NO_STORE)
     settled = {
-        (r.platform, r.external_id) for r in store.resolutions(known_at=known_at) if r.state in SETTLED
+        (r.platform, r.external_id, r.outcome)
+        for r in store.resolutions(known_at=known_at)
+        if r.state in SETTLED
     }
     return market_voice(
         catalogue.links,
@@ -116,6 +127,7 @@ def _market(
         draws=options.draws,
         seed=options.seed,
         groups=groups,
+        quantity_weights={Quantity.PANEL_MEDIAN: 0.0},
         resolved=settled,
     )
 

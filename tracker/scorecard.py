@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from questions.catalogue import Catalogue
@@ -12,6 +13,7 @@ from storage.store import Store
 from tracker.scoring.history import forecasts_from_history
 from tracker.scoring.table import ForecastTable
 
+IMPORTED = "imported"
 QuestionKey = tuple[str, str]
 
 
@@ -30,7 +32,7 @@ def stored_forecasts(
     """
     resolutions = store.resolutions(known_at=known_at)
     history: dict[StreamKey, Sequence[Observation]] = {
-        key: store.history(key, known_at=known_at) for key in store.streams()
+        key: _as_told(key, store.history(key, known_at=known_at)) for key in store.streams()
     }
     areas = {
         (link.platform, link.external_id): link.areas[0] for link in catalogue.links if len(link.areas) == 1
@@ -45,6 +47,22 @@ def stored_forecasts(
     )
 
 
+def _as_told(key: StreamKey, seen: Sequence[Observation]) -> Sequence[Observation]:
+    """A stream's values; one that a person typed in counts from when it was entered, whatever it claims.
+
+    Otherwise a value entered after the outcome would be scored as a forecast of it.
+    """
+    if key.source != IMPORTED:
+        return seen
+    entered = [
+        replace(
+            o, snapshot=replace(o.snapshot, as_of=max(o.snapshot.as_of, o.seen_first), timed_by_source=True)
+        )
+        for o in seen
+    ]
+    return sorted(entered, key=lambda o: o.snapshot.as_of)
+
+
 def scheduled_closes(
     store: Store, catalogue: Catalogue, resolutions: Sequence[Resolution], known_at: datetime
 ) -> Mapping[QuestionKey, datetime]:
@@ -54,11 +72,7 @@ def scheduled_closes(
     turn every early Yes into a question that ran its course. The platform's own word goes before that of
     an aggregator; what neither says, the catalogue's deadline of the link does.
     """
-    told_at: dict[QuestionKey, datetime] = {}
-    for resolution in resolutions:
-        if resolution.state is not OutcomeState.UNRESOLVED:
-            key = (resolution.platform, resolution.external_id)
-            told_at[key] = min(resolution.fetched_at, told_at.get(key, resolution.fetched_at))
+    told_at = first_told(store, resolutions)
     closes: dict[QuestionKey, datetime] = {
         (link.platform, link.external_id): link.by for link in catalogue.links if link.by is not None
     }
@@ -67,6 +81,27 @@ def scheduled_closes(
         infos = sorted(store.infos(known_at=moment), key=lambda info: info.source == info.platform)
         for info in infos:
             key = (info.platform, info.external_id)
-            if info.closes_at is not None and moment < told_at.get(key, known_at + timedelta(microseconds=1)):
+            if info.closes_at is not None and (key not in told_at or moment < told_at[key]):
                 closes[key] = info.closes_at
     return closes
+
+
+def first_told(store: Store, resolutions: Sequence[Resolution]) -> dict[QuestionKey, datetime]:
+    """When we first heard an outcome of each question; a later correction of it is not the first word."""
+    told: dict[QuestionKey, datetime] = {}
+    words = list(resolutions)
+    while words:
+        for word in words:
+            key = (word.platform, word.external_id)
+            if word.state is not OutcomeState.UNRESOLVED:
+                told[key] = min(word.fetched_at, told.get(key, word.fetched_at))
+        heard = {word.fetched_at for word in words}
+        words = [
+            word
+            for moment in heard
+            for word in store.resolutions(known_at=moment - timedelta(microseconds=1))
+            if (word.platform, word.external_id) in told
+            and word.state is not OutcomeState.UNRESOLVED
+            and word.fetched_at < told[word.platform, word.external_id]
+        ]
+    return told

@@ -65,7 +65,6 @@ def test_version_and_help(program: Program) -> None:
         (("order", "--weight", "feedback_quality=-1"), "feedback_quality"),
         (("questions", "show", "date-interpretability-9x"), "date-interpretability-"),
         (("questions", "list", "--area", "cooking"), "interpretability"),
-        (("calibration",), "pull"),
         (("trend", "fit", "--from", "January"), "YYYY-MM-DD"),
         (("status", "--as-of", "2026-01-01T10:00"), "offset"),
         (("run",), "--once"),
@@ -82,7 +81,9 @@ def test_a_wrong_call_is_exit_2_and_says_what_would_be_right(
     assert answer.out == ""
 
 
-@pytest.mark.parametrize("words", [("db", "check"), ("series", "list"), ("trend", "fit"), ("reparse",)])
+@pytest.mark.parametrize(
+    "words", [("db", "check"), ("series", "list"), ("trend", "fit"), ("reparse",), ("calibration",)]
+)
 def test_reading_a_database_that_is_not_there_is_exit_3_and_creates_nothing(
     program: Program, words: tuple[str, ...]
 ) -> None:

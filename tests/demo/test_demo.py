@@ -42,7 +42,7 @@ def test_two_runs_are_equal_to_the_byte(demo: DemoResult, tmp_path: Path) -> Non
     assert [file.name for file in demo.files] == [file.name for file in again.files]
     for one, two in zip(demo.files, again.files, strict=True):
         assert one.read_bytes() == two.read_bytes(), one.name
-    assert dump(demo.folder / "speedup.sqlite") == dump(again.folder / "speedup.sqlite")
+    assert dump(demo.folder / "demo.sqlite") == dump(again.folder / "demo.sqlite")
 
 
 def test_every_source_ends_in_order_and_only_the_unpublished_file_was_missing(demo: DemoResult) -> None:
@@ -57,7 +57,7 @@ def test_the_stored_values_are_the_facts(demo: DemoResult) -> None:
     from tracker.demo.facts import load_facts
 
     facts = {question.id: question for question in load_facts().questions if question.source == "manifold"}
-    store = open_store(f"sqlite:///{demo.folder / 'speedup.sqlite'}", create=False)
+    store = open_store(f"sqlite:///{demo.folder / 'demo.sqlite'}", create=False)
     checked = 0
     try:
         for key in store.streams("manifold"):
@@ -78,7 +78,7 @@ def test_the_stored_values_are_the_facts(demo: DemoResult) -> None:
 def test_the_four_versions_of_these_weeks_appear_on_their_days(demo: DemoResult) -> None:
     from storage import open_store
 
-    store = open_store(f"sqlite:///{demo.folder / 'speedup.sqlite'}", create=False)
+    store = open_store(f"sqlite:///{demo.folder / 'demo.sqlite'}", create=False)
     try:
         days = [version.seen_first.date().isoformat() for version in store.versions("metr_th11")]
     finally:
@@ -90,7 +90,7 @@ def test_the_page_holds_charts_ordering_revisions_and_where_the_data_is(demo: De
     page = (demo.folder / "index.html").read_text(encoding="utf-8")
     text = (demo.folder / "summary.txt").read_text(encoding="utf-8")
     assert page.count("<svg") >= 2
-    for words in ("Agent scaffolding", "no view", "tau-b", "2026-03-03", "speedup.sqlite", "CC BY-SA 4.0"):
+    for words in ("Agent scaffolding", "no view", "tau-b", "2026-03-03", "demo.sqlite", "CC BY-SA 4.0"):
         assert words in page, words
         assert words in text, words
     assert not re.search(r"(src|href)=[\"']http://", page)

@@ -133,7 +133,7 @@ def test_a_link_without_a_usable_value_is_skipped_for_a_stated_reason(a_link, ob
 
 
 def test_a_settled_question_is_no_forecast():
-    assert skip_reason([link()], [seen(0.99)], resolved={("metaculus", "q1")}) == "already resolved"
+    assert skip_reason([link()], [seen(0.99)], resolved={("metaculus", "q1", "yes")}) == "already resolved"
 
 
 def test_a_quantity_may_count_less_or_not_at_all():

@@ -88,20 +88,21 @@ def params(request: Request) -> dict[str, str]:
 # --- what is asked --------------------------------------------------------------------------------------
 
 
-def test_markets_are_listed_fifty_a_call_and_never_twice() -> None:
+def test_markets_are_listed_twenty_a_call_and_never_twice() -> None:
     ids = [f"0x{number:064x}" for number in range(120)]
     plan = SOURCE.plan([link("polymarket", one) for one in [*ids, *ids]], AT, None)
-    assert [request.path for request in plan.requests] == ["markets/keyset"] * 3
-    assert [len(request.ref.split(",")) for request in plan.requests] == [50, 50, 20]
+    assert [request.path for request in plan.requests] == ["markets/keyset"] * 6
+    assert [len(request.ref.split(",")) for request in plan.requests] == [20] * 6
     named = [value for request in plan.requests for name, value in request.params if name == "condition_ids"]
     assert named == ids
     assert all(("limit", "100") in request.params and request.base == "" for request in plan.requests)
 
 
 def test_a_call_keeps_its_address_short_enough_for_any_server() -> None:
-    ids = [f"0x{number:064x}" for number in range(50)]
+    """PostgreSQL refuses index entries above 2,704 bytes, and addresses are part of a key."""
+    ids = [f"0x{number:064x}" for number in range(20)]
     (request,) = SOURCE.plan([link("polymarket", one) for one in ids], AT, None).requests
-    assert len(f"{GAMMA}?" + "&".join(f"{name}={text}" for name, text in request.params)) < 8_000
+    assert len(f"{GAMMA}?" + "&".join(f"{name}={text}" for name, text in request.params)) < 2_000
 
 
 def test_ids_of_31_bytes_are_ids_too() -> None:

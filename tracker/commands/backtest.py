@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 )
 @click.option("--by-release-date", is_flag=True, help="Ignore stored versions; cut today's values by date.")
 @click.option("--as-known-at", type=Moment(), help="Only what was known at this time.")
-@click.option("--seed", type=int, default=0, show_default=True, hidden=True)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, hidden=True)
 @with_session(as_of=True)
 def backtest(session: Session, **options: Any) -> int:
     """Forecast each past record from what was known before it, and score every shape and two references.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from storage.errors import StorageError
 from tracker.commands.session import Day, Session, parse_pairs, table, with_session
 from tracker.errors import UsageError
 
@@ -39,11 +40,11 @@ NO_STORE = "no database yet: `speedup pull` collects values, or give --input CSV
 @click.option("--since", type=Day(), help="Only forecasts made on or after this day.")
 @click.option("--until", type=Day(), help="Only forecasts made on or before this day.")
 @click.option(
-    "--lead", "leads", type=click.IntRange(min=1), multiple=True, metavar="DAYS", help="At these leads."
+    "--lead", "leads", type=click.IntRange(1, 36_500), multiple=True, metavar="DAYS", help="At these leads."
 )
 @click.option("--bins", default="10", show_default=True, metavar="N|quantile:N")
 @click.option("--resamples", type=click.IntRange(0, 100_000), default=2000, show_default=True)
-@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @click.option("--group-by", metavar="NAME,…", help="forecaster, source, area, threshold, month, lead.")
 @click.option(
     "--plot", type=click.Path(dir_okay=False, path_type=Path), help="Write a reliability diagram, PNG or SVG."
@@ -86,7 +87,7 @@ def _table(session: Session, options: dict[str, Any]) -> ForecastTable:
 
     store = session.store_if_any()
     if store is None:
-        raise UsageError(NO_STORE)
+        raise StorageError(NO_STORE)
     try:
         return stored_forecasts(
             store,

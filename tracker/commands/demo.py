@@ -17,7 +17,7 @@ from tracker.errors import UsageError
 if TYPE_CHECKING:
     from tracker.demo.play import Progress
 
-OURS = ("speedup.sqlite", "speedup.sqlite-wal", "speedup.sqlite-shm")
+OURS = ("demo.sqlite", "demo.sqlite-wal", "demo.sqlite-shm")
 
 
 @click.command("demo", epilog="Example:  speedup demo --dir speedup-demo")

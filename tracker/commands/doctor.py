@@ -141,7 +141,7 @@ def _reach_one(session: Session, client: Any, source: Source, base: str) -> Chec
 def _clock_off(answer: RawPayload, now: datetime) -> bool:
     try:
         theirs = parsedate_to_datetime(answer.headers.get("date", ""))
-    except ValueError:
+    except (TypeError, ValueError, OverflowError):
         return False
     return theirs.tzinfo is not None and abs(theirs - now) > CLOCK_SLACK
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     "--score-sd", type=click.FloatRange(0, 10), default=1.0, show_default=True, help="Sd of scores (1..10)."
 )
 @click.option("--draws", type=click.IntRange(100, 2_000_000), default=50_000, show_default=True)
-@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @click.option("--threshold", type=click.Choice(["2", "3", "10", "30"]), default="10", show_default=True)
 @with_session(as_of=True)
 def command(
@@ -155,13 +155,13 @@ def _show(result: Orderings) -> None:
 
 
 def _compared(c: Comparison) -> str:
+    from tracker.report.content import agreement
+
     head = f"{c.a} against {c.b}: "
     if c.tau_b is None:
         return head + c.reason
     low, high = c.tau_b_ci90 or (float("nan"), float("nan"))
-    sd = c.tau_null_sd or 0.0
-    verdict = "no more than chance gives" if abs(c.tau_b) < 1.96 * sd else "more than chance gives"
     return (
         head + f"tau-b {c.tau_b:+.2f} (90%: {low:+.2f} to {high:+.2f}) on {len(c.areas)} areas, "
-        f"chance alone has sd {sd:.2f}: {verdict}"
+        f"chance alone has sd {c.tau_null_sd or 0.0:.2f}: {agreement(c)}"
     )

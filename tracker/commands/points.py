@@ -93,12 +93,15 @@ def _version(store: Store, info: VersionInfo) -> SeriesVersion:
 def _from_draw_dates(path: Path, metric: str) -> Points:
     from csv import DictReader
 
-    with path.open(encoding="utf-8", newline="") as file:
-        reader = DictReader(file)
-        missing = {"model", "release_date", "p50"} - set(reader.fieldnames or ())
-        if missing:
-            raise UsageError(f"{path}:1: missing column {', '.join(sorted(missing))}")
-        measurements = [_draw_row(path, reader.line_num, row, metric) for row in reader]
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError:
+        raise UsageError(f"{path}: not UTF-8 text") from None
+    reader = DictReader(lines)
+    missing = {"model", "release_date", "p50"} - set(reader.fieldnames or ())
+    if missing:
+        raise UsageError(f"{path}:1: missing column {', '.join(sorted(missing))}")
+    measurements = [_draw_row(path, reader.line_num, row, metric) for row in reader]
     return Points(path.stem, None, measurements, {})
 
 

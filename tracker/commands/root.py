@@ -65,7 +65,8 @@ class LazyGroup(click.Group):
 @click.group(
     cls=LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="Example:  speedup demo --dir speedup-demo      then:  speedup order --db sqlite:///speedup-demo/speedup.sqlite"
+    epilog="Example:  speedup demo\n\nthen:  "
+    "speedup order --db sqlite:///speedup-demo/demo.sqlite --as-of 2026-08-17T12:00Z"
     '\n\nShell completion:  eval "$(_SPEEDUP_COMPLETE=bash_source speedup)"  (or zsh_source, fish_source)',
 )
 @click.version_option(__version__, prog_name="speedup", message="%(prog)s %(version)s")
@@ -97,4 +98,7 @@ def run(arguments: Sequence[str]) -> int:
         # The reader went away (`speedup ... | head`): leave quietly, as other filters do.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        click.echo(f"speedup: {error.filename or 'input or output'}: {error.strerror or error}", err=True)
+        return 3
     return outcome if isinstance(outcome, int) else 0

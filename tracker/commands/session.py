@@ -35,13 +35,16 @@ class Moment(click.ParamType[datetime]):
         if isinstance(value, datetime):
             return value
         try:
-            return parse_utc(str(value))
+            moment = parse_utc(str(value))
         except ValueError as error:
             self.fail(
                 f"{value!r} is not a date or a time with an offset, such as 2026-03-01T12:00Z ({error})",
                 param,
                 ctx,
             )
+        if not 1971 <= moment.year <= 9000:
+            self.fail(f"{value!r}: the year must lie in 1971..9000", param, ctx)
+        return moment
 
 
 class Day(click.ParamType[date]):
@@ -87,9 +90,10 @@ class Session:
 
     def store_if_any(self) -> Store | None:
         """The store, or None when there is no database yet (nothing is created)."""
-        url = self.settings.database()
-        path = Path(url.removeprefix("sqlite:///"))
-        if url.startswith("sqlite:///") and not path.exists():
+        from storage.engine import locate
+
+        path = locate(self.settings.database()).path
+        if path is not None and not path.exists():
             return None
         return self.store(create=False)
 

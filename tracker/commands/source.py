@@ -31,6 +31,8 @@ def command(session: Session, name: str, ref: str, raw: bool) -> int:
     adapter.
     """
     source = jobs.choose([name], SOURCES)[0]
+    if not 0 < len(ref) <= 120:
+        raise UsageError("REF is the platform's id: 1 to 120 characters")
     secret = session.settings.secret_of(source.traits.secret)
     if source.traits.secret_required and not secret:
         raise UsageError(f"{name} needs a key: set SPEEDUP_{(source.traits.secret or '').upper()}")

@@ -44,14 +44,15 @@ def command(session: Session) -> int:
     try:
         now = session.as_of or session.now()
         rows = [_source_row(store, source, session, now) for source in SOURCES.values()]
-        series = [_series_row(store, name, now) for name in store.series_ids()]
+        series = [_series_row(store, name, now, session.as_of) for name in store.series_ids()]
+        gaps = [gap for gap in store.gaps() if gap.end <= now]
         document = {
             "database": mask_url(session.settings.database()),
             "at": now,
             "sources": rows,
             "series": series,
             "quarantined": len(store.quarantined()),
-            "gaps": [vars(gap) for gap in store.gaps()],
+            "gaps": [vars(gap) for gap in gaps],
             "rows": store.counts(),
         }
     finally:
@@ -84,8 +85,10 @@ def _source_row(store: Store, source: Source, session: Session, now: datetime) -
     }
 
 
-def _series_row(store: Store, series: str, now: datetime) -> dict[str, Any]:
-    versions = store.versions(series)
+def _series_row(store: Store, series: str, now: datetime, known_at: datetime | None) -> dict[str, Any]:
+    versions = store.versions(series, known_at=known_at)
+    if not versions:
+        return {"series": series, "last_changed": None, "last_seen": None, "unchanged_for_days": None}
     return {
         "series": series,
         "last_changed": versions[-1].seen_first,

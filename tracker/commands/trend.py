@@ -57,7 +57,7 @@ def command() -> None:
     help="Which models: flagged as record by the file, running maximum inside the window, or all.",
 )
 @click.option(
-    "--max-minutes", type=click.FloatRange(min=0, min_open=True), help="Leave out higher values (METR: 960)."
+    "--max-minutes", type=click.FloatRange(0, 1e9, min_open=True), help="Leave out higher values (METR: 960)."
 )
 @click.option("--shape", type=click.Choice(SHAPE_CHOICES), default="exponential", show_default=True)
 @click.option(
@@ -73,7 +73,7 @@ def command() -> None:
 )
 @click.option("--as-known-at", type=Moment(), help="Fit what was known at this time.")
 @click.option("--resamples", type=click.IntRange(100, 200_000), default=2000, show_default=True, hidden=True)
-@click.option("--seed", type=int, default=0, show_default=True, hidden=True)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, hidden=True)
 @with_session(as_of=True)
 def fit(session: Session, **options: Any) -> int:
     """Fit log2(minutes) against release date; doubling time, crossings, simulated records, shapes' weights.

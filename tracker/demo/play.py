@@ -28,7 +28,7 @@ PLATFORMS = ("manifold", "metaculus", "forecastbench", "metr")
 LOOPBACK = "http://127.0.0.1"
 
 # How often each source is asked. Metaculus answers with the whole history, so a week loses no day.
-POLL_HOURS = {"manifold": 24.0, "metaculus": 168.0, "forecastbench": 24.0, "metr": 24.0}
+POLL_HOURS = {"manifold": 24.0, "metaculus": 168.0, "forecastbench": 48.0, "metr": 24.0}
 
 Progress = Callable[[date, int, int], None]
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
+from shutil import which
 from typing import Any
 
 from matplotlib.figure import Figure
@@ -24,8 +26,13 @@ from tracker.report.text import render_text
 from tracker.scoring.calibration import to_json
 from tracker.sources import SOURCES
 
-DATABASE, PAGE, TEXT = "speedup.sqlite", "index.html", "summary.txt"
+DATABASE, PAGE, TEXT = "demo.sqlite", "index.html", "summary.txt"
 TERMINAL_SECTIONS = ("ordering", "comparisons", "horizons", "calibration", "health", "database")
+
+
+def _program() -> str:
+    """How this program is called from here: its name, or its path when the environment is not active."""
+    return "speedup" if which("speedup") else sys.argv[0]
 
 
 @dataclass(frozen=True)
@@ -50,7 +57,7 @@ class DemoResult:
         return [
             f"The database is {self.folder / DATABASE}; the page is {page}",
             *(f"  {file}" for file in self.files),
-            f"Ask it:  speedup order --db sqlite:///{self.folder / DATABASE} --as-of {iso(self.now)}",
+            f"Ask it:  {_program()} order --db sqlite:///{self.folder / DATABASE} --as-of {iso(self.now)}",
         ]
 
     def as_json(self) -> dict[str, Any]:

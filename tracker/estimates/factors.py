@@ -82,8 +82,8 @@ def _weights(table: FactorTable, overrides: Mapping[str, float]) -> NDArray[np.f
     if unknown:
         raise UsageError(f"unknown factor {', '.join(unknown)}; the table has {', '.join(table.factors)}")
     for factor, weight in overrides.items():
-        if not (math.isfinite(weight) and weight >= 0):
-            raise UsageError(f"weight of {factor} must be a number of 0 or more, got {weight}")
+        if not 0 <= weight <= 1e6:
+            raise UsageError(f"weight of {factor} must be a number of 0 or more (at most 1e6), got {weight}")
     weights = np.array([overrides.get(factor, table.weights[factor]) for factor in table.factors])
     if not weights.sum() > 0:
         raise UsageError("all weights are zero: at least one factor needs a positive weight")

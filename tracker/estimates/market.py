@@ -77,7 +77,7 @@ def read_links(
     max_age_days: float = 45.0,
     max_spread: float = 0.10,
     quantity_weights: Mapping[Quantity, float] | None = None,
-    resolved: Collection[tuple[str, str]] = (),
+    resolved: Collection[tuple[str, str, str]] = (),
 ) -> tuple[list[Reading], list[Skipped]]:
     """What each link's question says now, or why it says nothing. Links of relation context are neither.
 
@@ -85,7 +85,7 @@ def read_links(
     when it was last seen to stand; the freshest usable one of a question is taken once, whichever
     source brought it. Not usable: another state than ok, no probability, older than ``max_age_days``,
     a spread above ``max_spread``, a quantity of weight 0. Weight = link weight * quantity weight
-    (default 1 for every quantity). ``resolved`` holds (platform, external_id) of settled questions.
+    (default 1 for every quantity). ``resolved`` holds (platform, external_id, outcome) of what is settled.
     """
     moment = utc(now)
     limits = _Limits(moment, timedelta(days=max_age_days), max_spread, quantity_weights or {})
@@ -97,11 +97,7 @@ def read_links(
     for link in links:
         if link.relation is Relation.CONTEXT:
             continue
-        found = (
-            "already resolved"
-            if (link.platform, link.external_id) in resolved
-            else _read(link, values.get(link.key, ()), limits)
-        )
+        found = "already resolved" if link.key in resolved else _read(link, values.get(link.key, ()), limits)
         if isinstance(found, Reading):
             readings.append(found)
         else:
@@ -121,7 +117,7 @@ def market_voice(
     max_spread: float = 0.10,
     proxy_log_sd: float = 1.0,
     quantity_weights: Mapping[Quantity, float] | None = None,
-    resolved: Collection[tuple[str, str]] = (),
+    resolved: Collection[tuple[str, str, str]] = (),
 ) -> Voice:
     """The order of the areas that community forecasts imply; the module's text has formula and limits.
 

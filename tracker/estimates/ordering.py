@@ -262,7 +262,7 @@ def compare(
         tau_b_ci90=_tau_interval(a, b, areas, resamples, generator(seed)),
         tau_null_sd=tau_null_sd(len(areas)),
         weighted_distance=_weighted_distance(*leans),
-        disagreements=_disagreements(areas, *leans, weeks_history or ()),
+        disagreements=_disagreements(areas, *leans, weeks_history),
         reason="one side puts all shared areas level: tau is undefined" if math.isnan(tau) else "",
     )
 
@@ -312,7 +312,7 @@ def _disagreements(
     areas: Sequence[str],
     lean_a: NDArray[np.float64],
     lean_b: NDArray[np.float64],
-    weeks_history: Sequence[Collection[tuple[str, str]]],
+    weeks_history: Sequence[Collection[tuple[str, str]]] | None,
 ) -> tuple[Disagreement, ...]:
     """Pairs (first by ``a``, second) in disagreement, the widest gap first."""
     margin = DISAGREEMENT_MARGIN - _ROUNDING
@@ -322,7 +322,7 @@ def _disagreements(
             areas[j],
             float(lean_a[i, j]),
             float(lean_b[i, j]),
-            1 + _run_length((areas[i], areas[j]), weeks_history),
+            None if weeks_history is None else 1 + _run_length((areas[i], areas[j]), weeks_history),
         )
         for i, j in np.argwhere((lean_a - 0.5 >= margin) & (0.5 - lean_b >= margin)).tolist()
     ]

@@ -61,13 +61,16 @@ class Voice:
 
 @dataclass(frozen=True)
 class Disagreement:
-    """A pair on which two voices stand on opposite sides of one half by at least 0.15 each."""
+    """A pair on which two voices stand on opposite sides of one half by at least 0.15 each.
+
+    ``weeks``: for how many weeks running; None when earlier weeks were not looked at.
+    """
 
     first: str
     second: str
     p_a: float
     p_b: float
-    weeks: int
+    weeks: int | None
 
 
 @dataclass(frozen=True)

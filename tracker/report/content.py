@@ -340,7 +340,8 @@ def comparison_row(comparison: Comparison, areas: Sequence[Area]) -> ComparisonR
     names = {area.key: area.name for area in areas}
     pairs = tuple(
         f"{names.get(d.first, d.first)} before {names.get(d.second, d.second)}: "
-        f"{d.p_a:.2f} against {d.p_b:.2f}, for {d.weeks} week{'s' if d.weeks != 1 else ''}"
+        f"{d.p_a:.2f} against {d.p_b:.2f}"
+        + ("" if d.weeks is None else f", for {d.weeks} week{'s' if d.weeks != 1 else ''}")
         for d in comparison.disagreements
     )
     return ComparisonRow(

@@ -375,7 +375,10 @@ def _evidence(content: PageContent) -> Section:
         ),
         tuple(_evidence_row(row) for row in content.evidence),
     )
-    paragraph = f"{counted(len(content.evidence), 'value')} in use. Titles are the platforms' own words."
+    paragraph = (
+        f"{counted(len(content.evidence), 'value')} in use. Titles are as the source gave them; before it was "
+        "asked, our own label."
+    )
     return Section("evidence", title, (paragraph,), tables=(table,), folded=True)
 
 

@@ -61,7 +61,7 @@ LISTING, HISTORY, CLOB_HISTORY = "markets/keyset", "v2/prices-history", "prices-
 RESOLUTIONS, CLOB_MARKET = "v2/resolutions", "markets/"
 
 #: The API allows 100. Fifty keep the address near 4 kB; many servers refuse one of more than 8 kB.
-IDS_PER_CALL = 50
+IDS_PER_CALL = 20
 LIMIT = 100
 RESOLUTIONS_PER_CALL = 20
 WIDEST = Decimal("0.10")  # above this spread the platform itself shows the last trade instead of the middle

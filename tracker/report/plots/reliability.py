@@ -50,7 +50,9 @@ def reliability_chart(report: ReliabilityReport, *, as_of: datetime, title: str 
         )
         canvas.shrink_to(figure, text, wide - 0.5)
         _draw_numbers(figure, report)
-        note = f"Upright lines: 95 % intervals. As of {day(as_of)} (UTC)."
+        drawn = any(bin_.ci95 is not None for bin_ in report.filled)
+        lines = "Upright lines: 95 % intervals" if drawn else "Too few questions in any bin for intervals"
+        note = f"{lines}. As of {day(as_of)} (UTC)."
         figure.text(0.25 / wide, 0.2 / height, note, fontsize=canvas.NOTE_PT, color=canvas.MUTED, va="center")
         return figure
 
