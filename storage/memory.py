@@ -144,12 +144,13 @@ class MemoryStore:
 
     def raw_payloads(self, source: str | None = None, since: datetime | None = None) -> Iterator[RawPayload]:
         since = moment(since)
-        found = [
-            (sighting.first.fetched_at, key)
+        found = {
+            (at, key)
             for key, sighting in self._sightings.items()
-            if source in (None, key[0]) and (since is None or sighting.first.fetched_at >= since)
-        ]
-        return iter([self._sightings[key].first for _, key in sorted(found)])
+            for at in (sighting.first.fetched_at, sighting.seen_last)
+            if source in (None, key[0]) and (since is None or at >= since)
+        }
+        return iter([replace(self._sightings[key].first, fetched_at=at) for at, key in sorted(found)])
 
     def sight(self, source: str, url: str, sha256: str, at: datetime) -> None:
         at = utc(at)

@@ -111,20 +111,20 @@ def get(connection: Connection, sha256: str) -> RawPayload | None:
 
 
 def sightings(connection: Connection, source: str | None, since: datetime | None) -> list[SightingKey]:
-    """Which payloads there are, oldest first fetch first."""
-    query = select(SIGHTING.c.seen_first, SIGHTING.c.source, SIGHTING.c.url, PAYLOAD.c.sha256).join(
+    """Which payloads there are and when each was first and last fetched, by time."""
+    named = (SIGHTING.c.source, SIGHTING.c.url, PAYLOAD.c.sha256)
+    query = select(SIGHTING.c.seen_first, SIGHTING.c.seen_last, *named).join(
         PAYLOAD, PAYLOAD.c.id == SIGHTING.c.payload_id
     )
     if source is not None:
         query = query.where(SIGHTING.c.source == source)
-    if since is not None:
-        query = query.where(SIGHTING.c.seen_first >= since)
-    return sorted(connection.execute(query))
+    found = {(at, *row[2:]) for row in connection.execute(query) for at in row[:2]}
+    return sorted(key for key in found if since is None or key[0] >= since)
 
 
 def load(connection: Connection, wanted: Sequence[SightingKey]) -> list[RawPayload]:
     found: list[RawPayload] = []
-    for _, source, url, sha256 in wanted:
+    for at, source, url, sha256 in wanted:
         row = connection.execute(
             select(SIGHTING, PAYLOAD.c.body, PAYLOAD.c.size)
             .join(PAYLOAD, PAYLOAD.c.id == SIGHTING.c.payload_id)
@@ -132,9 +132,7 @@ def load(connection: Connection, wanted: Sequence[SightingKey]) -> list[RawPaylo
         ).one()
         body = unpack(sha256, row.size, row.body)
         headers = json.loads(row.headers)
-        found.append(
-            RawPayload(source, row.ref, url, row.seen_first, row.status, row.content_type, body, headers)
-        )
+        found.append(RawPayload(source, row.ref, url, at, row.status, row.content_type, body, headers))
     return found
 
 

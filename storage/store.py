@@ -85,10 +85,11 @@ class Store(Protocol):
         """The payload as first fetched, or None. Raises IntegrityFailure if its bytes do not hash to it."""
 
     def raw_payloads(self, source: str | None = None, since: datetime | None = None) -> Iterator[RawPayload]:
-        """Stored payloads, one per (source, URL, content) sighting, oldest fetch first; for re-parsing.
+        """Stored payloads by time of fetch, for re-parsing: each as it was first fetched and, if it was
+        seen again, as it was last.
 
-        Each comes with its first fetch; ``since`` asks for those first fetched at or after it. The caller
-        may write to the store between two payloads. Raises IntegrityFailure at a damaged one.
+        ``since`` asks for fetches at or after it. The caller may write to the store between two
+        payloads. Raises IntegrityFailure at a damaged one.
         """
 
     def together(self) -> AbstractContextManager[None]:

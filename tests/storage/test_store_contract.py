@@ -370,6 +370,7 @@ def test_the_same_bytes_are_stored_once_and_sighted_where_they_were_seen(store: 
     assert [(raw.url[-2:], raw.fetched_at) for raw in store.raw_payloads()] == [
         ("q1", hours(0)),
         ("er", hours(3)),
+        ("q1", hours(5)),
     ]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -230,3 +230,22 @@ def test_refusals_are_answers_and_do_not_stop_the_rest() -> None:
     bad = FetchError("fair", "r", "http_400", "bad request", retry=False, status=400)
     net = FakeNet({f"p{i}": bad for i in range(20)})
     assert collect(net, MemoryStore(), A, source=Chatty()).requests == 20
+
+
+def test_a_mended_reading_holds_for_as_long_as_the_bytes_were_seen() -> None:
+    """The same bytes polled for days: what they say today must not look days old."""
+
+    class Broken(FairSource):
+        def parse(self, raw: RawPayload):  # type: ignore[no-untyped-def]
+            return super().parse(replace(raw, body=b"?"))
+
+    store, clock = MemoryStore(), Clock()
+    net = FakeNet({"history": b'{"a": 0.3}', "now": b'{"a": 0.3}'})
+    for body in (b'{"a": 0.3}', b'{"a": 0.9}', b'{"a": 0.3}', b'{"a": 0.3}'):
+        net.answers["history"] = body
+        collect(net, store, A, clock=clock, source=Broken())
+        clock.forward(days=3)
+    reparse(store, FairSource(), {("fair", "a")}, None, clock())
+    (seen,) = store.latest().values()
+    assert seen.snapshot.probability == 0.3
+    assert seen.seen_last == clock() - timedelta(days=3)

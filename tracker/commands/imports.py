@@ -156,9 +156,10 @@ def _show(document: dict[str, Any]) -> None:
 def _list(session: Session) -> int:
     store = session.store(create=False)
     try:
+        first = {(payload.url, payload.sha256): payload for payload in reversed([*store.raw_payloads(NAME)])}
         kept = [
             {**_provenance(payload), "values": len(read(payload).snapshots)}
-            for payload in store.raw_payloads(NAME)
+            for payload in reversed(first.values())
         ]
     finally:
         store.close()
