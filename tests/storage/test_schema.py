@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sqlite3
 import subprocess
@@ -392,3 +393,14 @@ def test_memory_has_nothing_to_upgrade() -> None:
     for url in ("memory://", "sqlite://"):
         with pytest.raises(StorageError, match="nothing to upgrade"):
             upgrade(url)
+
+
+def test_two_new_databases_are_alike_whatever_the_hash_order(tmp_path: Path) -> None:
+    made = []
+    for seed in ("1", "2"):
+        path = tmp_path / f"{seed}.db"
+        code = f"import storage; storage.open_store('sqlite:///{path}').close()"
+        subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "PYTHONHASHSEED": seed})
+        with closing(sqlite3.connect(path)) as database:
+            made.append(list(database.iterdump()))
+    assert made[0] == made[1]

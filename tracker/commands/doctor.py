@@ -37,9 +37,23 @@ def command(session: Session, offline: bool) -> int:
         *_keys(session),
         *([] if offline else _reach(session)),
     ]
-    document = {"settings": masked(session.settings), "checks": checks}
+    document = {"settings": _effective(session), "checks": checks}
     session.print(document, lambda: _show(document))
     return 1 if any(check["verdict"] == "problem" for check in checks) else 0
+
+
+def _effective(session: Session) -> dict[str, Any]:
+    """The settings in force: what was set, and where nothing was, the sources' own addresses and periods."""
+    settings = session.settings
+    shown = masked(settings)
+    for source in SOURCES.values():
+        traits = source.traits
+        for setting, url in ((traits.setting, traits.base_url), *traits.other_bases.items()):
+            shown[f"{setting}_url"] = settings.url_of(setting, url)
+    shown["poll_hours"] = {
+        name: settings.poll_hours.get(name, source.traits.period_hours) for name, source in SOURCES.items()
+    }
+    return shown
 
 
 def _check(what: str, verdict: Verdict, message: str) -> Check:

@@ -117,7 +117,13 @@ def _comparison_json(comparison: Comparison) -> dict[str, Any]:
         "tau_b_ci90": list(comparison.tau_b_ci90) if comparison.tau_b_ci90 else None,
         "tau_null_sd": comparison.tau_null_sd,
         "weighted_distance": comparison.weighted_distance,
-        "disagreements": [asdict(pair) for pair in comparison.disagreements],
+        "disagreements": [
+            {
+                **asdict(pair),
+                "weeks_reason": None if pair.weeks is not None else "earlier weeks were not compared",
+            }
+            for pair in comparison.disagreements
+        ],
         "reason": comparison.reason or None,
     }
 
