@@ -39,6 +39,19 @@ class ValueState(StrEnum):
     GONE = "gone"  # the question was deleted or moved
 
 
+class QuestionState(StrEnum):
+    """How a question on a platform is doing, as far as we can see: permission and health in one word."""
+
+    OK = "ok"
+    NO_FORECAST = "no_forecast"  # nobody has forecast yet
+    HIDDEN = "hidden"  # hidden until a reveal time
+    NOT_PERMITTED = "not_permitted"  # our token or tier may not see it
+    NO_TRADE = "no_trade"  # a market without a price yet
+    GONE = "gone"  # deleted or moved
+    CHANGED_SHAPE = "changed_shape"  # the answer came and cannot be read any more
+    STALE = "stale"  # nothing was heard of it for longer than it should take
+
+
 class OutcomeState(StrEnum):
     """What a platform says became of a question. Only yes and no are scored as such."""
 
@@ -269,6 +282,8 @@ class QuestionInfo:
     """What a platform tells about a question besides its value: title, dates, status.
 
     Kept as a bitemporal record like everything else; titles are hostile text until escaped.
+    ``criteria_sha256`` is the digest of the resolution criteria as the platform words them (their text is
+    in the raw payload only), so that a silent change of the rules is seen; empty when they did not come.
     """
 
     source: str
@@ -282,10 +297,32 @@ class QuestionInfo:
     opens_at: datetime | None = None
     closes_at: datetime | None = None
     resolves_by: datetime | None = None
+    criteria_sha256: str = ""
     payload_sha256: str | None = None
 
     def __post_init__(self) -> None:
         _in_utc(self, "fetched_at", "opens_at", "closes_at", "resolves_by")
+
+
+@dataclass(frozen=True)
+class QuestionHealth:
+    """Whether a source still tells us of a question, and if not, why: one word that stands until the next.
+
+    ``message`` says in our words what was found; ``hidden_until`` is the platform's reveal time.
+    """
+
+    source: str
+    platform: str
+    external_id: str
+    fetched_at: datetime
+    state: QuestionState
+    message: str = ""
+    hidden_until: datetime | None = None
+    payload_sha256: str | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "state", QuestionState(self.state))
+        _in_utc(self, "fetched_at", "hidden_until")
 
 
 @dataclass(frozen=True)

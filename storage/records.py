@@ -11,6 +11,7 @@ from enum import StrEnum
 from questions.records import (
     Forecast,
     Measurement,
+    QuestionHealth,
     QuestionInfo,
     Resolution,
     Score,
@@ -97,6 +98,7 @@ class Batch:
     versions: tuple[SeriesVersion, ...] = ()
     resolutions: tuple[Resolution, ...] = ()
     infos: tuple[QuestionInfo, ...] = ()
+    healths: tuple[QuestionHealth, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -130,6 +132,38 @@ class Quarantined:
     parser_version: str
     at: datetime
     resolved_at: datetime | None = None
+
+
+class DriftKind(StrEnum):
+    """How an answer differs from the shape we expect of it."""
+
+    NEW_FIELD = "new_field"
+    MISSING_FIELD = "missing_field"
+    NEW_TYPE = "new_type"
+    UNKNOWN_VALUE = "unknown_value"
+    UNKNOWN_PATH = "unknown_path"
+
+
+@dataclass(frozen=True)
+class Drift:
+    """A difference between what a source answers and what it used to, and the bytes that first showed it.
+
+    ``place`` is the kind of answer and the path in it, without positions or ids (``/v0/bets: [].limitProb``);
+    ``detail`` is the new type or word. A drift is recorded once, however often it is seen again.
+    """
+
+    source: str
+    place: str
+    kind: DriftKind
+    detail: str
+    payload_sha256: str
+    seen_first: datetime
+    seen_last: datetime
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "kind", DriftKind(self.kind))
+        object.__setattr__(self, "seen_first", utc(self.seen_first))
+        object.__setattr__(self, "seen_last", utc(self.seen_last))
 
 
 class RunState(StrEnum):
@@ -190,6 +224,8 @@ __all__ = [
     "AppendReport",
     "Batch",
     "Change",
+    "Drift",
+    "DriftKind",
     "Forecast",
     "Gap",
     "Observation",
