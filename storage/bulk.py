@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -127,6 +128,11 @@ def upsert(connection: Connection, name: str, key: dict[str, Any], values: dict[
     same = [rows.c[column] == value for column, value in key.items()]
     if connection.execute(update(rows).where(*same).values(values)).rowcount == 0:
         connection.execute(insert(rows).values(key | values))
+
+
+def url_digest(url: str) -> str:
+    """What a URL is known by in keys: lower-case hex SHA-256 of its UTF-8."""
+    return hashlib.sha256(url.encode()).hexdigest()
 
 
 def payload_ids(connection: Connection, digests: Iterable[str | None]) -> dict[str | None, int | None]:

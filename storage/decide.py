@@ -13,15 +13,24 @@ from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Generic, TypeVar
 
-from questions.records import Forecast, Measurement, QuestionInfo, Resolution, SeriesVersion, Snapshot
+from questions.records import (
+    Forecast,
+    Measurement,
+    QuestionHealth,
+    QuestionInfo,
+    Resolution,
+    SeriesVersion,
+    Snapshot,
+)
+from questions.time import to_micros
 from storage.errors import StorageError
-from storage.records import Change, Gap, Observation, Run, RunState, VersionInfo
+from storage.records import Change, Drift, Gap, Observation, Run, RunState, Standing, VersionInfo
 
 ABANDONED_AFTER = timedelta(hours=1)
 
 Order = tuple[datetime, datetime, int]
 Points = Mapping[tuple[str, str], Measurement]
-Word = TypeVar("Word", Resolution, QuestionInfo)
+Word = TypeVar("Word", Resolution, QuestionInfo, QuestionHealth)
 Value = TypeVar("Value", bound=Hashable)
 
 
@@ -271,7 +280,7 @@ def _kind(old: Measurement | None, new: Measurement | None) -> str:
     return "dated" if old.at != new.at else "flagged"
 
 
-# the last word: resolutions and question facts ----------------------------------------------------
+# the last word: resolutions, question facts and health ----------------------------------------------------
 
 
 @dataclass
@@ -290,11 +299,14 @@ class Said(Generic[Word]):
         return self.word.fetched_at
 
 
-def _gist(word: Resolution | QuestionInfo) -> tuple[object, ...]:
+def _gist(word: Resolution | QuestionInfo | QuestionHealth) -> tuple[object, ...]:
     if isinstance(word, Resolution):
         return (word.state, word.resolved_at, word.value, word.text)
+    if isinstance(word, QuestionHealth):
+        return (word.state, word.message, word.hidden_until)
     return (
         word.title, word.url, word.question_type, word.status, word.opens_at, word.closes_at, word.resolves_by,
+        word.criteria_sha256,
     )  # fmt: skip
 
 
@@ -335,10 +347,35 @@ def place(said: list[Said[Word]], word: Word) -> Placed[Word]:
     return done
 
 
-def last_word(said: Sequence[Said[Word]], known_at: datetime | None) -> Word | None:
-    """The word in force at an instant, from words sorted by first sight."""
+def last_said(said: Sequence[Said[Word]], known_at: datetime | None) -> Said[Word] | None:
+    """The word in force at an instant, from words sorted by first sight; its last sight is clipped to then."""
     heard = [s for s in said if known_at is None or s.seen_first <= known_at]
-    return heard[-1].word if heard else None
+    if not heard or known_at is None or heard[-1].seen_last <= known_at:
+        return heard[-1] if heard else None
+    return replace(heard[-1], seen_last=known_at)
+
+
+def standing(said: Iterable[Said[QuestionHealth] | None]) -> list[Standing]:
+    """Words on health as records, those that there are."""
+    return [Standing(one.word, one.seen_last) for one in said if one is not None]
+
+
+# drift --------------------------------------------------------------------------------------------
+
+
+def joined(known: Drift | None, drift: Drift) -> Drift:
+    """A drift seen again: one record from the first sight, with its bytes, to the last."""
+    if known is None:
+        return drift
+    first = known if known.seen_first <= drift.seen_first else drift
+    return replace(first, seen_last=max(known.seen_last, drift.seen_last))
+
+
+def in_sight(drifts: Iterable[Drift], known_at: datetime | None) -> list[Drift]:
+    """Those seen by an instant, the newest first, the last sight clipped to it."""
+    seen = [d for d in drifts if known_at is None or d.seen_first <= known_at]
+    clipped = [d if known_at is None else replace(d, seen_last=min(d.seen_last, known_at)) for d in seen]
+    return sorted(clipped, key=lambda d: (-to_micros(d.seen_first), d.source, d.place, d.kind, d.detail))
 
 
 # refusals -----------------------------------------------------------------------------------------

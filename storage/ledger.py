@@ -1,4 +1,4 @@
-"""Operations in SQL: runs, gaps, health, validators; and forecasts and scores on our own questions."""
+"""Operations in SQL: runs, gaps, health, validators, drift; and forecasts and scores on our own questions."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Any
 from sqlalchemy import Connection, Table, and_, bindparam, select
 
 from questions.records import Forecast, ForecasterKind, Score
-from storage.bulk import insert_many, key_table, key_values, payload_ids, upsert
-from storage.decide import may_claim, refuse_second_forecast, refuse_upside_down
-from storage.records import Gap, Run, RunState, SourceHealth, Validator
+from storage.bulk import insert_many, key_table, key_values, payload_ids, upsert, url_digest
+from storage.decide import in_sight, joined, may_claim, refuse_second_forecast, refuse_upside_down
+from storage.records import Drift, DriftKind, Gap, Run, RunState, SourceHealth, Validator
 from storage.tables import table
 
 RUN, GAP, HEALTH, VALIDATOR = table("run"), table("gap"), table("source_health"), table("http_validator")
-FORECAST, SCORE, PAYLOAD = table("forecast"), table("score"), table("payload")
+FORECAST, SCORE, PAYLOAD, DRIFT = table("forecast"), table("score"), table("payload"), table("drift")
 
 _FORECAST_KEY = ("question", "outcome", "forecaster", "made_at")
 _FORECAST_REST = ("kind", "probability", "version", "comment")
@@ -86,19 +86,58 @@ def health(connection: Connection) -> dict[str, SourceHealth]:
 def put_validator(connection: Connection, validator: Validator) -> None:
     number = payload_ids(connection, [validator.payload_sha256])[validator.payload_sha256]
     values = {"etag": validator.etag, "last_modified": validator.last_modified, "payload_id": number}
-    upsert(connection, "http_validator", {"url": validator.url}, values)
+    key = {"url_sha256": url_digest(validator.url)}
+    upsert(connection, "http_validator", key, values | {"url": validator.url})
 
 
 _VALIDATOR = (
     select(VALIDATOR.c.url, VALIDATOR.c.etag, VALIDATOR.c.last_modified, PAYLOAD.c.sha256)
     .join(PAYLOAD, PAYLOAD.c.id == VALIDATOR.c.payload_id)
-    .where(VALIDATOR.c.url == bindparam("wanted"))
+    .where(VALIDATOR.c.url_sha256 == bindparam("wanted"))
 )
 
 
 def validator(connection: Connection, url: str) -> Validator | None:
-    row = connection.execute(_VALIDATOR, {"wanted": url}).one_or_none()
+    row = connection.execute(_VALIDATOR, {"wanted": url_digest(url)}).one_or_none()
     return None if row is None else Validator(*row)
+
+
+# drift --------------------------------------------------------------------------------------------
+
+
+def put_drift(connection: Connection, drift: Drift) -> bool:
+    """Keep one drift; True when it was not known."""
+    same = [DRIFT.c[name] == getattr(drift, name) for name in ("source", "place", "kind", "detail")]
+    known = next(iter(_drifts(connection, *same)), None)
+    whole = joined(known, drift)
+    if whole != known:
+        key = {"source": drift.source, "place": drift.place, "kind": drift.kind.value, "detail": drift.detail}
+        number = payload_ids(connection, [whole.payload_sha256])[whole.payload_sha256]
+        values = {"payload_id": number, "seen_first": whole.seen_first, "seen_last": whole.seen_last}
+        upsert(connection, "drift", key, values)
+    return known is None
+
+
+def drifts(connection: Connection, source: str | None, known_at: datetime | None) -> list[Drift]:
+    found = _drifts(connection, *([DRIFT.c.source == source] if source is not None else []))
+    return in_sight(found, known_at)
+
+
+def _drifts(connection: Connection, *where: Any) -> list[Drift]:
+    query = (
+        select(
+            DRIFT.c.source,
+            DRIFT.c.place,
+            DRIFT.c.kind,
+            DRIFT.c.detail,
+            PAYLOAD.c.sha256,
+            DRIFT.c.seen_first,
+            DRIFT.c.seen_last,
+        )
+        .join(PAYLOAD, PAYLOAD.c.id == DRIFT.c.payload_id)
+        .where(*where)
+    )
+    return [Drift(row[0], row[1], DriftKind(row[2]), *row[3:]) for row in connection.execute(query)]
 
 
 # forecasts and scores -----------------------------------------------------------------------------

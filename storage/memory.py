@@ -17,6 +17,7 @@ from typing import Generic
 from questions.records import (
     Forecast,
     Measurement,
+    QuestionHealth,
     QuestionInfo,
     Resolution,
     Score,
@@ -34,14 +35,17 @@ from storage.decide import (
     changes,
     confirmed,
     in_order,
+    in_sight,
+    joined,
     last_per_instant,
-    last_word,
+    last_said,
     may_claim,
     place,
     points,
     refuse_second_forecast,
     refuse_upside_down,
     same_version,
+    standing,
     stretches,
     tally,
 )
@@ -50,6 +54,7 @@ from storage.records import (
     AppendReport,
     Batch,
     Change,
+    Drift,
     Gap,
     Observation,
     Quarantined,
@@ -57,6 +62,7 @@ from storage.records import (
     Run,
     RunState,
     SourceHealth,
+    Standing,
     Validator,
     VersionInfo,
     digest,
@@ -84,9 +90,9 @@ class _Facts(Generic[Word]):
     def put(self, key: FactKey, word: Word) -> int:
         return 1 if place(self.said.setdefault(key, []), word).added else 0
 
-    def last(self, known_at: datetime | None) -> list[Word]:
-        found = (last_word(self.said[key], known_at) for key in sorted(self.said))
-        return [word for word in found if word is not None]
+    def last(self, known_at: datetime | None) -> list[Said[Word]]:
+        found = (last_said(self.said[key], known_at) for key in sorted(self.said))
+        return [said for said in found if said is not None]
 
     def rows(self) -> int:
         return sum(len(said) for said in self.said.values())
@@ -107,6 +113,8 @@ class MemoryStore:
         self._series: dict[str, dict[datetime, list[SeriesVersion]]] = {}
         self._resolutions: _Facts[Resolution] = _Facts()
         self._infos: _Facts[QuestionInfo] = _Facts()
+        self._healths: _Facts[QuestionHealth] = _Facts()
+        self._drifts: dict[tuple[str, str, str, str], Drift] = {}
         self._forecasts: dict[tuple[str, str, str, datetime], Forecast] = {}
         self._scores: dict[tuple[object, ...], Score] = {}
         self._quarantine: dict[tuple[str, str], Quarantined] = {}
@@ -170,6 +178,7 @@ class MemoryStore:
         versions = [admit_version(version) for version in batch.versions]
         resolutions = [admit(resolution) for resolution in batch.resolutions]
         infos = [admit(info) for info in batch.infos]
+        healths = [admit(health) for health in batch.healths]
         report = AppendReport()
         for key, arriving in streams.items():
             arriving = [s if s.key == key else replace(s, key=key) for s in arriving]
@@ -185,6 +194,8 @@ class MemoryStore:
             report += AppendReport(resolutions_new=self._resolutions.put(key_of, word))
         for info in sorted(infos, key=lambda info: info.fetched_at):
             self._infos.put((info.source, info.platform, info.external_id), info)
+        for health in sorted(healths, key=lambda health: health.fetched_at):
+            self._healths.put((health.source, health.platform, health.external_id), health)
         return report
 
     def _append_version(self, version: SeriesVersion) -> AppendReport:
@@ -304,10 +315,13 @@ class MemoryStore:
     # read: the rest
 
     def resolutions(self, *, known_at: datetime | None = None) -> list[Resolution]:
-        return self._resolutions.last(moment(known_at))
+        return [said.word for said in self._resolutions.last(moment(known_at))]
 
     def infos(self, *, known_at: datetime | None = None) -> list[QuestionInfo]:
-        return self._infos.last(moment(known_at))
+        return [said.word for said in self._infos.last(moment(known_at))]
+
+    def question_health(self, *, known_at: datetime | None = None) -> list[Standing]:
+        return standing(self._healths.last(moment(known_at)))
 
     def forecasts(self, *, known_at: datetime | None = None) -> list[Forecast]:
         known_at = moment(known_at)
@@ -373,6 +387,19 @@ class MemoryStore:
         health = admit(health)
         self._health[health.source] = health
 
+    def add_drifts(self, drifts: Iterable[Drift]) -> list[Drift]:
+        new = []
+        for drift in map(admit, drifts):
+            key = (drift.source, drift.place, drift.kind.value, drift.detail)
+            if key not in self._drifts:
+                new.append(drift)
+            self._drifts[key] = joined(self._drifts.get(key), drift)
+        return new
+
+    def drifts(self, source: str | None = None, *, known_at: datetime | None = None) -> list[Drift]:
+        found = [drift for drift in self._drifts.values() if source in (None, drift.source)]
+        return in_sight(found, moment(known_at))
+
     def validator(self, url: str) -> Validator | None:
         return self._validators.get(url)
 
@@ -384,12 +411,14 @@ class MemoryStore:
 
     def counts(self) -> dict[str, int]:
         return {
+            "drift": len(self._drifts),
             "forecast": len(self._forecasts),
             "gap": len(self._gaps),
             "http_validator": len(self._validators),
             "observation": sum(len(timeline.spells) for timeline in self._streams.values()),
             "payload": len(self._bodies),
             "quarantine": len(self._quarantine),
+            "question_health": self._healths.rows(),
             "question_info": self._infos.rows(),
             "resolution": self._resolutions.rows(),
             "run": len(self._runs),
@@ -416,6 +445,8 @@ class MemoryStore:
             yield from (version.payload_sha256 for told in readings.values() for version in told)
         yield from self._resolutions.payloads()
         yield from self._infos.payloads()
+        yield from self._healths.payloads()
+        yield from (drift.payload_sha256 for drift in self._drifts.values())
         yield from (entry.payload_sha256 for entry in self._quarantine.values())
         yield from (validator.payload_sha256 for validator in self._validators.values())
 

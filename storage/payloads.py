@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, bindparam, insert, select, update
 
-from storage.bulk import payload_ids
+from storage.bulk import payload_ids, url_digest
 from storage.errors import IntegrityFailure, StorageError
 from storage.records import Quarantined, RawPayload, digest
 from storage.tables import table
@@ -40,7 +40,7 @@ _FILL = (
 )
 _ONE = and_(
     SIGHTING.c.source == bindparam("by"),
-    SIGHTING.c.url == bindparam("at_url"),
+    SIGHTING.c.url_sha256 == bindparam("at_url"),
     SIGHTING.c.payload_id == bindparam("number"),
 )
 _SEEN = select(SIGHTING.c.seen_first).where(_ONE)
@@ -64,7 +64,8 @@ def put(connection: Connection, payload: RawPayload) -> None:
         packed = zlib.compress(payload.body)
         connection.execute(_FILL, {"number": number, "packed": packed, "bytes": len(payload.body)})
     at = payload.fetched_at
-    one = {"by": payload.source, "at_url": payload.url, "number": number}
+    address = url_digest(payload.url)
+    one = {"by": payload.source, "at_url": address, "number": number}
     first = connection.execute(_SEEN, one).scalar()
     if first is not None and at >= first:
         connection.execute(_SEE, one | {"now": at})
@@ -77,7 +78,8 @@ def put(connection: Connection, payload: RawPayload) -> None:
         "seen_first": at,
     }
     if first is None:
-        row = told | {"source": payload.source, "url": payload.url, "payload_id": number}
+        row = told | {"source": payload.source, "url_sha256": address, "url": payload.url}
+        row |= {"payload_id": number}
         connection.execute(_FIRST, row | {"seen_last": at, "times_seen": 1})
     else:
         same = _same(payload.source, payload.url, number)
@@ -86,18 +88,25 @@ def put(connection: Connection, payload: RawPayload) -> None:
 
 
 def _same(source: str, url: str, number: int | None) -> Any:
-    return and_(SIGHTING.c.source == source, SIGHTING.c.url == url, SIGHTING.c.payload_id == number)
+    address = url_digest(url)
+    return and_(
+        SIGHTING.c.source == source, SIGHTING.c.url_sha256 == address, SIGHTING.c.payload_id == number
+    )
 
 
 def sight(connection: Connection, source: str, url: str, sha256: str, at: datetime) -> None:
     found = connection.execute(
         select(SIGHTING.c.payload_id)
         .join(PAYLOAD, PAYLOAD.c.id == SIGHTING.c.payload_id)
-        .where(SIGHTING.c.source == source, SIGHTING.c.url == url, PAYLOAD.c.sha256 == sha256)
+        .where(
+            SIGHTING.c.source == source,
+            SIGHTING.c.url_sha256 == url_digest(url),
+            PAYLOAD.c.sha256 == sha256,
+        )
     ).scalar()
     if found is None:
         raise StorageError(f"{source}: payload {sha256} was never stored for {url}, so it was not seen again")
-    connection.execute(_SEE, {"by": source, "at_url": url, "number": found, "now": at})
+    connection.execute(_SEE, {"by": source, "at_url": url_digest(url), "number": found, "now": at})
 
 
 def get(connection: Connection, sha256: str) -> RawPayload | None:
@@ -128,7 +137,11 @@ def load(connection: Connection, wanted: Sequence[SightingKey]) -> list[RawPaylo
         row = connection.execute(
             select(SIGHTING, PAYLOAD.c.body, PAYLOAD.c.size)
             .join(PAYLOAD, PAYLOAD.c.id == SIGHTING.c.payload_id)
-            .where(SIGHTING.c.source == source, SIGHTING.c.url == url, PAYLOAD.c.sha256 == sha256)
+            .where(
+                SIGHTING.c.source == source,
+                SIGHTING.c.url_sha256 == url_digest(url),
+                PAYLOAD.c.sha256 == sha256,
+            )
         ).one()
         body = unpack(sha256, row.size, row.body)
         headers = json.loads(row.headers)

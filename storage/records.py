@@ -134,6 +134,14 @@ class Quarantined:
     resolved_at: datetime | None = None
 
 
+@dataclass(frozen=True)
+class Standing:
+    """A word on a question's health and how long it stood: from ``health.fetched_at`` to ``seen_last``."""
+
+    health: QuestionHealth
+    seen_last: datetime
+
+
 class DriftKind(StrEnum):
     """How an answer differs from the shape we expect of it."""
 
@@ -235,6 +243,7 @@ __all__ = [
     "RunState",
     "Score",
     "SourceHealth",
+    "Standing",
     "Validator",
     "VersionInfo",
     "digest",

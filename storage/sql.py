@@ -21,12 +21,13 @@ from questions.time import utc
 from storage import care, ledger, payloads, series as _series, values, words
 from storage.border import admit, admit_version, keepable, moment
 from storage.bulk import payload_ids
-from storage.decide import changes, points
+from storage.decide import changes, points, standing
 from storage.engine import Database
 from storage.records import (
     AppendReport,
     Batch,
     Change,
+    Drift,
     Gap,
     Observation,
     Quarantined,
@@ -34,6 +35,7 @@ from storage.records import (
     Run,
     RunState,
     SourceHealth,
+    Standing,
     Validator,
     VersionInfo,
 )
@@ -94,6 +96,7 @@ class SqlStore:
         versions = [admit_version(version) for version in batch.versions]
         resolutions = [admit(word) for word in batch.resolutions]
         infos = [admit(word) for word in batch.infos]
+        healths = [admit(word) for word in batch.healths]
         report = AppendReport()
         with self._database.write(undo=True) as connection:
             if kept:
@@ -103,6 +106,7 @@ class SqlStore:
                 report += _series.append(connection, version, numbers[version.payload_sha256])
             new = words.append(connection, words.RESOLUTIONS, resolutions)
             words.append(connection, words.INFOS, infos)
+            words.append(connection, words.HEALTHS, healths)
         return report + AppendReport(resolutions_new=new)
 
     def add_forecasts(self, forecasts: Iterable[Forecast]) -> int:
@@ -168,12 +172,17 @@ class SqlStore:
     def resolutions(self, *, known_at: datetime | None = None) -> list[Resolution]:
         known_at = moment(known_at)
         with self._database.read() as connection:
-            return words.last(connection, words.RESOLUTIONS, known_at)
+            return [said.word for said in words.last(connection, words.RESOLUTIONS, known_at)]
 
     def infos(self, *, known_at: datetime | None = None) -> list[QuestionInfo]:
         known_at = moment(known_at)
         with self._database.read() as connection:
-            return words.last(connection, words.INFOS, known_at)
+            return [said.word for said in words.last(connection, words.INFOS, known_at)]
+
+    def question_health(self, *, known_at: datetime | None = None) -> list[Standing]:
+        known_at = moment(known_at)
+        with self._database.read() as connection:
+            return standing(words.last(connection, words.HEALTHS, known_at))
 
     def forecasts(self, *, known_at: datetime | None = None) -> list[Forecast]:
         known_at = moment(known_at)
@@ -234,6 +243,16 @@ class SqlStore:
         health = admit(health)
         with self._database.write() as connection:
             ledger.put_health(connection, health)
+
+    def add_drifts(self, drifts: Iterable[Drift]) -> list[Drift]:
+        admitted = [admit(drift) for drift in drifts]
+        with self._database.write() as connection:
+            return [drift for drift in admitted if ledger.put_drift(connection, drift)]
+
+    def drifts(self, source: str | None = None, *, known_at: datetime | None = None) -> list[Drift]:
+        known_at = moment(known_at)
+        with self._database.read() as connection:
+            return ledger.drifts(connection, source, known_at)
 
     def validator(self, url: str) -> Validator | None:
         with self._database.read() as connection:

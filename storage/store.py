@@ -55,12 +55,14 @@ from storage.records import (
     AppendReport,
     Batch,
     Change,
+    Drift,
     Gap,
     Observation,
     Quarantined,
     RawPayload,
     Run,
     SourceHealth,
+    Standing,
     Validator,
     VersionInfo,
 )
@@ -163,6 +165,10 @@ class Store(Protocol):
     def infos(self, *, known_at: datetime | None = None) -> list[QuestionInfo]:
         """The last known facts per (source, platform, external_id), sorted by that."""
 
+    def question_health(self, *, known_at: datetime | None = None) -> list[Standing]:
+        """The last word known on each question's health per (source, platform, external_id), sorted by that,
+        and how long it stood."""
+
     def forecasts(self, *, known_at: datetime | None = None) -> list[Forecast]:
         """Forecasts made by then, sorted by (made_at, question, outcome, forecaster)."""
 
@@ -204,6 +210,13 @@ class Store(Protocol):
 
     def set_health(self, health: SourceHealth) -> None:
         """Replace what is known of a source's health."""
+
+    def add_drifts(self, drifts: Iterable[Drift]) -> list[Drift]:
+        """Remember differences from the expected shape; returns those that were not known. One seen again is
+        the same record: its first bytes stay, its last sight moves on."""
+
+    def drifts(self, source: str | None = None, *, known_at: datetime | None = None) -> list[Drift]:
+        """Every drift seen, the newest first."""
 
     def validator(self, url: str) -> Validator | None:
         """What a conditional request for a URL needs, if there was an answer with tags."""

@@ -75,7 +75,10 @@ class PayloadRow(Rows, table=True):
 
 
 class SightingRow(Rows, table=True):
-    """When a source's URL answered with a payload: first, last and how often."""
+    """When a source's URL answered with a payload: first, last and how often.
+
+    The key holds the URL's digest: a bulk call's URL is longer than an index entry may be.
+    """
 
     __tablename__ = "sighting"
     __table_args__ = (
@@ -86,8 +89,9 @@ class SightingRow(Rows, table=True):
         CLUSTERED,
     )
     source: str = column(Words, primary_key=True)
-    url: str = column(Words, primary_key=True)
+    url_sha256: str = column(Words, primary_key=True)
     payload_id: int = column(Whole, primary_key=True, foreign_key="payload.id")
+    url: str = column(Words)
     ref: str = column(Words)
     status: int = column(Whole)
     content_type: str = column(Words)
@@ -300,12 +304,34 @@ class InfoColumns(SQLModel):
     opens_at: datetime | None = optional(UtcMicros)
     closes_at: datetime | None = optional(UtcMicros)
     resolves_by: datetime | None = optional(UtcMicros)
+    criteria_sha256: str = column(Words)
 
 
 class InfoRow(WordColumns, InfoColumns, Rows, table=True):
     """What a platform told of a question, standing from ``seen_first`` to ``seen_last``."""
 
     __tablename__ = "question_info"
+    __table_args__ = (
+        CheckConstraint("seen_last >= seen_first", name="forward"),
+        Index(None, "source", "platform", "external_id", "seen_first"),
+        STRICT,
+    )
+
+
+class QuestionHealthColumns(SQLModel):
+    id: int | None = Field(default=None, sa_type=Whole, primary_key=True)
+    source: str = column(Words)
+    platform: str = column(Words)
+    external_id: str = column(Words)
+    state: str = column(Words)
+    message: str = column(Words)
+    hidden_until: datetime | None = optional(UtcMicros)
+
+
+class QuestionHealthRow(WordColumns, QuestionHealthColumns, Rows, table=True):
+    """Whether a source told us of a question, or why not, from ``seen_first`` to ``seen_last``."""
+
+    __tablename__ = "question_health"
     __table_args__ = (
         CheckConstraint("seen_last >= seen_first", name="forward"),
         Index(None, "source", "platform", "external_id", "seen_first"),
@@ -383,10 +409,27 @@ class HealthRow(Rows, table=True):
     message: str = column(Words)
 
 
+class DriftRow(Rows, table=True):
+    """A difference between an answer and the shape we expect: once, with the bytes that first showed it."""
+
+    __tablename__ = "drift"
+    __table_args__ = (CheckConstraint("seen_last >= seen_first", name="forward"), CLUSTERED)
+    source: str = column(Words, primary_key=True)
+    place: str = column(Words, primary_key=True)
+    kind: str = column(Words, primary_key=True)
+    detail: str = column(Words, primary_key=True)
+    payload_id: int = column(Whole, foreign_key="payload.id")
+    seen_first: datetime = column(UtcMicros)
+    seen_last: datetime = column(UtcMicros)
+
+
 class ValidatorRow(Rows, table=True):
+    """The tags of a URL's last full answer, under the URL's digest."""
+
     __tablename__ = "http_validator"
     __table_args__ = CLUSTERED
-    url: str = column(Words, primary_key=True)
+    url_sha256: str = column(Words, primary_key=True)
+    url: str = column(Words)
     etag: str | None = optional(Words)
     last_modified: str | None = optional(Words)
     payload_id: int = column(Whole, foreign_key="payload.id")

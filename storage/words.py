@@ -1,4 +1,4 @@
-"""Resolutions and question facts in SQL: what a platform said of a question, and until when.
+"""Resolutions, facts and health of questions in SQL: what was said of a question, and until when.
 
 A word that stands is one row, however often it is seen again; where a word belongs that arrives late is
 decided by ``storage.decide.place``.
@@ -15,9 +15,9 @@ from typing import Any, Generic
 
 from sqlalchemy import Connection, Select, Table, and_, bindparam, select, update
 
-from questions.records import OutcomeState, QuestionInfo, Resolution
+from questions.records import OutcomeState, QuestionHealth, QuestionInfo, QuestionState, Resolution
 from storage.bulk import insert_many, key_table, key_values, payload_ids, run_many
-from storage.decide import Said, Word, last_word, place
+from storage.decide import Said, Word, last_said, place
 from storage.tables import table
 
 PAYLOAD = table("payload")
@@ -38,7 +38,7 @@ class Shelf(Generic[Word]):
 
     def row(self, said: Said[Word], payloads: Mapping[str | None, int | None]) -> dict[str, Any]:
         row = {name: getattr(said.word, name) for name in (*self.about, *self.says)}
-        if isinstance(said.word, Resolution):
+        if isinstance(said.word, Resolution | QuestionHealth):
             row["state"] = said.word.state.value
         row |= {"seen_first": said.seen_first, "seen_last": said.seen_last}
         return row | {"payload_id": payloads[said.word.payload_sha256]}
@@ -46,6 +46,10 @@ class Shelf(Generic[Word]):
 
 def _resolution(**fields: Any) -> Resolution:
     return Resolution(**{**fields, "state": OutcomeState(fields["state"])})
+
+
+def _health(**fields: Any) -> QuestionHealth:
+    return QuestionHealth(**{**fields, "state": QuestionState(fields["state"])})
 
 
 RESOLUTIONS = Shelf(
@@ -57,8 +61,14 @@ RESOLUTIONS = Shelf(
 INFOS = Shelf(
     table("question_info"),
     ("source", "platform", "external_id"),
-    ("title", "url", "question_type", "status", "opens_at", "closes_at", "resolves_by"),
+    ("title", "url", "question_type", "status", "opens_at", "closes_at", "resolves_by", "criteria_sha256"),
     QuestionInfo,
+)
+HEALTHS = Shelf(
+    table("question_health"),
+    ("source", "platform", "external_id"),
+    ("state", "message", "hidden_until"),
+    _health,
 )
 
 
@@ -100,11 +110,11 @@ def _change(shelf: Shelf[Any]) -> Any:
     )
 
 
-def last(connection: Connection, shelf: Shelf[Word], known_at: datetime | None) -> list[Word]:
+def last(connection: Connection, shelf: Shelf[Word], known_at: datetime | None) -> list[Said[Word]]:
     """The word in force about everything, sorted by what it is about."""
     known = _load(connection, shelf, None, known_at)
-    found = (last_word(known[key], known_at) for key in sorted(known))
-    return [word for word in found if word is not None]
+    found = (last_said(known[key], known_at) for key in sorted(known))
+    return [said for said in found if said is not None]
 
 
 def _load(

@@ -12,14 +12,16 @@ from questions.records import (
     Measurement,
     OutcomeState,
     Quantity,
+    QuestionHealth,
     QuestionInfo,
+    QuestionState,
     Resolution,
     SeriesVersion,
     Snapshot,
     StreamKey,
     ValueState,
 )
-from storage.records import RawPayload
+from storage.records import Drift, DriftKind, RawPayload
 
 T0 = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -77,6 +79,17 @@ def resolution(at: float, state: str = "yes", **more: Any) -> Resolution:
 
 def info(at: float, title: str = "Will it?", external_id: str = "q1", **more: Any) -> QuestionInfo:
     return QuestionInfo("manifold", "manifold", external_id, hours(at), title, **more)
+
+
+def health(at: float, state: str = "ok", external_id: str = "q1", **more: Any) -> QuestionHealth:
+    return QuestionHealth("manifold", "manifold", external_id, hours(at), QuestionState(state), **more)
+
+
+def drift(at: float, place: str = "/v0/bets: [].limitProb", kind: str = "new_field", **more: Any) -> Drift:
+    told: dict[str, Any] = {"detail": "number", "payload_sha256": "a" * 64}
+    return Drift(
+        "manifold", place, DriftKind(kind), seen_first=hours(at), seen_last=hours(at), **(told | more)
+    )
 
 
 # strategies ---------------------------------------------------------------------------------------

@@ -20,6 +20,8 @@ from storage.store import Store
 from storage.tables import metadata
 from tests.storage.conftest import DATABASES
 from tests.storage.samples import (
+    drift,
+    health,
     hours,
     info,
     key,
@@ -55,6 +57,7 @@ def batches(draw: st.DrawFn) -> Batch:
                 st.lists(st.tuples(some_hours, st.sampled_from(["x", "y"]), names), max_size=2)
             )
         ),
+        healths=tuple(draw(st.lists(healths, max_size=2))),
     )
 
 
@@ -71,6 +74,10 @@ resolutions: st.SearchStrategy[Resolution] = st.builds(
     some_hours,
     st.sampled_from(["yes", "no", "unresolved"]),
     names,
+)
+healths = st.builds(health, some_hours, st.sampled_from(["ok", "hidden", "gone"]), names)
+drifts = st.builds(
+    lambda at, place, sha256: drift(at, place, payload_sha256=sha256), some_hours, names, digests
 )
 forecasts = st.builds(
     lambda name, at, probability: Forecast(name, "yes", "ada", ForecasterKind.PERSON, hours(at), probability),
@@ -109,6 +116,7 @@ calls: st.SearchStrategy[Call] = st.one_of(
             )
         ),
     ),
+    st.tuples(st.just("add_drifts"), st.tuples(st.lists(drifts, max_size=2))),
     st.tuples(st.just("release"), st.tuples(digests, some_hours.map(hours))),
     st.tuples(st.just("begin_run"), st.tuples(names, st.integers(0, 1).map(hours), some_hours.map(hours))),
     st.tuples(st.just("end_run"), st.tuples(runs)),
@@ -163,6 +171,8 @@ def everything(store: Store) -> dict[str, object]:
             f"measurements {at}": store.measurements("horizons", known_at=at),
             f"resolutions {at}": store.resolutions(known_at=at),
             f"infos {at}": store.infos(known_at=at),
+            f"question health {at}": store.question_health(known_at=at),
+            f"drifts {at}": store.drifts(known_at=at),
             f"forecasts {at}": store.forecasts(known_at=at),
         }
     return asked

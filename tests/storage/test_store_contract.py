@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 
 import pytest
@@ -27,6 +28,7 @@ from storage.records import (
     Run,
     RunState,
     SourceHealth,
+    Standing,
     Validator,
 )
 from storage.store import Store
@@ -35,6 +37,8 @@ from tests.storage.samples import (
     HOUR,
     KEY,
     T0,
+    drift,
+    health,
     hours,
     info,
     key,
@@ -583,6 +587,54 @@ def forecast(probability: float = 0.3, hour: float = 0, **more: object) -> Forec
     return Forecast(**(told | more), made_at=hours(hour), probability=probability)  # type: ignore[arg-type]
 
 
+def test_a_silent_change_of_the_criteria_is_a_change_of_the_facts(store: Store) -> None:
+    first, second = info(0, criteria_sha256="b" * 64), info(1, criteria_sha256="c" * 64)
+    store.append(Batch(infos=(first, replace(first, fetched_at=hours(0.5)), second)))
+    assert store.infos() == [second]
+    assert store.infos(known_at=hours(0.7)) == [first]
+
+
+def test_a_question_is_as_well_as_it_was_last_seen_to_be_and_since_when(store: Store) -> None:
+    store.append(Batch(healths=(health(0), health(1), health(3, "hidden", hidden_until=hours(9)))))
+    store.append(Batch(healths=(health(2, external_id="q2"),)))
+    hidden = health(3, "hidden", hidden_until=hours(9))
+    assert store.question_health() == [
+        Standing(hidden, hours(3)),
+        Standing(health(2, external_id="q2"), hours(2)),
+    ]
+    assert store.question_health(known_at=hours(2.5))[0] == Standing(health(0), hours(1))
+    assert store.question_health(known_at=hours(0.5)) == [Standing(health(0), hours(0.5))]
+    assert store.question_health(known_at=hours(-1)) == []
+
+
+def test_a_reason_that_changes_is_another_word_on_a_questions_health(store: Store) -> None:
+    store.append(Batch(healths=(health(0, "changed_shape", message="prob is text"),)))
+    store.append(Batch(healths=(health(1, "changed_shape", message="prob is missing"),)))
+    store.append(Batch(healths=(health(2, "changed_shape", message="prob is missing"),)))
+    (standing,) = store.question_health()
+    assert (standing.health.message, standing.health.fetched_at, standing.seen_last) == (
+        "prob is missing",
+        hours(1),
+        hours(2),
+    )
+
+
+def test_a_drift_is_recorded_once_with_the_bytes_that_first_showed_it(store: Store) -> None:
+    first, again = drift(1), drift(4, payload_sha256="b" * 64)
+    other = drift(2, detail="text")
+    assert store.add_drifts([first, other]) == [first, other]
+    assert store.add_drifts([again]) == []
+    assert store.drifts() == [other, replace(first, seen_last=hours(4))]
+    assert store.drifts(known_at=hours(1.5)) == [replace(first, seen_last=hours(1.5))]
+    assert store.drifts("kalshi") == []
+
+
+def test_bytes_seen_earlier_are_what_first_showed_a_drift(store: Store) -> None:
+    store.add_drifts([drift(4)])
+    assert store.add_drifts([drift(1, payload_sha256="b" * 64)]) == []
+    assert store.drifts() == [replace(drift(1, payload_sha256="b" * 64), seen_last=hours(4))]
+
+
 def test_forecasts_are_stored_once_and_known_from_when_they_were_made(store: Store) -> None:
     one, two = forecast(comment="a\nb", version="3"), forecast(0.4, 5, kind=ForecasterKind.MODEL)
     assert store.add_forecasts([two, one, one]) == 2
@@ -687,6 +739,17 @@ def test_a_growing_gap_is_one_gap(store: Store) -> None:
     assert len(store.gaps()) == 3
     with pytest.raises(StorageError, match="ends before it starts"):
         store.add_gap(Gap("kalshi", hours(2), hours(1), "clock"))
+
+
+def test_a_url_may_be_longer_than_any_index_entry(store: Store) -> None:
+    long = "https://example.org/v0/market-probs?" + "&".join(f"ids={n:012d}" for n in range(1000))
+    assert len(long) > 10_000
+    sha256 = store.put_raw(payload(url=long))
+    store.set_validator(Validator(long, '"1"', None, sha256))
+    store.sight("manifold", long, sha256, hours(3))
+    assert store.validator(long) == Validator(long, '"1"', None, sha256)
+    assert [raw.fetched_at for raw in store.raw_payloads()] == [hours(0), hours(3)]
+    assert [raw.url for raw in store.raw_payloads()] == [long, long]
 
 
 def test_health_and_validators_are_replaced(store: Store) -> None:
