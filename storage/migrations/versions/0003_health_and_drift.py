@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import sqlalchemy as sa
 from alembic import op
@@ -83,7 +84,7 @@ def _alter() -> None:
 
 def _rebuild() -> None:
     """SQLite changes a key, or adds a column without a default, only by building the table anew."""
-    bare = op.get_bind().connection.driver_connection
+    bare: Any = op.get_bind().connection.driver_connection
     bare.create_function("url_digest", 1, url_digest, deterministic=True)
     for index in ("sighting_seen_first", "sighting_payload_id", f"question_info_{_INFO_INDEX}"):
         op.drop_index(f"ix_{index}")
