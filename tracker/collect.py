@@ -7,7 +7,8 @@ is quarantined with the reason; one broken answer is one line in the report and 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -15,7 +16,7 @@ from threading import Lock
 from typing import Any, Protocol
 
 from questions.model import Link
-from questions.records import ValueState
+from questions.records import QuestionHealth, QuestionState, ValueState
 from questions.time import EPOCH, iso
 from storage.records import (
     AppendReport,
@@ -31,6 +32,7 @@ from storage.records import (
 from storage.store import Store
 from tracker.config import Settings
 from tracker.errors import FetchError, ParseError
+from tracker.health import Hearing, gone_everywhere, refused, taken_back
 from tracker.source import Parsed, Request, Source, SourceTraits
 
 MAX_FOLLOW = 5_000  # a page chain longer than this is a loop, not a history
@@ -38,6 +40,7 @@ MISSING = (404, 410)
 FOLLOWS = "follows:"  # in the ledger: which questions the last whole poll was about, one line a source
 HISTORY = "history:"  # in the ledger: whose history has not come whole yet, one line a source
 WAVE = 40  # answers held in memory before they are stored
+STALE_PERIODS = 2  # a question of which nothing was heard for so many polls is stale
 WORKERS = 2  # requests in flight per source; the client keeps the pace per host
 
 
@@ -127,6 +130,8 @@ class SourceReport:
     denied: int = 0
     values: int = 0
     not_before_s: float | None = None
+    questions: dict[str, int] = field(default_factory=dict)
+    drift: list[str] = field(default_factory=list)
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -142,6 +147,8 @@ class SourceReport:
             "quarantined": self.quarantined,
             "errors": [vars(error) for error in self.errors],
             "notes": list(self.notes),
+            "questions": dict(self.questions),
+            "drift": list(self.drift),
         }
 
 
@@ -173,31 +180,54 @@ class Collector:
         if traits.secret_required and not secret:
             report.status = "skipped"
             name = f"SPEEDUP_{(traits.secret or '').upper()}"
-            report.errors.append(
-                ReportError("*", "no_key", f"not asked: it needs a key; set {name} or {name}_FILE")
-            )
+            message = f"not asked: it needs a key; set {name} or {name}_FILE"
+            report.errors.append(ReportError("*", "no_key", message))
             self._note_health(report)
+            words = refused(traits.name, links, QuestionState.NOT_PERMITTED, message, self.now())
+            self._tell(words, report)
             return report
         followed = {(link.platform, link.external_id) for link in links}
-        requests, new = self._requests(links, since, report)
+        hearing = Hearing(traits.name, followed)
+        requests, new = self._requests(links, since, hearing, report)
         started = self.now()
         if new:
             self._owe(new, started, None)
-        self._drain(requests, followed, secret, report, conditional=self._follows_as_before(followed))
+        self._drain(requests, hearing, secret, report, conditional=self._follows_as_before(followed))
         if new:
             self._owe(_incomplete(new, report), started, self.now())
         if not report.errors:
             self._remember_follows(followed)
         report.status = _status(report)
         self._note_health(report)
+        self._tell(self._words(hearing, links, report), report)
         return report
 
+    def _words(
+        self, hearing: Hearing, links: Sequence[Link], report: SourceReport
+    ) -> tuple[QuestionHealth, ...]:
+        """One word on each question, from what this poll heard of it."""
+        streams = [key for key in self.store.streams() if key.source == report.source]
+        return hearing.words(
+            links,
+            self.store.question_health(),
+            self.store.latest(streams),
+            now=self.now(),
+            stale_after=STALE_PERIODS * period_of(self.source, self.settings),
+            failed=_failed(report.errors),
+        )
+
+    def _tell(self, words: Sequence[QuestionHealth], report: SourceReport) -> None:
+        """Keep the words on the questions and count them in the report."""
+        self.store.append(Batch(healths=tuple(words)))
+        report.questions = dict(sorted(Counter(word.state.value for word in words).items()))
+
     def _requests(
-        self, links: Sequence[Link], since: datetime | None, report: SourceReport
+        self, links: Sequence[Link], since: datetime | None, hearing: Hearing, report: SourceReport
     ) -> tuple[list[Request], tuple[Link, ...]]:
         """What to ask: the present of what we know, and as far back as can be of what is new to us.
 
-        Returns the new links too. One whose history did not come whole the last time is still new.
+        Returns the links whose history is asked for too. One whose history did not come whole the last time
+        is still new.
         """
         unique = tuple({(link.platform, link.external_id): link for link in reversed(links)}.values())[::-1]
         seen = {(k.platform, k.external_id) for k in self.store.streams() if k.source == report.source}
@@ -219,8 +249,9 @@ class Collector:
         )
         for plan in plans:
             report.notes.extend(f"{ref}: {reason}" for ref, reason in plan.skipped.items())
+            hearing.skipped.update(plan.skipped)
         requests = [request for plan in plans for request in plan.requests]
-        return requests, new if since is None else ()
+        return requests, new if since is None else unique
 
     def _owe(self, links: Sequence[Link], started: datetime, finished: datetime | None) -> None:
         """Write down whose history is still to come (``finished`` None: it is being asked for).
@@ -235,7 +266,7 @@ class Collector:
     def _drain(
         self,
         requests: Iterable[Request],
-        followed: set[tuple[str, str]],
+        hearing: Hearing,
         secret: str | None,
         report: SourceReport,
         *,
@@ -248,7 +279,7 @@ class Collector:
             while waiting:
                 wave, waiting = waiting[:WAVE], waiting[WAVE:]
                 waiting += _unseen(
-                    self._take_wave(pool, wave, followed, secret, breaker, report, conditional), asked
+                    self._take_wave(pool, wave, hearing, secret, breaker, report, conditional), asked
                 )
                 if len(asked) > MAX_FOLLOW:
                     report.errors.append(
@@ -265,7 +296,7 @@ class Collector:
         self,
         pool: ThreadPoolExecutor,
         wave: Sequence[Request],
-        followed: set[tuple[str, str]],
+        hearing: Hearing,
         secret: str | None,
         breaker: Breaker,
         report: SourceReport,
@@ -289,9 +320,9 @@ class Collector:
         follow: list[Request] = []
         with self.store.together():
             for request, answer, result in zip(wave, answers, read, strict=True):
-                parsed = self._take(request, answer, result, report)
+                parsed = self._take(request, answer, result, hearing, report)
                 if parsed is not None:
-                    kept.append(only(parsed.batch, followed))
+                    kept.append(only(parsed.batch, hearing.followed))
                     follow += parsed.follow
             self._store(kept, report)
             for request, answer, result in zip(wave, answers, read, strict=True):
@@ -301,7 +332,7 @@ class Collector:
 
     def _store(self, kept: Sequence[Batch], report: SourceReport) -> None:
         if any(batch != Batch() for batch in kept):
-            whole = merged(kept)
+            whole = completed(self.store, self.source, merged(kept))
             report.values += sum(snapshot.state is ValueState.OK for snapshot in whole.snapshots)
             report.appended += self.store.append(whole)
 
@@ -362,6 +393,7 @@ class Collector:
         request: Request,
         answer: Answer | None,
         result: Parsed | ParseError | None,
+        hearing: Hearing,
         report: SourceReport,
     ) -> Parsed | None:
         if answer is None:
@@ -374,6 +406,7 @@ class Collector:
         report.answered += 1
         if not isinstance(answer, RawPayload):
             self.store.sight(self.source.traits.name, answer.url, answer.payload_sha256, answer.fetched_at)
+            hearing.not_modified = True
             return None
         report.bytes += len(answer.body)
         if result is None:
@@ -381,6 +414,7 @@ class Collector:
             message = f"HTTP {answer.status}: {answer.url} is not there (moved, or not published yet)"
             report.errors.append(ReportError(request.ref, f"http_{answer.status}", message, retry=True))
             return None
+        _hear(hearing, answer, result)
         return note_parsed(self.store, self.source, answer, result, report)
 
     def _remember_tags(self, request: Request, raw: Answer | None) -> None:
@@ -414,13 +448,50 @@ class Collector:
         )
 
 
+def period_of(source: Source, settings: Settings) -> timedelta:
+    """How often a source is polled: ``[poll_hours]`` in the settings file, else its own period."""
+    hours = settings.poll_hours.get(source.traits.name, source.traits.period_hours)
+    return timedelta(hours=hours)
+
+
+def completed(store: Store, source: Source, batch: Batch) -> Batch:
+    """A batch with what follows from it and what is stored: a question that is gone is gone in each of its
+    outcomes, and an outcome that the platform no longer tells is taken back."""
+    names = {(info.platform, info.external_id) for info in batch.infos}
+    names |= {(s.key.platform, s.key.external_id) for s in batch.snapshots if s.state is ValueState.GONE}
+    if not names:
+        return batch
+    streams = [key for key in store.streams() if (key.platform, key.external_id) in names]
+    back = taken_back(batch, store.resolutions(), source.traits.unsettled)
+    return replace(
+        batch,
+        snapshots=batch.snapshots + gone_everywhere(batch, streams),
+        resolutions=batch.resolutions + back,
+    )
+
+
+def _hear(hearing: Hearing, raw: RawPayload, result: Parsed | ParseError) -> None:
+    if isinstance(result, ParseError):
+        hearing.fail(raw, result.ref, result.message)
+        return
+    hearing.take(raw, result.batch)
+    for fault in result.faults:
+        hearing.fail(raw, fault.ref, f"{fault.field}: {fault.message}")
+    for ref in result.denied:
+        hearing.deny(raw, ref)
+
+
+def _failed(errors: Iterable[ReportError]) -> frozenset[str]:
+    return frozenset(part for error in errors for part in re.split("[,?]", error.ref))
+
+
 def _name(link: Link) -> str:
     return f"{link.platform}:{link.external_id}"
 
 
 def _incomplete(new: Sequence[Link], report: SourceReport) -> tuple[Link, ...]:
     """The new links of whose requests one failed in a way that trying again may mend."""
-    failed = {part for error in report.errors if error.retry for part in re.split("[,?]", error.ref)}
+    failed = _failed(error for error in report.errors if error.retry)
     return tuple(link for link in new if "*" in failed or link.external_id in failed)
 
 
@@ -480,7 +551,7 @@ def _quarantine(store: Store, source: Source, raw: RawPayload, reason: str) -> N
     )
 
 
-def only(batch: Batch, followed: set[tuple[str, str]]) -> Batch:
+def only(batch: Batch, followed: Collection[tuple[str, str]]) -> Batch:
     """The part of a batch about questions we follow; whole series always."""
     return Batch(
         snapshots=tuple(s for s in batch.snapshots if (s.key.platform, s.key.external_id) in followed),
@@ -520,7 +591,8 @@ def reparse(
         parsed = note_parsed(store, source, raw, read, report)
         if parsed is None:
             continue
-        report.appended += store.append(parsed.batch if followed is None else only(parsed.batch, followed))
+        kept = parsed.batch if followed is None else only(parsed.batch, followed)
+        report.appended += store.append(completed(store, source, kept))
         if raw.sha256 in held and not parsed.faults:
             store.release(raw.sha256, at)
             report.notes.append(f"{raw.ref} of {iso(raw.fetched_at)} parses now: released from quarantine")

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from questions.catalogue import Catalogue
 from questions.model import Link
 from storage.errors import StorageError
 from storage.records import Run, RunState
 from storage.store import Store
-from tracker.collect import Collector, Fetcher, ReportError, SourceReport
+from tracker.collect import Collector, Fetcher, ReportError, SourceReport, period_of
 from tracker.config import Settings
 from tracker.errors import SourceError, UsageError
 from tracker.schedule import is_due, missed, slot_at
@@ -57,12 +57,6 @@ def _poll(collector: Collector, links: Sequence[Link], since: datetime | None = 
         report = SourceReport(collector.source.traits.name, status="failed")
         report.errors.append(ReportError(error.ref, error.kind, error.message, error.retry))
         return report
-
-
-def period_of(source: Source, settings: Settings) -> timedelta:
-    """How often a source is polled: ``[poll_hours]`` in the settings file, else its own period."""
-    hours = settings.poll_hours.get(source.traits.name, source.traits.period_hours)
-    return timedelta(hours=hours)
 
 
 def due_sources(

@@ -83,7 +83,9 @@ class SourceTraits:
     ``credit`` and ``licence`` are printed wherever its values are. ``backfill_per_link``: a link never seen
     is asked for with its history; False for feeds whose files hold every question, which are asked for
     history once. ``other_bases``: the base URLs of a platform's further hosts, by the word in
-    ``SPEEDUP_<SETTING>_URL`` of each; a Request names one in ``base``.
+    ``SPEEDUP_<SETTING>_URL`` of each; a Request names one in ``base``. ``unsettled``: the statuses
+    (``QuestionInfo.status``) in which a question has no outcome, for a platform whose every answer with a status
+    would tell one: seen after an outcome, they take it back.
     """
 
     name: str
@@ -104,6 +106,7 @@ class SourceTraits:
     max_body_bytes: int = 10 * 1024 * 1024
     backfill_per_link: bool = True
     other_bases: Mapping[str, str] = field(default_factory=dict, hash=False)
+    unsettled: tuple[str, ...] = ()
 
     def base_of(self, request: Request) -> tuple[str, str]:
         """Where a request goes: the setting that may replace the base URL, and the base URL itself."""
