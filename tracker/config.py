@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from dotenv import dotenv_values
-from platformdirs import user_config_path, user_data_path
+from platformdirs import user_config_path, user_data_path, user_state_path
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
 from tracker.errors import ConfigError
@@ -87,6 +87,11 @@ class Settings(BaseModel):
     def database(self) -> str:
         """The database URL in force; the default is an SQLite file in the XDG data folder."""
         return self.database_url or f"sqlite:///{user_data_path(APP) / 'speedup.sqlite'}"
+
+
+def pace_file() -> Path:
+    """Where all processes of this user keep the pace of hosts together: a file in the XDG state folder."""
+    return user_state_path(APP) / "pace.sqlite"
 
 
 def load_settings(

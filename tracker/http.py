@@ -22,6 +22,7 @@ import logging
 import math
 import re
 import socket
+import sqlite3
 import ssl
 import threading
 import time
@@ -65,6 +66,7 @@ __all__ = [
     "HttpSettings",
     "NotModified",
     "Usage",
+    "machine_limits",
     "request_url",
     "retry_after_s",
 ]
@@ -286,7 +288,9 @@ class HostLimits:
     """Pace and concurrency per host, shared by all threads (and, by default, all clients) of a process.
 
     At most ``per_host`` requests at once to a host and ``overall`` in all; between two starts to one host
-    lie at least the pace of the slowest source that uses it.
+    lie at least the pace of the slowest source that uses it. ``shared`` names a file through which all
+    processes keep the pace together; should it be unusable, that is logged and the process keeps its own.
+    ``clock`` is then the wall clock.
     """
 
     def __init__(
@@ -294,10 +298,12 @@ class HostLimits:
         *,
         per_host: int = 2,
         overall: int = 8,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] | None = None,
         sleep: Callable[[float], None] = time.sleep,
+        shared: Path | None = None,
     ) -> None:
-        self._per_host, self._clock, self._sleep = per_host, clock, sleep
+        self._clock = clock or (time.monotonic if shared is None else time.time)
+        self._per_host, self._sleep, self._shared = per_host, sleep, shared
         self._overall = threading.BoundedSemaphore(overall)
         self._hosts: dict[str, threading.BoundedSemaphore] = {}
         self._buckets: dict[str, StateBucket] = {}
@@ -322,24 +328,45 @@ class HostLimits:
         """
         if pace_s <= 0:
             return 0.0
-        from pyrate_limiter import Rate, RateItem, StateBucket
+        from pyrate_limiter import Rate, RateItem
 
         # Starts are accounted in whole milliseconds, rounded down: one more makes up for it.
         interval_ms = math.ceil(pace_s * 1000) + 1
         with self._lock:
             bucket = self._buckets.get(host)
             if bucket is None:
-                bucket = self._buckets[host] = StateBucket([Rate(1, interval_ms)])
+                bucket = self._buckets[host] = self._bucket(host, interval_ms)
             elif bucket.rates[0].interval < interval_ms:
                 bucket.rates = [Rate(1, interval_ms)]
             start = RateItem(host, int(self._clock() * 1000))
-            if bucket.put(start) is True:
-                return 0.0
-            wait_ms = bucket.waiting(start)
+            try:
+                if bucket.put(start) is True:
+                    return 0.0
+                wait_ms = bucket.waiting(start)
+            except sqlite3.Error as error:
+                log.warning("%s: %s; this process keeps its own pace", self._shared, error)
+                self._shared = None
+                self._buckets.clear()
+                return pace_s
         return max(int(wait_ms), 1) / 1000 if isinstance(wait_ms, int) else pace_s
+
+    def _bucket(self, host: str, interval_ms: int) -> StateBucket:
+        from pyrate_limiter import Rate, StateBucket
+
+        if self._shared is None:
+            return StateBucket([Rate(1, interval_ms)])
+        from tracker.pace import FileStore
+
+        return StateBucket([Rate(1, interval_ms)], store=FileStore(self._shared, host))
 
 
 _PROCESS_LIMITS = HostLimits()
+
+
+@cache
+def machine_limits(file: Path) -> HostLimits:
+    """Limits whose pace all processes that name the same file keep together."""
+    return HostLimits(shared=file)
 
 
 @dataclass(frozen=True)

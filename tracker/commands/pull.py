@@ -10,7 +10,7 @@ import click
 from questions.time import EPOCH
 from tracker import jobs
 from tracker.collect import SourceReport, reparse as reparse_source
-from tracker.commands.session import Moment, Session, table, with_session
+from tracker.commands.session import Moment, Session, printable, table, with_session
 from tracker.imported import NAME as IMPORTED, Imported
 from tracker.source import Source
 from tracker.sources import SOURCES
@@ -42,6 +42,7 @@ def command(session: Session, names: tuple[str, ...], since: datetime | None, ba
     document = {
         "started_at": started,
         "finished_at": session.now(),
+        "requests": sum(report.requests for report in reports),
         "sources": [report.as_json() for report in reports],
     }
     session.print(document, lambda: show(reports))
@@ -101,6 +102,10 @@ def show(reports: Sequence[SourceReport]) -> None:
         ],
         right=range(2, 9),
     )
+    click.echo(f"{sum(report.requests for report in reports)} requests in all")
+    for report in reports:
+        for drift in report.drift:
+            click.echo(f"{report.source} answers differently now: {printable(drift)}")
     problems = [
         (report.source, error.ref, error.kind, error.message) for report in reports for error in report.errors
     ]

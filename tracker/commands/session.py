@@ -99,10 +99,12 @@ class Session:
 
     def client(self) -> HttpClient:
         from tracker import __version__
-        from tracker.http import HttpClient
+        from tracker.config import pace_file
+        from tracker.http import HttpClient, machine_limits
 
         contact = self.settings.contact or "no contact set"
-        return HttpClient(user_agent=f"speedup-tracker/{__version__} ({contact})")
+        agent = f"speedup-tracker/{__version__} ({contact})"
+        return HttpClient(user_agent=agent, limits=machine_limits(pace_file()))
 
     def now(self) -> datetime:
         return datetime.now(UTC)
