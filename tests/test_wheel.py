@@ -20,6 +20,7 @@ BESIDE_CODE = {
     "tracker/demo/facts/LICENCES.md",
     "tracker/demo/facts/metr_versions.csv",
     "tracker/report/templates/page.html.j2",
+    "tracker/shapes/manifold.json",
 }
 
 

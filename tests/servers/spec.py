@@ -33,7 +33,7 @@ JSON = "application/json"
 
 @dataclass(frozen=True)
 class Operation:
-    """One GET of the document: its path template and its answers by status."""
+    """One operation of the document (a GET, or a POST that only reads): its path and its answers by status."""
 
     name: str
     template: str
@@ -41,6 +41,10 @@ class Operation:
     required: tuple[str, ...]
     needs_token: bool
     responses: Mapping[int, Mapping[str, Any]]
+
+    def path(self, parameters: Mapping[str, str]) -> str:
+        """A path this operation serves; a parameter that is not given is ``17``."""
+        return re.sub(r"\{(\w+)\}", lambda found: parameters.get(found[1], "17"), self.template)
 
     def names(self, status: int = 200) -> tuple[str, ...]:
         """The names of the examples of one status, in the document's order."""
@@ -86,38 +90,39 @@ class Spec:
 @cache
 def load_spec(name: str) -> Spec:
     """Read ``tests/payloads/specs/<name>.composed.yaml`` (once per process)."""
-    document = yaml.load((SPECS / f"{name}.composed.yaml").read_text(encoding="utf-8"), _loader())
+    document = yaml.load((SPECS / f"{name}.composed.yaml").read_text(encoding="utf-8"), yaml_loader())
     secured = bool(document.get("security"))
     operations = {}
     for template, methods in document["paths"].items():
-        if "get" in methods:
-            operation = _operation(template, methods["get"], secured)
-            operations[operation.name] = operation
+        for method in ("get", "post"):
+            if method in methods:
+                operation = _operation(template, methods[method], secured)
+                operations[operation.name] = operation
     return Spec(operations)
 
 
-def _loader() -> type[yaml.SafeLoader]:
+def yaml_loader() -> type[yaml.SafeLoader]:
     """The C loader when there is one: these documents are 100 to 200 kB."""
     return getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-def _operation(template: str, get: Mapping[str, Any], secured: bool) -> Operation:
+def _operation(template: str, how: Mapping[str, Any], secured: bool) -> Operation:
     pattern = "".join(
         f"(?P<{part[1:-1]}>[^/]+)" if part.startswith("{") else re.escape(part)
         for part in re.split(r"(\{\w+\})", template)
     )
     required = [
         parameter["name"]
-        for parameter in get.get("parameters", ())
+        for parameter in how.get("parameters", ())
         if parameter.get("in") == "query" and parameter.get("required")
     ]
     return Operation(
-        name=get["operationId"],
+        name=how["operationId"],
         template=template,
         pattern=re.compile(pattern),
         required=tuple(required),
-        needs_token=bool(get["security"]) if "security" in get else secured,
-        responses={int(code): response for code, response in get["responses"].items() if str(code).isdigit()},
+        needs_token=bool(how["security"]) if "security" in how else secured,
+        responses={int(code): response for code, response in how["responses"].items() if str(code).isdigit()},
     )
 
 

@@ -1,0 +1,1 @@
+"""Drift: what answers look like today against what they looked like when the adapters were written."""
