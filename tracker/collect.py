@@ -31,6 +31,7 @@ from storage.records import (
 )
 from storage.store import Store
 from tracker.config import Settings
+from tracker.drift import compare
 from tracker.errors import FetchError, ParseError
 from tracker.health import Hearing, gone_everywhere, refused, taken_back
 from tracker.source import Parsed, Request, Source, SourceTraits
@@ -516,6 +517,7 @@ def note_parsed(
     store: Store, source: Source, raw: RawPayload, parsed: Parsed | ParseError, report: SourceReport
 ) -> Parsed | None:
     """Quarantine what could not be read and name it in the report; None when nothing could."""
+    note_drift(store, source, raw, report)
     if isinstance(parsed, ParseError):
         report.quarantined += 1
         where = f"{parsed.field}: {parsed.message}" if parsed.field else parsed.message
@@ -536,6 +538,14 @@ def note_parsed(
         )
     report.notes.extend(parsed.notes)
     return parsed
+
+
+def note_drift(store: Store, source: Source, raw: RawPayload, report: SourceReport) -> None:
+    """Record how an answer differs from the shape expected of it; what was not known before is reported."""
+    name = source.traits.name
+    drifts = compare(name, raw)
+    for drift in store.add_drifts(drifts) if drifts else ():
+        report.drift.append(f"{drift.place} {drift.kind.value.replace('_', ' ')} {drift.detail}".strip())
 
 
 def _quarantine(store: Store, source: Source, raw: RawPayload, reason: str) -> None:

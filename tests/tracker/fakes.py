@@ -136,11 +136,11 @@ class FakeNet:
             raise answer
         url = self.url_for(request, base_url)
         if validator is not None and self.tag is not None and validator.etag == self.tag:
-            return NotModified("fair", request.ref, url, now(), validator.payload_sha256)
+            return NotModified(traits.name, request.ref, url, now(), validator.payload_sha256)
         status, body = (answer, b"") if isinstance(answer, int) else (200, answer)
         headers = {"etag": self.tag} if self.tag else {}
         assert isinstance(body, bytes)
-        return RawPayload("fair", request.ref, url, now(), status, "application/json", body, headers)
+        return RawPayload(traits.name, request.ref, url, now(), status, "application/json", body, headers)
 
     def url_for(self, request: Request, base_url: str) -> str:
         return f"{base_url}/{request.path}"
