@@ -27,15 +27,15 @@ from questions.factors import (
     table_findings,
 )
 from questions.locate import KeyPath
-from questions.model import Area, FactorTable, Link, Record, Relation
+from questions.model import Area, FactorTable, Link, Platform, Record, Relation, Seen
 from questions.problems import CatalogueFile, read_record, suggestion
 from questions.question import Battery, Question
 from questions.templates import TemplateSet, generate
 
 PACKAGED_NAME = "questions/data"
 
-_LISTS = ("area", "battery", "question", "link")
-_OWN_TABLES = ("question", "link", "factors", "requirements")
+_LISTS = ("area", "battery", "question", "link", "platform", "seen")
+_OWN_TABLES = ("question", "link", "platform", "seen", "factors", "requirements")
 _ALL_TABLES = (*_OWN_TABLES, "area", "battery", "printed", "template")
 
 RecordT = TypeVar("RecordT", bound=Record)
@@ -54,7 +54,10 @@ class Place:
 
 @dataclass(frozen=True)
 class Catalogue:
-    """Everything we ask, checked. Areas in their fixed order, questions by id, links in file order."""
+    """Everything we ask, checked. Areas in their fixed order, questions by id, links in file order.
+
+    ``seen`` holds, by (platform, external_id), what a person last recorded of a linked question.
+    """
 
     areas: tuple[Area, ...]
     factors: FactorTable
@@ -63,7 +66,10 @@ class Catalogue:
     batteries: Mapping[str, Battery]
     questions: Mapping[str, Question]
     links: tuple[Link, ...]
+    platforms: Mapping[str, Platform] = field(default_factory=dict)
+    seen: Mapping[tuple[str, str], Seen] = field(repr=False, default_factory=dict)
     places: Mapping[str, Place] = field(repr=False, compare=False, default_factory=dict)
+    link_places: Mapping[tuple[str, str, str], Place] = field(repr=False, compare=False, default_factory=dict)
 
     def area(self, key: str) -> Area:
         """The area with this key. KeyError, with what was perhaps meant, when there is none."""
@@ -100,6 +106,11 @@ class Catalogue:
         """File and line of a question, or of a key inside it; of its template when it was made from one."""
         place = self.places[question]
         return place.file.name, place.file.line((*place.path, *keys))
+
+    def link_place(self, link: Link) -> tuple[str, int]:
+        """File and line of a link."""
+        place = self.link_places[link.key]
+        return place.file.name, place.file.line(place.path)
 
 
 def load_catalogue(paths: Sequence[Path] = (), *, base: Path | None = None) -> Catalogue:
@@ -241,7 +252,7 @@ class _Reading:
         for record, place in entries:
             name = getattr(record, key)
             if name in found:
-                shown = "/".join(name) if isinstance(name, tuple) else name
+                shown = "/".join(map(str, name)) if isinstance(name, tuple) else name
                 self._problem(place, (), f"duplicate {what} {shown!r}, first in {found[name][1]}")
             else:
                 found[name] = (record, place)
@@ -289,6 +300,8 @@ class _Reading:
         printed = self._latest("printed", PrintedResults)
         questions = self._questions(areas, batteries)
         links = self._links(keys, questions)
+        platforms = self._unique("platform", self._entries("platform", Platform), "key")
+        seen = self._unique("record of", self._entries("seen", Seen), "key")
         if self.problems:
             raise CatalogueError(self.problems)
         return Catalogue(
@@ -298,8 +311,11 @@ class _Reading:
             requirements=requirements[0][0],
             batteries=MappingProxyType(batteries),
             questions=MappingProxyType({name: question for name, (question, _) in questions.items()}),
-            links=links,
+            links=tuple(link for link, _ in links.values()),
+            platforms=MappingProxyType({key: platform for key, (platform, _) in platforms.items()}),
+            seen=MappingProxyType({key[:2]: seen[key][0] for key in sorted(seen)}),
             places=MappingProxyType({name: place for name, (_, place) in questions.items()}),
+            link_places=MappingProxyType({key: place for key, (_, place) in links.items()}),
         )
 
     def _area(self, place: Place, below: KeyPath, key: str, areas: Sequence[str]) -> None:
@@ -369,7 +385,9 @@ class _Reading:
         if name not in known and not self.unread and "question" not in self.refused:
             self._problem(place, below, f"no question {name!r}{suggestion(name, known)}")
 
-    def _links(self, areas: Sequence[str], questions: Mapping[str, object]) -> tuple[Link, ...]:
+    def _links(
+        self, areas: Sequence[str], questions: Mapping[str, object]
+    ) -> dict[tuple[str, str, str], tuple[Link, Place]]:
         found = self._unique("link", self._entries("link", Link), "key")
         for link, place in found.values():
             for index, area in enumerate(link.areas):
@@ -379,4 +397,4 @@ class _Reading:
                 self._problem(place, ("areas",), f"{message} (relation is {link.relation.value})")
             if link.question is not None:
                 self._reference(place, ("question",), link.question, questions)
-        return tuple(link for link, _ in found.values())
+        return found

@@ -17,6 +17,7 @@ from questions.time import utc
 Key = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 QuestionId = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]*$", max_length=120)]
 Threshold = Literal[2, 3, 10, 30]
+Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 class Group(StrEnum):
@@ -65,6 +66,21 @@ class Relation(StrEnum):
     COMPONENT = "component"
     PROXY = "proxy"
     CONTEXT = "context"
+
+
+class Transform(StrEnum):
+    """How a price becomes a probability, which depends on what the market pays.
+
+    ``identity``: 1 if it happens and 0 if not, so the price is read as the probability.
+    ``half_if_neither``: half to each side when neither comes about, so the price is P(yes) + P(neither) / 2.
+    ``share``: it may settle at a fraction, so the price is the fraction expected. ``void``: annulled by its
+    own rules, so the price foretells nothing.
+    """
+
+    IDENTITY = "identity"
+    HALF_IF_NEITHER = "half_if_neither"
+    SHARE = "share"
+    VOID = "void"
 
 
 class Record(BaseModel):
@@ -126,7 +142,12 @@ class Link(Record):
     ``polarity`` +1: Yes (or earlier, or more) there means faster speedup here; -1 the reverse.
     ``by`` is the deadline asked about (used to compare questions with different horizons);
     ``weight`` (0..1] says how strongly the mapping is believed. ``label`` is our own short wording:
-    the platform's title comes at run time.
+    the platform's title comes at run time. ``transform`` is how its price is read where that is not as its
+    platform's prices are (``Platform``).
+
+    Links with the same ``ladder`` ask one thing at several deadlines (``by``) or thresholds (``rung``, where
+    more is harder): a harder rung cannot be the likelier one. Links with the same ``twin`` ask the same thing
+    on different platforms.
     """
 
     platform: Key
@@ -141,6 +162,10 @@ class Link(Record):
     question: str | None = None
     by: datetime | None = None
     weight: Annotated[float, Field(gt=0, le=1)] = 0.5
+    transform: Annotated[Transform | None, Field(strict=False)] = None
+    ladder: Key | None = None
+    rung: float | None = None
+    twin: Key | None = None
     checked: str = ""
     note: str = ""
 
@@ -154,7 +179,64 @@ class Link(Record):
     def _aware(cls, value: datetime | None) -> datetime | None:
         return None if value is None else utc(value)
 
+    @model_validator(mode="after")
+    def _placed(self) -> Self:
+        if self.ladder is not None and self.rung is None and self.by is None:
+            raise ValueError(
+                "a link on a ladder needs the deadline (by) or the threshold (rung) it asks about"
+            )
+        if self.ladder is None and self.rung is not None:
+            raise ValueError("rung is a place on a ladder: name the ladder too")
+        return self
+
     @property
     def key(self) -> tuple[str, str, str]:
         """(platform, external_id, outcome): unique in the catalogue."""
         return (self.platform, self.external_id, self.outcome)
+
+
+class Platform(Record):
+    """What a price on a platform is made of, and how it is read where a link does not say otherwise.
+
+    ``money``: ``none`` (people's forecasts, no market), ``play`` or ``real``.
+    """
+
+    key: Key
+    money: Literal["none", "play", "real"]
+    transform: Annotated[Transform, Field(strict=False)]
+    note: str = ""
+
+
+class Seen(Record):
+    """What stood on a platform when a person read the question and found that the link is right.
+
+    Several may be kept of one question: the one with the latest ``at`` is in force. ``source`` delivered it.
+    Digests are SHA-256 in hex: of the title, and of the resolution criteria (empty: none came). ``title`` is
+    there to be read by people; ``outcomes`` are the streams it had.
+    """
+
+    platform: Key
+    external_id: Annotated[str, Field(min_length=1, max_length=120)]
+    source: Key
+    at: datetime
+    title_sha256: Digest
+    title: str = ""
+    criteria_sha256: Digest | Literal[""] = ""
+    question_type: str = ""
+    closes_at: datetime | None = None
+    outcomes: tuple[str, ...] = ()
+
+    @field_validator("outcomes", mode="before")
+    @classmethod
+    def _tuple(cls, value: object) -> object:
+        return tuple(value) if isinstance(value, list) else value
+
+    @field_validator("at", "closes_at")
+    @classmethod
+    def _aware(cls, value: datetime | None) -> datetime | None:
+        return None if value is None else utc(value)
+
+    @property
+    def key(self) -> tuple[str, str, datetime]:
+        """(platform, external_id, at): unique in the catalogue."""
+        return (self.platform, self.external_id, self.at)

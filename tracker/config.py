@@ -24,11 +24,30 @@ PREFIX = "SPEEDUP_"
 SECRETS = ("metaculus_token", "manifold_key", "fatebook_key")
 
 
+class LinkSettings(BaseModel):
+    """When ``speedup questions check-links`` speaks up; the section ``[links]`` of the TOML file.
+
+    ``overdue_days``: a question unresolved for longer than this after its close is named. The floor of a
+    usable price: ``min_forecasters`` people, ``min_volume`` in the platform's own money, and no more than
+    ``max_spread`` between bid and ask (what the market's voice takes at most). ``together_minutes``: values
+    seen within so long of each other count as seen at one time.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    overdue_days: Annotated[float, Field(ge=0, le=3650)] = 30.0
+    min_forecasters: Annotated[int, Field(ge=0)] = 10
+    min_volume: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 500.0
+    max_spread: Annotated[float, Field(ge=0, le=1)] = 0.10
+    together_minutes: Annotated[float, Field(gt=0, le=24 * 60)] = 15.0
+
+
 class Settings(BaseModel):
     """Effective settings. Field ``x_y`` is ``SPEEDUP_X_Y`` in the environment and ``x_y`` in TOML.
 
     ``<source>_url`` replaces a source's base URL (a mirror, a proxy, a test server); plain http and
-    private addresses are allowed there only for loopback. ``poll_hours`` (TOML) sets a source's period.
+    private addresses are allowed there only for loopback. ``poll_hours`` (TOML) sets a source's period,
+    ``links`` (TOML) the limits of the check of links.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
@@ -49,6 +68,7 @@ class Settings(BaseModel):
     manifold_key: SecretStr | None = None
     fatebook_key: SecretStr | None = None
     poll_hours: dict[str, Annotated[float, Field(gt=0, le=24 * 31)]] = {}
+    links: LinkSettings = LinkSettings()
 
     @field_validator("questions_path", mode="before")
     @classmethod
@@ -139,7 +159,7 @@ def _dotenv(path: Path | None) -> dict[str, str]:
 
 
 def _from_variables(variables: Mapping[str, str], mistakes: list[str]) -> dict[str, Any]:
-    known = {name for name in Settings.model_fields if name != "poll_hours"}
+    known = {name for name in Settings.model_fields if name not in ("poll_hours", "links")}
     values: dict[str, Any] = {}
     for variable, text in variables.items():
         if not variable.startswith(PREFIX) or text == "":
@@ -190,6 +210,8 @@ def masked(settings: Settings) -> dict[str, Any]:
             shown[name] = "set" if value is not None else "not set"
         elif isinstance(value, tuple):
             shown[name] = [str(part) for part in value]
+        elif isinstance(value, BaseModel):
+            shown[name] = value.model_dump()
         else:
             shown[name] = value
     shown["database_url"] = mask_url(settings.database())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
@@ -17,6 +18,9 @@ from tracker.schedule import is_due, missed, slot_at
 from tracker.source import Source
 
 PREFIX = "poll:"
+LOOK_BACK = timedelta(
+    days=1
+)  # asking for history, however short, is what makes sources tell of whole questions
 
 
 def links_of(source: Source, catalogue: Catalogue) -> tuple[Link, ...]:
@@ -47,6 +51,61 @@ def pull(
         _poll(Collector(store, source, client, settings, now), links_of(source, catalogue), since)
         for source in sources
     ]
+
+
+def look(
+    sources: Mapping[str, Source],
+    catalogue: Catalogue,
+    links: Sequence[Link],
+    *,
+    store: Store,
+    client: Fetcher,
+    settings: Settings,
+    now: Callable[[], datetime],
+) -> list[SourceReport]:
+    """Ask for each of these questions by itself, with its text, and store what is said, as a poll does.
+
+    Asked is the source of the question's own platform; where there is none, whoever tells of it. A source
+    that has links never polled yet is polled for all of its own first: their history is asked for then,
+    and what it still owes is written down.
+    """
+    reports = []
+    for source in _tellers(sources, links):
+        mine = [link for link in links if link.platform in source.traits.platforms]
+        known = {(k.platform, k.external_id) for k in store.streams() if k.source == source.traits.name}
+        again = [link for link in mine if (link.platform, link.external_id) in known]
+        collector = Collector(store, source, client, settings, now)
+        if len(again) < len(mine) or not source.traits.backfill_per_link:
+            reports.append(_poll(collector, links_of(source, catalogue)))
+        if again and source.traits.backfill_per_link:
+            reports.append(_poll(collector, again, now() - LOOK_BACK))
+    return reports
+
+
+def _tellers(sources: Mapping[str, Source], links: Sequence[Link]) -> tuple[Source, ...]:
+    """The sources to ask about these links, in registry order."""
+    platforms = {link.platform for link in links}
+    orphans = platforms - set(sources)
+    return tuple(
+        source
+        for name, source in sources.items()
+        if name in platforms or orphans.intersection(source.traits.platforms)
+    )
+
+
+def failures(
+    sources: Mapping[str, Source], links: Sequence[Link], reports: Sequence[SourceReport]
+) -> dict[tuple[str, str], str]:
+    """Why a question could not be fetched, by (platform, external_id); what failed as a whole, for each."""
+    found: dict[tuple[str, str], str] = {}
+    for report in reports:
+        for error in report.errors:
+            refs = set(re.split("[,?]", error.ref))
+            for link in links:
+                told = link.platform in sources[report.source].traits.platforms
+                if told and ("*" in refs or link.external_id in refs):
+                    found.setdefault((link.platform, link.external_id), error.message)
+    return found
 
 
 def _poll(collector: Collector, links: Sequence[Link], since: datetime | None = None) -> SourceReport:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import click
 
+from tracker.commands import check_links
 from tracker.commands.session import Session, table, with_session
 from tracker.errors import UsageError
 
 
 @click.group("questions")
 def command() -> None:
-    """The question catalogue: list, show."""
+    """The question catalogue: list, show, check-links."""
+
+
+command.add_command(check_links.command)
 
 
 @command.command("list", epilog="Example:  speedup questions list --area interpretability --kind date")
