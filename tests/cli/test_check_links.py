@@ -214,6 +214,19 @@ def test_checking_one_rung_asks_for_its_whole_ladder_and_nothing_else(recorded: 
     assert asked == {"/v0/market/first", "/v0/market/second"}
 
 
+def test_a_question_never_polled_is_asked_for_with_its_whole_past(place: Place) -> None:
+    """Seeing it once makes it known: without its past then, no later poll would ask for that."""
+    made = millis(NOW - timedelta(days=60))
+    bet = {"id": "b", "contractId": "third", "createdTime": made + 5000, "probBefore": 0.5, "amount": 5}
+    place.server.route("/v0/bets", json_reply([bet | {"probAfter": 0.45, "fills": []}]))
+    place.check("third")
+    asked = [dict(seen.query) for seen in place.server.seen("/v0/bets")]
+    assert [int(query["afterTime"]) for query in asked if query["contractId"] == "third"] == [made - 1]
+    place.check("third")
+    last = dict(place.server.seen("/v0/bets")[-1].query)
+    assert int(last["afterTime"]) > millis(NOW - timedelta(days=2))
+
+
 def test_the_bytes_are_kept_and_a_later_pull_goes_on_as_ever(recorded: Place) -> None:
     from storage import open_store
 
@@ -269,7 +282,7 @@ def test_recording_wants_a_yes_a_place_and_a_toml_file(place: Place, monkeypatch
         (("--yes",), "--record"),
         (("--record", "--yes", "--seen", "seen.txt"), ".toml"),
         (("--record", "--yes", "--seen", "nowhere/seen.toml"), "no folder"),
-        (("frist",), "manifold"),
+        (("frist",), "close: first"),
     ]:
         answer = place.check(*arguments)
         assert (answer.code, word in answer.err) == (2, True), answer.err

@@ -14,10 +14,11 @@ README = (resources.files("questions") / "README.md").read_text("utf-8")
 
 def test_the_examples_of_the_readme_load(own: Write) -> None:
     blocks = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
-    assert len(blocks) == 2
+    assert len(blocks) == 3
     catalogue = load_catalogue([own("\n".join(blocks))])
     assert len(catalogue.questions) == 111
     assert catalogue.links[-1].external_id == "ExampleMarketId"
+    assert ("manifold", "ExampleMarketId") in catalogue.seen
 
 
 def test_the_readme_names_every_data_file_and_kind_of_block() -> None:

@@ -75,3 +75,16 @@ def test_an_unreadable_secret_file_is_a_mistake_that_names_the_variable(nowhere:
 )
 def test_a_database_url_is_shown_without_its_password(url: str, shown: str) -> None:
     assert mask_url(url) == shown
+
+
+def test_the_limits_of_the_check_of_links_come_from_the_file_alone(tmp_path: Path, nowhere: Path) -> None:
+    toml = tmp_path / "config.toml"
+    toml.write_text("[links]\noverdue_days = 7\n")
+    settings = load_settings(config=toml, dotenv=nowhere, environ={"SPEEDUP_LINKS": "1"})
+    assert (settings.links.overdue_days, settings.links.min_forecasters) == (7, 10)
+    assert masked(settings)["links"]["overdue_days"] == 7
+    toml.write_text("[links]\noverdue_days = -1\nmax_spread = 1.5\nsoon = true\n")
+    with pytest.raises(ConfigError) as caught:
+        load_settings(config=toml, dotenv=nowhere, environ={})
+    for word in ("links.overdue_days", "links.max_spread", "links.soon"):
+        assert word in str(caught.value)

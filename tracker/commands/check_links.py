@@ -69,6 +69,8 @@ def command(
     """
     if (yes or dry_run) and not record:
         raise UsageError("--yes and --dry-run belong to --record")
+    if record and not (yes or dry_run) and (session.as_json or not sys.stdin.isatty()):
+        raise UsageError("--record writes a file: add --yes, or --dry-run to look at it first")
     target = _target(session, seen_file) if record or seen_file is not None else None
     catalogue = _catalogue(session, target)
     links = _choose(catalogue, names)
@@ -211,11 +213,9 @@ def _keep(fresh: Sequence[Seen], target: Path, session: Session, *, yes: bool, d
         if not session.as_json:
             click.echo(f"would be added to {target}:\n{text}")
         return False
-    if not yes:
-        if session.as_json or not sys.stdin.isatty():
-            raise UsageError("--record writes a file: add --yes, or --dry-run to look at it first")
-        if not click.confirm(f"Have you read {len(fresh)} question(s), and record them in {target}?"):
-            return False
+    question = f"Have you read {len(fresh)} question(s), and are they to be recorded in {target}?"
+    if not yes and not click.confirm(question):
+        return False
     _add(target, text)
     click.echo(f"recorded {len(fresh)} question(s) in {target}", err=True)
     return True
