@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from questions.catalogue import Catalogue
 from questions.model import Link
 from storage.errors import StorageError
-from storage.records import Run, RunState
+from storage.records import RawPayload, Run, RunState
 from storage.store import Store
-from tracker.collect import Collector, Fetcher, ReportError, SourceReport, period_of
+from tracker.collect import HISTORY, Collector, Fetcher, ReportError, SourceReport, period_of
 from tracker.config import Settings
 from tracker.errors import SourceError, UsageError
 from tracker.schedule import is_due, missed, slot_at
-from tracker.source import Source
+from tracker.source import Parsed, Plan, Source, SourceTraits
 
 PREFIX = "poll:"
-LOOK_BACK = timedelta(
-    days=1
-)  # asking for history, however short, is what makes sources tell of whole questions
+#: With a history to fetch, however short, sources ask for each question by itself, with all it tells.
+LOOK_BACK = timedelta(days=1)
 
 
 def links_of(source: Source, catalogue: Catalogue) -> tuple[Link, ...]:
@@ -65,21 +65,47 @@ def look(
 ) -> list[SourceReport]:
     """Ask for each of these questions by itself, with its text, and store what is said, as a poll does.
 
-    Asked is the source of the question's own platform; where there is none, whoever tells of it. A source
-    that has links never polled yet is polled for all of its own first: their history is asked for then,
-    and what it still owes is written down.
+    Asked is the source of the question's own platform; where there is none, whoever tells of it. A source that
+    has links whose history was never asked for or is still owed is polled for all of its links first, as ever:
+    that poll asks for the history, and writes down what does not come.
     """
     reports = []
     for source in _tellers(sources, links):
         mine = [link for link in links if link.platform in source.traits.platforms]
-        known = {(k.platform, k.external_id) for k in store.streams() if k.source == source.traits.name}
-        again = [link for link in mine if (link.platform, link.external_id) in known]
-        collector = Collector(store, source, client, settings, now)
-        if len(again) < len(mine) or not source.traits.backfill_per_link:
+        again = [
+            link for link in mine if source.traits.backfill_per_link and _whole_past(link, source, store)
+        ]
+        if len(again) < len(mine):
+            collector = Collector(store, source, client, settings, now)
             reports.append(_poll(collector, links_of(source, catalogue)))
-        if again and source.traits.backfill_per_link:
-            reports.append(_poll(collector, again, now() - LOOK_BACK))
+        if again:
+            each = _ByItself(source, source.traits, source.parser_version)
+            reports.append(_poll(Collector(store, each, client, settings, now), again))
     return reports
+
+
+def _whole_past(link: Link, source: Source, store: Store) -> bool:
+    """Whether a source has told of a question, with its history."""
+    owed = {line for run in store.runs(HISTORY + source.traits.name) for line in run.message.splitlines()}
+    told = store.streams(link.platform, link.external_id)
+    return any(key.source == source.traits.name for key in told) and (
+        f"{link.platform}:{link.external_id}" not in owed
+    )
+
+
+@dataclass
+class _ByItself:
+    """A source whose polls ask for every question by itself."""
+
+    source: Source
+    traits: SourceTraits
+    parser_version: str
+
+    def plan(self, links: Sequence[Link], now: datetime, since: datetime | None) -> Plan:
+        return self.source.plan(links, now, now - LOOK_BACK if since is None else since)
+
+    def parse(self, raw: RawPayload) -> Parsed:
+        return self.source.parse(raw)
 
 
 def _tellers(sources: Mapping[str, Source], links: Sequence[Link]) -> tuple[Source, ...]:
