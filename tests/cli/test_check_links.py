@@ -294,9 +294,12 @@ def test_recording_wants_a_yes_a_place_and_a_toml_file(place: Place, monkeypatch
 
 def test_a_file_named_by_hand_is_written_and_read(place: Place, tmp_path: Path) -> None:
     file = tmp_path / "elsewhere.toml"
-    file.write_text("# my own words")
+    kept = tmp_path / "kept.toml"
+    kept.write_text("# my own words")
+    file.symlink_to(kept)
     assert place.check("third", "--record", "--yes", "--seen", str(file)).code == 0
-    assert file.read_text().startswith("# my own words\n")
+    assert file.is_symlink()
+    assert kept.read_text().startswith("# my own words\n")
     place.market("third", question="Another title")
     assert len(place.errors("--seen", str(file))) == 1
     assert place.errors() == []

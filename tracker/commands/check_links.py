@@ -222,7 +222,8 @@ def _keep(fresh: Sequence[Seen], target: Path, session: Session, *, yes: bool, d
 
 
 def _add(target: Path, text: str) -> None:
-    """Add text to the end of the file, or begin it; whole or not at all."""
+    """Add text to the end of the file, or begin it; whole or not at all. A link to a file stays one."""
+    target = target.resolve()
     try:
         before = target.read_text("utf-8") if target.exists() else recorded.HEADER
         gap = "" if before.endswith("\n") else "\n"
