@@ -148,6 +148,34 @@ def test_run_once_runs_what_is_due_and_then_nothing_until_the_next_slot(
     assert [gap["source"] for gap in gaps] == ["metr"]
 
 
+def test_status_tells_how_every_linked_question_is(connected: Program, platforms: PlayServer) -> None:
+    before = connected("status", "--json").json
+    assert before["sources"] == []
+    pulled = connected("pull", *NAMES, "--json").json
+    states = connected("status", "--json").json["questions"]
+    assert states["total"] == sum(states["states"].values()) > 20
+    assert states["states"]["ok"] == states["total"]
+    assert [(q["external_id"], q["overdue_days"]) for q in states["troubled"]] == [("14415", 40)]
+    assert pulled["requests"] == sum(entry["requests"] for entry in pulled["sources"]) > 0
+
+
+def test_status_names_the_questions_a_person_should_look_at(
+    connected: Program, platforms: PlayServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connected("pull", *NAMES)
+    monkeypatch.delenv("SPEEDUP_METACULUS_TOKEN")
+    platforms.now += timedelta(days=200)
+    connected("pull", "metaculus")
+    summary = connected("status", "--json").json["questions"]
+    assert summary["overdue"] > 0
+    overdue = [question for question in summary["troubled"] if question["overdue_days"] is not None]
+    assert all(question["overdue_days"] > 30 for question in overdue)
+    assert len(overdue) == summary["overdue"]
+    shown = connected("status")
+    assert "questions to look at" in shown.out
+    assert "ok, overdue" in shown.out
+
+
 def test_check_backup_and_restore(connected: Program, tmp_path: Path) -> None:
     connected("pull", "metr")
     assert connected("db", "check", "--json").json["ok"] is True

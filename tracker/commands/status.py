@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import datetime
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 import click
 
+from questions.records import QuestionState
 from storage.store import Store
 from tracker import jobs
+from tracker.collect import period_of
 from tracker.commands.session import Session, table, with_session
 from tracker.config import mask_url
+from tracker.health import QuestionView, views
 from tracker.schedule import next_slot
 from tracker.source import Source
 from tracker.sources import SOURCES
@@ -23,6 +27,21 @@ ADVICE = {
     "failed": "see the message; `speedup source NAME REF` shows one call",
     "partial": "see the message",
     "stale": "the machine was off, or the source has not answered for two periods: run `speedup pull`",
+}
+
+
+DRIFTS_SHOWN = 50
+DRIFTS_LISTED = 20
+IDS_SHOWN = 3
+QUESTION_ADVICE = {
+    QuestionState.OK: "",
+    QuestionState.NO_FORECAST: "nobody has forecast yet: wait, or forecast",
+    QuestionState.HIDDEN: "wait for its reveal",
+    QuestionState.NOT_PERMITTED: "ask the platform for access, or enter values with `speedup import`",
+    QuestionState.NO_TRADE: "a market without a price: wait for a trade",
+    QuestionState.GONE: "look whether it has moved, and change or remove the link",
+    QuestionState.CHANGED_SHAPE: "the platform answers differently: update the program, then `speedup reparse`",
+    QuestionState.STALE: "see the message; `speedup source NAME REF` shows one call",
 }
 
 
@@ -46,11 +65,16 @@ def command(session: Session) -> int:
         rows = [_source_row(store, source, session, now) for source in SOURCES.values()]
         series = [_series_row(store, name, now, session.as_of) for name in store.series_ids()]
         gaps = [gap for gap in store.gaps() if gap.end <= now]
+        questions = _questions(store, session, now)
+        drifts = store.drifts(known_at=session.as_of)
         document = {
             "database": mask_url(session.settings.database()),
             "at": now,
             "sources": rows,
             "series": series,
+            "questions": _summary(questions),
+            "drift": [vars(drift) for drift in drifts[:DRIFTS_SHOWN]],
+            "drift_total": len(drifts),
             "quarantined": len(store.quarantined()),
             "gaps": [vars(gap) for gap in gaps],
             "rows": store.counts(),
@@ -64,7 +88,7 @@ def command(session: Session) -> int:
 def _source_row(store: Store, source: Source, session: Session, now: datetime) -> dict[str, Any]:
     name = source.traits.name
     health = store.health().get(name)
-    period = jobs.period_of(source, session.settings)
+    period = period_of(source, session.settings)
     latest = store.latest([key for key in store.streams() if key.source == name], known_at=session.as_of)
     state = health.state if health else "unknown"
     last_ok = health.last_ok_at if health else None
@@ -83,6 +107,36 @@ def _source_row(store: Store, source: Source, session: Session, now: datetime) -
         "message": health.message if health else "",
         "do": ADVICE.get(state, ""),
     }
+
+
+def _questions(store: Store, session: Session, now: datetime) -> tuple[QuestionView, ...]:
+    known_at = session.as_of
+    return views(
+        session.catalogue.links,
+        store.question_health(known_at=known_at),
+        store.infos(known_at=known_at),
+        store.resolutions(known_at=known_at),
+        now=now,
+        overdue_after=timedelta(days=session.settings.links.overdue_days),
+    )
+
+
+def _summary(questions: Sequence[QuestionView]) -> dict[str, Any]:
+    """How many linked questions are in which state, and each that a person should look at."""
+    counts = Counter(question.state.value for question in questions)
+    troubled = [question for question in questions if question.troubled]
+    return {
+        "total": len(questions),
+        "states": dict(sorted(counts.items())),
+        "overdue": sum(question.overdue_days is not None for question in questions),
+        "troubled": [{**vars(question), "do": _what_to_do(question)} for question in troubled],
+    }
+
+
+def _what_to_do(question: QuestionView) -> str:
+    if question.overdue_days is not None:
+        return "closed and undecided: ask its creator, and do not read an outcome off the price"
+    return QUESTION_ADVICE[question.state]
 
 
 def _series_row(store: Store, series: str, now: datetime, known_at: datetime | None) -> dict[str, Any]:
@@ -126,7 +180,50 @@ def _show(document: dict[str, Any]) -> None:
             ],
             right=[3],
         )
+    _show_questions(document["questions"])
+    if document["drift"]:
+        table(
+            f"answers that differ from the shape expected of them ({document['drift_total']} in all)",
+            ["first seen", "source", "where", "what"],
+            [
+                (d["seen_first"], d["source"], d["place"], f"{d['kind'].replace('_', ' ')} {d['detail']}")
+                for d in document["drift"][:DRIFTS_LISTED]
+            ],
+        )
     if document["quarantined"]:
         click.echo(f"{document['quarantined']} payloads in quarantine: `speedup reparse` after an upgrade")
     if document["gaps"]:
         click.echo(f"{len(document['gaps'])} gaps recorded (see --json)")
+
+
+def _show_questions(summary: dict[str, Any]) -> None:
+    if not summary["total"]:
+        return
+    states = ", ".join(f"{n} {state.replace('_', ' ')}" for state, n in summary["states"].items())
+    click.echo(f"{summary['total']} linked questions: {states}; {summary['overdue']} overdue")
+    groups: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
+    for question in summary["troubled"]:
+        groups.setdefault((question["platform"], _state_of(question), question["message"]), []).append(
+            question
+        )
+    if groups:
+        table(
+            "questions to look at (each one: --json)",
+            ["platform", "state", "questions", "ids", "what to do"],
+            [
+                (platform, state, len(those), _ids(those), f"{message}: {those[0]['do']}".removeprefix(": "))
+                for (platform, state, message), those in sorted(groups.items())
+            ],
+            right=[2],
+        )
+
+
+def _ids(questions: Sequence[dict[str, Any]]) -> str:
+    """The ids of a group, or its first few."""
+    ids = [str(question["external_id"]) for question in questions]
+    return ", ".join(ids) if len(ids) <= IDS_SHOWN else f"{', '.join(ids[:IDS_SHOWN])}, …"
+
+
+def _state_of(question: dict[str, Any]) -> str:
+    state = str(question["state"]).replace("_", " ")
+    return state if question["overdue_days"] is None else f"{state}, overdue"
