@@ -82,6 +82,24 @@ def test_a_wrong_call_is_exit_2_and_says_what_would_be_right(
 
 
 @pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (("pull", "nowhere"), 2),
+        (("order", "--weight", "feedbak=1"), 2),
+        (("db", "check"), 3),
+        (("status", "--no"), 2),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_with_json_a_failure_is_one_document_too(
+    program: Program, arguments: tuple[str, ...], code: int
+) -> None:
+    answer = program(*arguments, "--json")
+    assert answer.code == answer.json["exit_code"] == code
+    assert answer.json["error"] in answer.err
+
+
+@pytest.mark.parametrize(
     "words", [("db", "check"), ("series", "list"), ("trend", "fit"), ("reparse",), ("calibration",)]
 )
 def test_reading_a_database_that_is_not_there_is_exit_3_and_creates_nothing(

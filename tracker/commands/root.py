@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import sys
@@ -87,18 +88,26 @@ def run(arguments: Sequence[str]) -> int:
         outcome = cli.main(args=list(arguments), prog_name="speedup", standalone_mode=False)
     except click.ClickException as error:
         error.show()
-        return 2
+        return _failed(arguments, error.format_message(), 2)
     except click.Abort:
         click.echo("stopped", err=True)
         return 130
     except TrackerError as error:
         click.echo(f"speedup: {error}", err=True)
-        return error.exit_code
+        return _failed(arguments, str(error), error.exit_code)
     except BrokenPipeError:
         # The reader went away (`speedup ... | head`): leave quietly, as other filters do.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
-        click.echo(f"speedup: {error.filename or 'input or output'}: {error.strerror or error}", err=True)
-        return 3
+        message = f"{error.filename or 'input or output'}: {error.strerror or error}"
+        click.echo(f"speedup: {message}", err=True)
+        return _failed(arguments, message, 3)
     return outcome if isinstance(outcome, int) else 0
+
+
+def _failed(arguments: Sequence[str], message: str, code: int) -> int:
+    """Whoever asked for JSON gets a document on stdout for a failure too; people read stderr."""
+    if "--json" in arguments:
+        click.echo(json.dumps({"error": message, "exit_code": code}, ensure_ascii=False, indent=2))
+    return code
