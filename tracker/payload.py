@@ -7,7 +7,9 @@ echo the input.
 
 from __future__ import annotations
 
+import hashlib
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -95,6 +97,20 @@ Count = Annotated[int | None, Field(ge=0, le=2**53)]
 def plain(text: str, limit: int = 500) -> str:
     """Foreign text fit to store and show: control and direction characters become spaces, length cut."""
     return _CONTROL.sub(" ", text).strip()[:limit]
+
+
+def criteria_digest(*texts: str | None) -> str:
+    """The SHA-256 (hex) of resolution criteria as a platform words them; "" when no text came.
+
+    For ``QuestionInfo.criteria_sha256``. Only words count: characters in Unicode's composed form, every run
+    of white space, control or direction characters as one blank, texts that are missing or blank left out.
+    So a reflowed paragraph is no change of the rules, and one changed, added or moved word is.
+    """
+    worded = (
+        " ".join(_CONTROL.sub(" ", unicodedata.normalize("NFC", text)).split()) for text in texts if text
+    )
+    whole = "\n".join(words for words in worded if words)
+    return hashlib.sha256(whole.encode("utf-8", "surrogatepass")).hexdigest() if whole else ""
 
 
 def https_url(text: str | None) -> str:
@@ -315,6 +331,7 @@ __all__ = [
     "Probability",
     "UtcMillis",
     "UtcText",
+    "criteria_digest",
     "denied",
     "from_seconds",
     "https_url",

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 import pytest
+from hypothesis import given, strategies as st
 from pydantic import Field
 
 from tests.sources.answers import answer
@@ -15,6 +17,7 @@ from tracker.payload import (
     Probability,
     UtcMillis,
     UtcText,
+    criteria_digest,
     from_seconds,
     https_url,
     join,
@@ -177,3 +180,32 @@ def test_text_is_one_line_without_tricks() -> None:
 )
 def test_addresses_are_https_or_nothing(address: str | None, kept: bool) -> None:
     assert https_url(address) == (address if kept else "")
+
+
+def test_criteria_are_digested_by_their_words() -> None:
+    rules = "Resolves YES if X.\n\n  Otherwise\u00a0NO.\r\n"
+    words = b"Resolves YES if X. Otherwise NO."
+    assert criteria_digest(rules) == hashlib.sha256(words).hexdigest()
+    assert criteria_digest("a", None, " ", "b") == hashlib.sha256(b"a\nb").hexdigest()
+    assert criteria_digest("caf\u00e9") == criteria_digest("cafe\u0301")
+
+
+@pytest.mark.parametrize("texts", [(), (None,), ("",), (" \n", None, "\u2028\ufeff")])
+def test_criteria_that_did_not_come_have_no_digest(texts: tuple[str | None, ...]) -> None:
+    assert criteria_digest(*texts) == ""
+
+
+@given(
+    words=st.lists(
+        st.text("abcXYZ.,019\u00e9\u4e2d", min_size=1, max_size=5), min_size=2, max_size=8, unique=True
+    ),
+    gaps=st.lists(st.text(" \t\r\n\u00a0\u2003\u2028", min_size=1, max_size=3), min_size=8, max_size=8),
+)
+def test_reformatted_criteria_are_the_same_and_reordered_ones_are_not(
+    words: list[str], gaps: list[str]
+) -> None:
+    plainly = " ".join(words)
+    reflowed = "".join(gap + word for gap, word in zip(gaps, words, strict=False)) + gaps[-1]
+    assert criteria_digest(reflowed) == criteria_digest(plainly)
+    assert criteria_digest(" ".join(words[::-1])) != criteria_digest(plainly)
+    assert criteria_digest(" ".join(words[:-1])) != criteria_digest(plainly)
