@@ -34,7 +34,7 @@ from tracker.config import Settings
 from tracker.drift import compare
 from tracker.errors import FetchError, ParseError
 from tracker.health import Hearing, gone_everywhere, refused, taken_back
-from tracker.source import Parsed, Request, Source, SourceTraits
+from tracker.source import Parsed, Plan, Request, Rereading, Source, SourceTraits
 
 MAX_FOLLOW = 5_000  # a page chain longer than this is a loop, not a history
 MISSING = (404, 410)
@@ -244,7 +244,7 @@ class Collector:
             [self.source.plan(unique, self.now(), since)]
             if since is not None
             else [
-                self.source.plan(known, self.now(), None),
+                self._present(known),
                 *([self.source.plan(new, self.now(), EPOCH)] if new else ()),
             ]
         )
@@ -253,6 +253,14 @@ class Collector:
             hearing.skipped.update(plan.skipped)
         requests = [request for plan in plans for request in plan.requests]
         return requests, new if since is None else unique
+
+    def _present(self, known: Sequence[Link]) -> Plan:
+        """The plan for links we know; a source that is read whole in turns is told of the last good poll."""
+        if not isinstance(self.source, Rereading):
+            return self.source.plan(known, self.now(), None)
+        name = self.source.traits.name
+        last = self.store.health().get(name, SourceHealth(name)).last_ok_at
+        return self.source.plan_after(known, last, self.now())
 
     def _owe(self, links: Sequence[Link], started: datetime, finished: datetime | None) -> None:
         """Write down whose history is still to come (``finished`` None: it is being asked for).

@@ -6,11 +6,11 @@ hash of the job's name, so that sources with one period are not all asked in the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from zlib import crc32
 
-from questions.time import EPOCH
+from questions.time import EPOCH, to_micros
 from storage.records import Gap, Run, RunState
 
 FINISHED = (RunState.DONE, RunState.PARTIAL)
@@ -35,6 +35,23 @@ def next_slot(job: str, period: timedelta, now: datetime) -> datetime:
 def is_due(slot: datetime, runs: Sequence[Run]) -> bool:
     """Whether a slot still has to run: it is neither finished nor skipped in the ledger."""
     return not any(run.slot == slot and run.state in (*FINISHED, RunState.SKIPPED) for run in runs)
+
+
+def turns(names: Iterable[str], cycle: timedelta, last: datetime | None, now: datetime) -> tuple[str, ...]:
+    """Those of many things whose turn came after ``last`` and by ``now``; all of them when there was no last.
+
+    Everything has one turn per cycle, and the turns are spread evenly over it in the order of crc32(name):
+    of n things at most ceil(n * (now - last) / cycle) + 1 are due, and none is forgotten however long the
+    time since ``last`` was. In alphabetical order.
+    """
+    ordered = sorted(set(names), key=lambda name: (crc32(name.encode()), name))
+    if last is None:
+        return tuple(sorted(ordered))
+    whole, before, after = cycle // timedelta(microseconds=1), to_micros(last), to_micros(now)
+    offsets = ((name, rank * whole // len(ordered)) for rank, name in enumerate(ordered))
+    return tuple(
+        sorted(name for name, offset in offsets if (after - offset) // whole > (before - offset) // whole)
+    )
 
 
 def missed(job: str, source: str, period: timedelta, now: datetime, runs: Sequence[Run]) -> Gap | None:

@@ -11,12 +11,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from questions.model import Link
 from storage.records import Batch, RawPayload
 
-__all__ = ["Fault", "Parsed", "Plan", "Request", "Source", "SourceTraits"]
+__all__ = ["Fault", "Parsed", "Plan", "Request", "Rereading", "Source", "SourceTraits"]
 
 
 @dataclass(frozen=True)
@@ -137,3 +137,14 @@ class Source(Protocol):
         read gives the rest, and a Fault for each such part. Values carry ``raw.sha256`` and
         ``raw.fetched_at``. Refusals (403) come back as ``denied``, missing questions as state ``gone``.
         """
+
+
+@runtime_checkable
+class Rereading(Protocol):
+    """What a source has besides, if its bulk answers hold bare values: each question is read whole in its turn.
+
+    Titles, dates, criteria, market quality and outcomes of such a source are seen at these turns only.
+    """
+
+    def plan_after(self, links: Sequence[Link], last: datetime | None, now: datetime) -> Plan:
+        """The poll of known links when the poll before was at ``last`` (None: unknown, so all are due)."""

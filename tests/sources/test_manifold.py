@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import copy
 import json
-import zlib
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
+from hypothesis import given, settings, strategies as st
 
-from questions.records import Quantity, ValueState
+from questions.model import Link
+from questions.records import Distribution, Quantity, Snapshot, ValueState
 from questions.time import EPOCH
 from tests.servers.spec import load_spec
 from tests.sources.answers import AT, GOOD, answer, link, outcome, value
 from tracker.errors import ParseError
+from tracker.payload import criteria_digest
 from tracker.source import Parsed
 from tracker.sources.manifold import Manifold
 
+Y27, Y28 = 1798675200.0, 1830211200.0
 NOON = "2026-11-20T12:00:00Z"
 SPEC = load_spec("manifold-read")
 SOURCE = Manifold()
@@ -46,45 +50,64 @@ def bulk(body: Any, ids: str = "exMkt0001AbC") -> Parsed:
 # --- what is asked --------------------------------------------------------------------------------------
 
 
-def off_turn(count: int) -> list[str]:
-    """Ids of markets whose weekly turn to be read whole is not on the day of ``AT``."""
-    names = (f"market{number:03d}" for number in range(10 * count))
-    return [name for name in names if zlib.crc32(name.encode()) % 7 != AT.toordinal() % 7][:count]
+def names(count: int) -> list[str]:
+    return [f"market{number:03d}" for number in range(count)]
 
 
-def test_prices_are_asked_in_calls_of_twenty() -> None:
-    ids = off_turn(45)
-    plan = SOURCE.plan([link("manifold", one) for one in ids], AT, None)
-    calls = [request for request in plan.requests if request.path == "v0/market-probs"]
-    assert [len(call.params) for call in calls] == [20, 20, 5]
+def links_to(ids: list[str]) -> list[Link]:
+    return [link("manifold", one) for one in ids]
+
+
+def test_prices_are_asked_in_calls_of_a_hundred() -> None:
+    ids = names(245)
+    calls = SOURCE.plan(links_to(ids), AT, None).requests
+    assert {call.path for call in calls} == {"v0/market-probs"}
+    assert [len(call.params) for call in calls] == [100, 100, 45]
     assert [name for call in calls for _, name in call.params] == ids
-    assert calls[2].ref == ",".join(ids[40:])
+    assert calls[2].ref == ",".join(ids[200:])
 
 
 def test_a_single_id_is_named_twice_so_that_it_is_read_as_a_list() -> None:
-    (name,) = off_turn(1)
+    (name,) = names(1)
     (call,) = SOURCE.plan([link("manifold", name)], AT, None).requests
     assert call.params == (("ids", name), ("ids", name))
     assert call.ref == name
 
 
-def test_every_market_is_read_whole_once_a_week() -> None:
-    ids = [f"market{number:03d}" for number in range(70)]
-    days = [AT + timedelta(days=number) for number in range(7)]
-    read = [
-        request.ref
-        for day in days
-        for request in SOURCE.plan([link("manifold", one) for one in ids], day, None).requests
-        if request.path.startswith("v0/market/")
-    ]
+def test_an_hourly_poll_of_known_markets_costs_six_requests_and_reads_each_whole_in_its_turn() -> None:
+    ids = names(250)
+    polls = [AT + timedelta(hours=number) for number in range(85)]
+    read: list[str] = []
+    for last, now in pairwise(polls):
+        asked = SOURCE.plan_after(links_to(ids), last, now).requests
+        whole = [request.ref for request in asked if request.path.startswith("v0/market/")]
+        in_bulk = [
+            market for request in asked if request.path == "v0/market-probs" for _, market in request.params
+        ]
+        assert len(asked) <= 6
+        assert sorted([*whole, *in_bulk]) == ids
+        read += whole
     assert sorted(read) == ids
 
 
-def test_which_day_is_a_markets_turn_comes_from_its_id() -> None:
-    day = datetime(2026, 11, 20, 23, 59, tzinfo=UTC)
-    turn = zlib.crc32(b"market") % 7 == day.toordinal() % 7
-    asked = SOURCE.plan([link("manifold", "market")], day, None).requests
-    assert [request.path for request in asked] == ["v0/market/market" if turn else "v0/market-probs"]
+@settings(deadline=None)
+@given(gaps=st.lists(st.integers(1, 60 * 24 * 9), min_size=1, max_size=12), count=st.integers(1, 40))
+def test_no_market_is_forgotten_however_seldom_polls_are(gaps: list[int], count: int) -> None:
+    """Between two reads of a market lie a cycle and one pause at most, whatever the pauses (minutes) are."""
+    links = links_to(names(count))
+    now, seen = AT, dict.fromkeys(names(count), AT)
+    for gap in gaps:
+        last, now = now, now + timedelta(minutes=gap)
+        for request in SOURCE.plan_after(links, last, now).requests:
+            if request.path.startswith("v0/market/"):
+                seen[request.ref] = now
+        assert all(now - then < timedelta(hours=84) + (now - last) for then in seen.values())
+
+
+def test_when_no_poll_before_is_known_every_market_is_read_whole() -> None:
+    asked = SOURCE.plan_after(links_to(["a", "b"]), None, AT).requests
+    assert [request.path for request in asked] == ["v0/market/a", "v0/market/b"]
+    assert [request.ref for request in asked] == ["a", "b"]
 
 
 def test_a_first_sight_reads_every_market_whole_and_not_its_price_once_more() -> None:
@@ -94,13 +117,13 @@ def test_a_first_sight_reads_every_market_whole_and_not_its_price_once_more() ->
 
 
 def test_a_numeric_link_is_read_whole_at_every_poll_and_never_in_bulk() -> None:
-    for day in range(7):
-        plan = SOURCE.plan([link("manifold", "number", "value")], AT + timedelta(days=day), None)
+    links = [link("manifold", "number", "value")]
+    for plan in (SOURCE.plan(links, AT, None), SOURCE.plan_after(links, AT, AT)):
         assert [request.path for request in plan.requests] == ["v0/market/number"]
 
 
 def test_links_of_other_platforms_and_repeated_markets_cost_nothing() -> None:
-    (name,) = off_turn(1)
+    (name,) = names(1)
     links = [link("metaculus", "1"), link("manifold", name, "x"), link("manifold", name, "y")]
     assert [request.ref for request in SOURCE.plan(links, AT, None).requests] == [name]
     assert len(SOURCE.plan(links, AT, EPOCH).requests) == 1
@@ -166,6 +189,49 @@ def test_when_nothing_can_be_read_the_payload_is_refused() -> None:
         bulk({"a": {"probability": 0.5}}, "a")
 
 
+@pytest.mark.parametrize(
+    ("prices", "looked_at"),
+    [
+        ({"prob": 0.5}, False),
+        ({"prob": 0.985}, False),
+        ({"prob": 0.995}, True),
+        ({"prob": 0.004}, True),
+        ({"answerProbs": {"x": 0.999, "y": 0.001}}, False),
+        ({"answerProbs": {"x": 1, "y": 0}}, True),
+        ({"answerProbs": {"x": 0.5, "y": 0.0, "z": 0.5}}, True),
+    ],
+)
+def test_a_market_that_may_be_resolved_is_looked_at_within_a_day_or_so(
+    prices: dict[str, Any], looked_at: bool
+) -> None:
+    """The price is a reason to ask only: nothing is read off it."""
+    asked = []
+    for hour in range(24):
+        raw = answer(
+            "manifold",
+            {"a": prices, "b": {"prob": 0.5}},
+            ref="a,b",
+            url="https://api/v0/market-probs?ids=a&ids=b",
+            at=AT + timedelta(hours=hour),
+        )
+        parsed = SOURCE.parse(raw)
+        assert parsed.batch.resolutions == ()
+        asked += [request.ref for request in parsed.follow]
+    assert asked == (["a"] if looked_at else [])
+
+
+def test_however_many_markets_look_decided_a_bulk_answer_leads_to_one_of_them_at_most() -> None:
+    ids = names(100)
+    body, seen = {one: {"prob": 0.999} for one in ids}, set()
+    for hour in range(102):
+        raw = answer("manifold", body, ref=",".join(ids), url="https://m/v0/market-probs?ids=a",
+                     at=AT + timedelta(hours=hour))  # fmt: skip
+        asked = [request.ref for request in SOURCE.parse(raw).follow]
+        assert len(asked) <= 1
+        seen.update(asked)
+    assert seen == set(ids)
+
+
 # --- one market -----------------------------------------------------------------------------------------
 
 
@@ -188,9 +254,17 @@ def test_when_nothing_can_be_read_the_payload_is_refused() -> None:
                 ("exMkt0003AbC", "exAns00", NOON, 0.2),
                 ("exMkt0003AbC", "exAns01", NOON, 0.5),
                 ("exMkt0003AbC", "exAns02", NOON, 0.3),
+                ("exMkt0003AbC", "value", NOON, 0.2 * 5 + 0.5 * 30 + 0.3 * 75),
             ],
         ),
-        ("date", [("exMkt0003AbC", "exAns00", NOON, 0.1), ("exMkt0003AbC", "exAns01", NOON, 0.4)]),
+        (
+            "date",
+            [
+                ("exMkt0003AbC", "exAns00", NOON, 0.1),
+                ("exMkt0003AbC", "exAns01", NOON, 0.4),
+                ("exMkt0003AbC", "value", NOON, 0.1 * Y27 + 0.3 * Y28 + 0.6 * (2 * Y28 - Y27)),
+            ],
+        ),
         ("pseudo_numeric_log", [("exMkt0006AbC", "value", NOON, 9.95)]),
         ("resolved_yes", []),
         ("resolved_mkt", []),
@@ -255,6 +329,51 @@ def test_quality_travels_with_the_value() -> None:
     assert (snapshot.forecasters, snapshot.volume, snapshot.liquidity) == (41, 5321.7, 1000.0)
     first = whole(market("multiple_choice_dependent")).batch.snapshots[0]
     assert (first.forecasters, first.volume, first.liquidity) == (41, 410.5, 500.0)
+
+
+def test_a_cancelled_market_is_void_and_any_other_resolved_one_is_resolved() -> None:
+    said = {
+        name: whole(market(name)).batch.infos[0].status for name in SPEC.operations["getMarket"].names(200)
+    }
+    assert {name for name, status in said.items() if status == "void"} == {"resolved_cancel"}
+    assert {name for name, status in said.items() if status == "resolved"} == {
+        "resolved_yes",
+        "resolved_mkt",
+        "multiple_choice_dependent_resolved",
+    }
+
+
+def test_criteria_are_the_description_however_it_comes() -> None:
+    as_text = whole(market("binary")).batch.infos[0].criteria_sha256
+    assert as_text == criteria_digest("Rule text.")
+    tree = whole(market("binary", textDescription=None)).batch.infos[0].criteria_sha256
+    bare = whole(market("binary", textDescription=None, description=" Rule\ntext. ")).batch.infos[0]
+    assert tree == bare.criteria_sha256 == as_text
+    changed = whole(market("binary", textDescription="Rule text, amended.")).batch.infos[0]
+    assert changed.criteria_sha256 not in ("", as_text)
+    for nothing in ("", " ", None):
+        body = market("binary", textDescription=nothing, description=None)
+        assert whole(body).batch.infos[0].criteria_sha256 == ""
+
+
+@pytest.mark.parametrize(
+    "description", [3, [], ["x"], {"content": "x"}, {"text": 1}, {"content": [None, {"content": {}}]}]
+)
+def test_a_description_of_another_shape_is_no_text_and_no_fault(description: object) -> None:
+    parsed = whole(market("binary", textDescription=None, description=description))
+    assert parsed.batch.infos[0].criteria_sha256 == ""
+    assert parsed.faults == ()
+
+
+def test_a_deleted_account_of_the_creator_is_noted() -> None:
+    (note,) = whole(market("binary", creatorUsername="deleted_a1B2c3D4")).notes
+    assert "creator" in note
+    assert whole(market("binary", creatorUsername="deleted_scenes")).notes == ()
+
+
+def test_an_answer_about_another_market_is_refused() -> None:
+    with pytest.raises(ParseError, match="another market"):
+        SOURCE.parse(answer("manifold", market("binary"), ref="mine", url="https://api/v0/market/mine"))
 
 
 def test_a_market_past_its_closing_time_is_closed_not_resolved() -> None:
@@ -400,3 +519,132 @@ def test_the_order_of_answers_does_not_matter() -> None:
 def test_an_error_object_under_status_200_is_refused() -> None:
     with pytest.raises(ParseError):
         SOURCE.parse(answer("manifold", json.dumps({"message": "oops"}).encode(), ref=""))
+
+
+# --- ladders --------------------------------------------------------------------------------------------
+
+
+def ladder(kind: str, rungs: list[tuple[float, float]], *, exclusive: bool, **changes: Any) -> dict[str, Any]:
+    rows = [
+        {"id": f"r{number}", "index": number, "probability": p, "midpoint": x}
+        for number, (x, p) in enumerate(rungs)
+    ]
+    base = market("date" if kind == "DATE" else "multi_numeric")
+    return {**base, "answers": rows, "shouldAnswersSumToOne": exclusive, **changes}
+
+
+def on_ladder(body: dict[str, Any]) -> Snapshot | None:
+    found = [snapshot for snapshot in whole(body).batch.snapshots if snapshot.key.outcome == "value"]
+    return found[0] if found else None
+
+
+def test_dates_as_thresholds_are_a_distribution() -> None:
+    """A price of "before this date" is the distribution there; what is left lies beyond the last date."""
+    snapshot = on_ladder(market("date"))
+    assert snapshot is not None
+    assert snapshot.distribution == Distribution((Y27, Y28), (0.1, 0.4), "date")
+    assert (snapshot.forecasters, snapshot.volume, snapshot.liquidity) == (41, 5321.7, 1000.0)
+
+
+def test_numbers_as_thresholds_fall() -> None:
+    """P(at least 10, 20, 40) = 0.9, 0.5, 0.2: mean 10 * 0.4 + 20 * 0.3 + 40 * 0.2."""
+    snapshot = on_ladder(ladder("MULTI_NUMERIC", [(10, 0.9), (20, 0.5), (40, 0.2)], exclusive=False))
+    assert snapshot is not None
+    assert snapshot.value == pytest.approx(18.0)
+    assert snapshot.distribution is not None
+    assert snapshot.distribution.x == (10.0, 20.0, 40.0)
+    assert snapshot.distribution.cdf == pytest.approx((0.1, 0.5, 0.8))
+
+
+def test_buckets_have_a_mean_and_no_distribution_for_their_edges_are_not_told() -> None:
+    snapshot = on_ladder(ladder("DATE", [(1000.0, 0.5), (3000.0, 0.55)], exclusive=True))
+    assert snapshot is not None
+    assert (snapshot.value, snapshot.distribution) == (pytest.approx((0.5 + 3 * 0.55) / 1.05), None)
+
+
+def test_prices_that_cross_are_pooled_in_the_distribution_and_raw_in_their_streams() -> None:
+    """Isotonic regression of 0.1, 0.5, 0.3, 0.6 pools the middle two to 0.4."""
+    rungs = [(1000.0, 0.1), (2000.0, 0.5), (3000.0, 0.3), (4000.0, 0.6)]
+    parsed = whole(ladder("DATE", rungs, exclusive=False))
+    (ladder_value,) = [s for s in parsed.batch.snapshots if s.key.outcome == "value"]
+    assert ladder_value.distribution is not None
+    assert ladder_value.distribution.cdf == pytest.approx((0.1, 0.4, 0.4, 0.6))
+    assert [s.probability for s in parsed.batch.snapshots if s.key.outcome != "value"] == [0.1, 0.5, 0.3, 0.6]
+
+
+def test_a_rung_that_resolved_stands_at_what_it_became() -> None:
+    body = ladder("DATE", [(1000.0, 0.07), (2000.0, 0.4)], exclusive=False)
+    body["answers"][0]["resolution"] = "NO"
+    snapshot = on_ladder(body)
+    assert snapshot is not None
+    assert snapshot.distribution is not None
+    assert snapshot.distribution.cdf == (0.0, 0.4)
+    body["answers"][0]["resolution"] = "CANCEL"
+    assert on_ladder(body) is None
+
+
+@pytest.mark.parametrize(
+    ("rungs", "exclusive"),
+    [
+        ([(1.0, 0.5)], False),
+        ([(1.0, 0.5), (1.0, 0.6)], False),
+        ([(1.0, 0.5), (None, 0.6)], False),
+        ([(1.0, 0.5), (2.0, 0.1)], True),
+        ([(1.0, 0.5), (2.0, 0.6)], None),
+        ([(-1.7e308, 0.5), (1.7e308, 0.6)], False),
+        ([(1e-323, 0.5), (2e-323, 0.6)], False),
+    ],
+)
+def test_a_ladder_that_tells_no_value_gives_none_and_its_rungs_are_kept(
+    rungs: list[tuple[Any, float]], exclusive: bool | None
+) -> None:
+    body = ladder("DATE", rungs, exclusive=bool(exclusive))
+    if exclusive is None:
+        del body["shouldAnswersSumToOne"]
+    parsed = whole(body)
+    assert [s.key.outcome for s in parsed.batch.snapshots] == [f"r{number}" for number in range(len(rungs))]
+    assert parsed.notes or parsed.faults
+
+
+def test_a_resolved_ladder_has_no_value_any_more_and_a_cancelled_one_is_void() -> None:
+    body = ladder("DATE", [(1000.0, 0.1), (2000.0, 0.4)], exclusive=False, isResolved=True)
+    parsed = whole({**body, "resolution": "CANCEL"})
+    assert parsed.batch.snapshots == ()
+    assert {(one.outcome, one.state.value) for one in parsed.batch.resolutions} == {
+        ("r0", "void"), ("r1", "void"), ("value", "void"),
+    }  # fmt: skip
+    assert whole({**body, "resolution": "r1"}).batch.snapshots == ()
+
+
+RUNGS = st.lists(
+    st.tuples(st.integers(-10_000, 10_000), st.floats(0.001, 0.999)),
+    min_size=2,
+    max_size=8,
+    unique_by=lambda rung: rung[0],
+)
+
+
+@settings(deadline=None)
+@given(rungs=RUNGS, kind=st.sampled_from(["DATE", "MULTI_NUMERIC"]), exclusive=st.booleans(), data=st.data())
+def test_the_order_of_rungs_does_not_matter_and_the_distribution_never_falls(
+    rungs: list[tuple[float, float]], kind: str, exclusive: bool, data: st.DataObject
+) -> None:
+    body = ladder(kind, rungs, exclusive=exclusive)
+    turned = {**body, "answers": data.draw(st.permutations(body["answers"]))}
+    assert [value(s) for s in whole(body).batch.snapshots] == [
+        value(s) for s in whole(turned).batch.snapshots
+    ]
+    assert on_ladder(body) is not None or exclusive  # a Distribution that falls cannot be made
+
+
+@settings(deadline=None)
+@given(rungs=RUNGS)
+def test_the_mean_over_dates_is_the_area_above_the_distribution(rungs: list[tuple[float, float]]) -> None:
+    """For a step function with the last step one period past the last date: E = x0 + sum of (1 - F) * widths."""
+    points = sorted(x for x, _ in rungs)
+    cdf = sorted(p for _, p in rungs)
+    snapshot = on_ladder(ladder("DATE", list(zip(points, cdf, strict=True)), exclusive=False))
+    assert snapshot is not None
+    ends = [*points[1:], 2 * points[-1] - points[-2]]
+    area = sum((1 - p) * (end - x) for x, p, end in zip(points, cdf, ends, strict=True))
+    assert snapshot.value == pytest.approx((points[0] + area) / 1000, abs=1e-6)

@@ -1,7 +1,9 @@
 """Manifold: play-money prices. Many prices in one call, one market at a time for everything else.
 
 Streams: outcome ``yes`` of a binary market, the answer's id of a market with answers, ``value`` of a
-pseudo-numeric market (real units). A market's price stays where it was when the market resolves, and an
+numeric or date market (real units, dates in Unix seconds): the value of a pseudo-numeric one, and of a ladder
+of answers the value Manifold itself computes from them, with the distribution where the answers are thresholds.
+A market's price stays where it was when the market resolves, and an
 answer's becomes exactly 1 or 0; neither is ever read as a forecast or as an outcome: outcomes come from
 ``resolution`` alone.
 
@@ -14,17 +16,18 @@ milliseconds), because the platform refuses parameters it does not know and a st
 itself.
 
 Source of the shapes: manifoldmarkets/manifold @1e3ad3be (2026-08), docs/docs/api.md and, in backend,
-get-market-probs.ts, get-bets.ts, supabase/bets.ts; in common, bet.ts, new-bet.ts, redeem.ts.
+get-market-probs.ts, get-bets.ts, supabase/bets.ts, anonymize-user.ts; in common, bet.ts, new-bet.ts, redeem.ts,
+multi-numeric.ts, multi-date.ts.
 """
 
 from __future__ import annotations
 
 import math
 import re
-import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Annotated, Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
@@ -32,6 +35,7 @@ from pydantic import Field
 
 from questions.model import Link
 from questions.records import (
+    Distribution,
     OutcomeState,
     Quantity,
     QuestionInfo,
@@ -52,6 +56,7 @@ from tracker.payload import (
     Payload,
     Probability,
     UtcMillis,
+    criteria_digest,
     denied,
     https_url,
     join,
@@ -62,14 +67,19 @@ from tracker.payload import (
     refs,
     require_ok,
 )
+from tracker.schedule import turns
 from tracker.source import Parsed, Plan, Request, SourceTraits
 
 NAME = "manifold"
 YES, VALUE = "yes", "value"
-#: The API allows 100 ids, but its query parser (qs, since 6.14.1) may turn a list of more than 20 repeated
-#: parameters into an object, which the API then refuses.
-IDS_PER_CALL = 20
-REREAD_DAYS = 7
+IDS_PER_CALL = 100  # what the documentation and the code allow
+#: Every market is read whole once in this time: 250 markets make three such requests an hour. Markets whose
+#: price says that they may be resolved have a turn a day, one per bulk answer and poll at most (a little
+#: more than a day, so that a poll at the same hour every day meets all of them).
+REREAD = timedelta(hours=84)
+SOONER, BETWEEN_POLLS = timedelta(minutes=61), timedelta(hours=1)
+SOONER_TURNS = 23
+NEARLY_SURE = 0.99
 PROBS_PATH, MARKET_PATH, BETS_PATH = "v0/market-probs", "v0/market/", "v0/bets"
 #: Bets a page holds: what the documentation names. The code allows ten times as many, which is kept for the
 #: case that more bets than a page holds were made in one millisecond.
@@ -77,10 +87,12 @@ PAGE, WIDE = 1_000, 10_000
 LAST_MS = 253_402_300_799_999  # the end of the year 9999
 
 PRICED = ("BINARY", "PSEUDO_NUMERIC")
+LADDERS = ("MULTI_NUMERIC", "DATE")
 ANSWERED = ("MULTIPLE_CHOICE", "MULTI_NUMERIC", "DATE", "NUMBER")
 UNPRICED = ("STONK", "POLL", "BOUNTIED_QUESTION", "PERP", "FREE_RESPONSE", "NUMERIC", "QUADRATIC_FUNDING")
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_DELETED = re.compile(r"deleted_[A-Za-z0-9]{8}")  # the name given to the account of somebody who left
 
 
 class _Answer(Payload):
@@ -91,6 +103,7 @@ class _Answer(Payload):
     resolution_probability: Annotated[Probability | None, Field(alias="resolutionProbability")] = None
     volume: Amount = None
     liquidity: Annotated[Amount, Field(alias="totalLiquidity")] = None
+    midpoint: float | None = None
 
 
 class _Market(Payload):
@@ -106,6 +119,10 @@ class _Market(Payload):
     high: Annotated[float | None, Field(alias="max")] = None
     log: Annotated[bool | None, Field(alias="isLogScale")] = None
     answers: list[Any] | None = None
+    exclusive: Annotated[bool | None, Field(alias="shouldAnswersSumToOne")] = None
+    text: Annotated[str | None, Field(alias="textDescription")] = None
+    description: Any = None
+    creator: Annotated[str | None, Field(alias="creatorUsername")] = None
     bettors: Annotated[Count, Field(alias="uniqueBettorCount")] = None
     volume: Amount = None
     liquidity: Annotated[Amount, Field(alias="totalLiquidity")] = None
@@ -199,9 +216,9 @@ class _Thread:
 
 
 class Manifold:
-    """The adapter. Prices of all linked markets at every poll; each whole market once a week."""
+    """The adapter. Prices of all linked markets at every poll; each whole market in its turn."""
 
-    parser_version = "2"
+    parser_version = "3"
     traits = SourceTraits(
         name=NAME,
         setting="manifold",
@@ -215,28 +232,20 @@ class Manifold:
     )
 
     def plan(self, links: Sequence[Link], now: datetime, since: datetime | None) -> Plan:
-        """Prices in bulk, or whole markets: for a first sight, a weekly turn, or a numeric value.
+        """Prices in bulk, or whole markets: for a first sight, or a numeric value.
 
-        With ``since`` every market is asked for whole, and its bets since then follow. Otherwise a seventh
-        of them is, by the day and the id: title, quality and resolution are read again weekly. A link
-        whose outcome is ``value`` is always asked for whole: the bulk answer holds the bare price of a
-        numeric market. A whole market holds its price, so it is not asked for in bulk as well.
+        With ``since`` every market is asked for whole, and its bets since then follow. A link whose outcome is
+        ``value`` is always asked for whole: the bulk answer holds the bare prices of a numeric market. A whole
+        market holds its price, so it is not asked for in bulk as well.
         """
-        asked: dict[str, bool] = {}
-        skipped: dict[str, str] = {}
-        for link in links:
-            if link.platform != NAME:
-                continue
-            if _ID.fullmatch(link.external_id) is None:
-                skipped[link.external_id] = "is no Manifold market id (letters, digits, _ and -)"
-                continue
-            asked[link.external_id] = asked.get(link.external_id, False) or link.outcome == VALUE
-        whole = {
-            market: numeric or since is not None or _turn(market, now) for market, numeric in asked.items()
-        }
-        bulk = _bulk([market for market, alone in whole.items() if not alone])
-        start = None if since is None else _ms(since)
-        return Plan((*bulk, *(_whole(market, start) for market, alone in whole.items() if alone)), skipped)
+        return _plan(links, lambda markets: markets if since is not None else (), since)
+
+    def plan_after(self, links: Sequence[Link], last: datetime | None, now: datetime) -> Plan:
+        """Prices in bulk, and those markets whole whose turn came since the last poll.
+
+        Only a whole market tells its title, dates, criteria, quality and outcome.
+        """
+        return _plan(links, lambda markets: turns(markets, REREAD, last, now))
 
     def parse(self, raw: RawPayload) -> Parsed:
         """Bulk prices, one market, or a page of bets. A 404 for one market is its state ``gone``."""
@@ -264,8 +273,26 @@ class Manifold:
         return found.parsed(nothing_is_an_error=True)
 
 
-def _turn(market: str, now: datetime) -> bool:
-    return zlib.crc32(market.encode()) % REREAD_DAYS == now.toordinal() % REREAD_DAYS
+def _plan(
+    links: Sequence[Link],
+    whole: Callable[[Collection[str]], Collection[str]],
+    since: datetime | None = None,
+) -> Plan:
+    """Bulk prices of the linked markets but those that ``whole`` picks, which are asked for by themselves."""
+    numeric: dict[str, bool] = {}
+    skipped: dict[str, str] = {}
+    for link in links:
+        if link.platform != NAME:
+            continue
+        if _ID.fullmatch(link.external_id) is None:
+            skipped[link.external_id] = "is no Manifold market id (letters, digits, _ and -)"
+            continue
+        numeric[link.external_id] = numeric.get(link.external_id, False) or link.outcome == VALUE
+    picked = set(whole(numeric))
+    alone = [market for market, real in numeric.items() if real or market in picked]
+    bulk = _bulk([market for market in numeric if market not in set(alone)])
+    start = None if since is None else _ms(since)
+    return Plan((*bulk, *(_whole(market, start) for market in alone)), skipped)
 
 
 def _ms(moment: datetime) -> int:
@@ -292,7 +319,7 @@ def _bets(thread: _Thread, after: int, limit: int) -> Request:
 
 
 def _bulk(markets: Sequence[str]) -> Iterable[Request]:
-    """One call per twenty ids. A single id is named twice: alone it would not be read as a list."""
+    """One call per hundred ids. A single id is named twice: alone it would not be read as a list."""
     for start in range(0, len(markets), IDS_PER_CALL):
         ids = markets[start : start + IDS_PER_CALL]
         params = tuple(("ids", market) for market in (ids if len(ids) > 1 else [*ids, *ids]))
@@ -318,9 +345,26 @@ def _prices(found: Gathering, body: dict[str, Any]) -> None:
             found.add(_snapshot(found, market, YES, part.prob))
         for answer, price in (part.answers or {}).items():
             _answer_price(found, market, answer, price)
-    for market in refs(found.raw):
-        if market not in body and _ID.fullmatch(market):
-            found.follow.append(_whole(market))
+    asked = [market for market in refs(found.raw) if _ID.fullmatch(market)]
+    found.follow.extend(_whole(market) for market in asked if market not in body)
+    _look_at_the_decided(found, [market for market in asked if _decided(body.get(market))])
+
+
+def _decided(entry: object) -> bool:
+    """Whether a price makes it worth a look if the market is resolved. It is a reason to ask and no more."""
+    part, faults = read_part(_Prices, entry, "", "")
+    if part is None or faults:
+        return False
+    if part.prob is not None:
+        return not 1 - NEARLY_SURE < part.prob < NEARLY_SURE
+    return any(type(price) in (int, float) and price in (0, 1) for price in (part.answers or {}).values())
+
+
+def _look_at_the_decided(found: Gathering, markets: Sequence[str]) -> None:
+    cycle = SOONER * max(SOONER_TURNS, len(markets))
+    found.follow.extend(
+        _whole(market) for market in turns(markets, cycle, found.at - BETWEEN_POLLS, found.at)
+    )
 
 
 def _answer_price(found: Gathering, market: str, answer: str, price: object) -> None:
@@ -344,6 +388,11 @@ def _market(found: Gathering, body: dict[str, Any], since: int | None) -> None:
     if _ID.fullmatch(market.id) is None:
         found.fault(found.raw.ref, "id", "is no market id")
         return
+    if market.id != found.raw.ref:
+        found.fault(found.raw.ref, "id", "is another market than the one asked for")
+        return
+    if market.creator is not None and _DELETED.fullmatch(market.creator):
+        found.note(f"{market.id}: the account of its creator was deleted; nobody may be there to resolve it")
     found.add(_info(found, market))
     if market.kind == "BINARY":
         _binary(found, market)
@@ -375,6 +424,8 @@ def _lead_to_bets(found: Gathering, market: _Market, since: int) -> None:
 
 def _info(found: Gathering, market: _Market) -> QuestionInfo:
     closed = market.closes is not None and market.closes <= found.at
+    ended = "void" if market.resolution == "CANCEL" else "resolved"
+    text = market.text if market.text is not None else " ".join(_texts(market.description))
     return QuestionInfo(
         source=NAME,
         platform=NAME,
@@ -383,11 +434,26 @@ def _info(found: Gathering, market: _Market) -> QuestionInfo:
         title=plain(market.title),
         url=https_url(market.url),
         question_type=plain(market.kind, 40).lower(),
-        status="resolved" if market.resolved else "closed" if closed else "open",
+        status=ended if market.resolved else "closed" if closed else "open",
         opens_at=market.created,
         closes_at=market.closes,
+        criteria_sha256=criteria_digest(text),
         payload_sha256=found.digest,
     )
+
+
+def _texts(node: object) -> Iterator[str]:
+    """The words of a description, which is a text or a tree of nodes (TipTap), in reading order."""
+    if isinstance(node, str):
+        yield node
+    elif isinstance(node, list):
+        for part in node:
+            if isinstance(part, dict):
+                yield from _texts(part)
+    elif isinstance(node, dict):
+        if isinstance(node.get("text"), str):
+            yield node["text"]
+        yield from _texts(node.get("content") if isinstance(node.get("content"), list) else None)
 
 
 def _binary(found: Gathering, market: _Market) -> None:
@@ -425,6 +491,7 @@ def _answers(found: Gathering, market: _Market) -> None:
     if not market.answers:
         found.fault(market.id, "answers", "a market of this type needs answers")
         return
+    rungs: dict[float, float] = {}
     for number, entry in enumerate(market.answers):
         at = join("answers", number)
         answer, faults = read_part(_Answer, entry, market.id, at)
@@ -439,6 +506,76 @@ def _answers(found: Gathering, market: _Market) -> None:
             found.fault(market.id, join(at, "probability"), "is missing")
         else:
             found.add(_quality(found, market, answer.id, probability=answer.probability, answer=answer))
+        p = {None: answer.probability, "YES": 1.0, "NO": 0.0}.get(answer.resolution)
+        if p is not None and answer.midpoint is not None:
+            rungs[answer.midpoint] = p
+    if market.kind in LADDERS:
+        _ladder(found, market, dict(sorted(rungs.items())))
+
+
+# --- ladders --------------------------------------------------------------------------------------------
+
+
+def _ladder(found: Gathering, market: _Market, rungs: Mapping[float, float]) -> None:
+    """The value that a ladder of answers stands for: each answer's midpoint and its price, midpoints rising.
+
+    Manifold's own formula (multi-numeric.ts, multi-date.ts). Answers that exclude each other are buckets: the
+    mean of their midpoints, by their prices' shares. Others are thresholds, "at least this number" or "before
+    this date": the mean over the steps between them, and the distribution itself. A rung that resolved stands
+    at 1 or 0. Where a rung is missing nothing is said; the answers' own streams have what there is.
+    """
+    if market.resolved:
+        if market.resolution == "CANCEL":
+            _resolve_value(found, market)
+        return
+    x, p = list(rungs), list(rungs.values())
+    if len(x) < 2 or len(x) != len(market.answers or ()):
+        found.note(f"{market.id}: no value is given: a ladder needs two rungs or more, each with a midpoint")
+        return
+    if market.exclusive is None:
+        found.note(f"{market.id}: no value is given: whether the answers exclude each other is not told")
+        return
+    if market.exclusive and not 0.9 <= math.fsum(p) <= 1.1:
+        found.note(f"{market.id}: no value is given: prices of all answers should sum to about 1")
+        return
+    try:
+        value, distribution = _mean(x, p, market.exclusive, dates=market.kind == "DATE")
+        found.add(_quality(found, market, VALUE, value=value, distribution=distribution))
+    except (ValueError, OverflowError):
+        found.fault(market.id, "answers", "the midpoints give no value: too large, or too close together")
+
+
+def _mean(
+    x: list[float], p: list[float], exclusive: bool, *, dates: bool
+) -> tuple[float, Distribution | None]:
+    """The mean (dates in seconds) and the distribution. ValueError or OverflowError: beyond all numbers."""
+    distribution = None
+    if exclusive:
+        steps = [price / math.fsum(p) for price in p]
+    elif dates:
+        distribution = _steps(x, p, seconds=True)
+        steps = [*(after - before for before, after in pairwise([0.0, *p])), 1 - p[-1]]
+        x = [*x, 2 * x[-1] - x[-2]]
+    else:
+        distribution = _steps(x, [1 - price for price in p], seconds=False)
+        steps = [before - after for before, after in pairwise([*p, 0.0])]
+    mean = math.fsum(point * step for point, step in zip(x, steps, strict=True))
+    return mean / 1000 if dates else mean, distribution
+
+
+def _steps(x: Sequence[float], cdf: Sequence[float], *, seconds: bool) -> Distribution:
+    """The distribution through the thresholds; prices that cross are pooled so that it does not fall.
+
+    Pooling adjacent violators (isotonic least squares); the answers' streams keep the raw prices.
+    """
+    rising = list(cdf)
+    if any(after < before for before, after in pairwise(cdf)):
+        from scipy.optimize import isotonic_regression  # heavy: seldom needed
+
+        rising = [float(p) for p in isotonic_regression(cdf).x]
+    points = tuple(point / 1000 if seconds else point for point in x)
+    level = [max(rising[: number + 1]) for number in range(len(rising))]
+    return Distribution(points, tuple(min(max(p, 0.0), 1.0) for p in level), "date" if seconds else "")
 
 
 # --- bets -----------------------------------------------------------------------------------------------
@@ -672,6 +809,7 @@ def _quality(
     *,
     probability: float | None = None,
     value: float | None = None,
+    distribution: Distribution | None = None,
     answer: _Answer | None = None,
 ) -> Snapshot:
     """A value with what tells a thick market from a thin one; an answer has its own volume and pool."""
@@ -682,6 +820,7 @@ def _quality(
         fetched_at=found.at,
         probability=probability,
         value=value,
+        distribution=distribution,
         forecasters=market.bettors,
         volume=pool.volume,
         liquidity=pool.liquidity,
