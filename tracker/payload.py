@@ -28,6 +28,9 @@ OK = 200
 FORBIDDEN = (401, 403)
 MISSING = (404, 410)
 
+#: The words of ``QuestionInfo.status``; "" when a platform's own word means none of these.
+STATUSES = ("upcoming", "open", "closed", "resolved", "void")
+
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]")
 _HTML = re.compile(rb"\s*<(?:!doctype|html|head|body|!--|\?xml)", re.IGNORECASE)
 _DECIMAL = re.compile(r"-?[0-9]{1,40}(\.[0-9]{1,40})?([eE][+-]?[0-9]{1,3})?")
@@ -322,6 +325,7 @@ def denied(raw: RawPayload, known: Sequence[str] | None = None) -> Parsed:
 __all__ = [
     "FORBIDDEN",
     "MISSING",
+    "STATUSES",
     "Amount",
     "Count",
     "DecimalAmount",

@@ -11,12 +11,14 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from hypothesis import given, settings, strategies as st
 
 from questions.records import Quantity, ValueState
 from questions.time import EPOCH, iso
 from tests.servers.spec import load_spec
 from tests.sources.answers import AT, answer, link, outcome, value
 from tracker.errors import ParseError
+from tracker.payload import criteria_digest
 from tracker.source import Parsed
 from tracker.sources.metaculus import Metaculus
 
@@ -73,6 +75,7 @@ def test_posts_are_asked_together_with_their_history() -> None:
     assert {call.path for call in plan.requests} == {"api/posts/"}
     rest = dict(plan.requests[0].params)
     assert (rest["with_cp"], rest["include_cp_history"], rest["limit"]) == ("true", "true", "100")
+    assert rest["include_descriptions"] == "true"  # so that a change of the rules is seen at every poll
     assert all(call.private for call in plan.requests)
 
 
@@ -264,6 +267,96 @@ def test_the_actual_closing_time_counts_only_once_a_question_is_closed() -> None
     assert info.closes_at == datetime(2026, 11, 2, 17, tzinfo=UTC)
 
 
+@pytest.mark.parametrize(
+    ("name", "words", "status"),
+    [
+        ("binary_open", {}, "open"),
+        ("binary_open", {"status": "upcoming"}, "upcoming"),
+        ("binary_open", {"status": "closed"}, "closed"),
+        ("binary_resolved_yes", {}, "resolved"),
+        ("binary_annulled", {}, "void"),
+        ("binary_open", {"status": "resolved", "resolution": "ambiguous"}, "resolved"),
+        ("date_resolved", {}, "resolved"),
+    ],
+)
+def test_the_status_is_one_of_five_words(name: str, words: dict[str, Any], status: str) -> None:
+    assert single(question(name, **words)).batch.infos[0].status == status
+
+
+@pytest.mark.parametrize(
+    ("word", "status"),
+    [("approved", "upcoming"), ("draft", "upcoming"), ("pending", "upcoming"), ("open", "open"),
+     ("closed", "closed"), ("pending_resolution", "closed"), ("resolved", "resolved")],
+)  # fmt: skip
+def test_the_status_of_a_group_is_the_posts(word: str, status: str) -> None:
+    parsed = single(post("group", lambda found: found.update(status=word)))
+    assert parsed.batch.infos[0].status == status
+    assert parsed.notes == ()
+
+
+def test_a_group_is_void_when_all_of_it_is() -> None:
+    def annul(found: dict[str, Any]) -> None:
+        found["status"] = "resolved"
+        for member in found["group_of_questions"]["questions"]:
+            member["resolution"] = "annulled"
+
+    assert single(post("group", annul)).batch.infos[0].status == "void"
+
+
+def test_a_status_we_do_not_know_is_noted_and_none() -> None:
+    parsed = single(question("binary_open", status="simmering"))
+    assert parsed.batch.infos[0].status == ""
+    assert parsed.notes == ("990001: status 'simmering' is not known",)
+    assert len(parsed.batch.snapshots) == 4
+
+
+def criteria(body: dict[str, Any]) -> str:
+    return single(body).batch.infos[0].criteria_sha256
+
+
+def test_criteria_are_the_resolution_criteria_and_the_fine_print() -> None:
+    rule = "Resolves per the rule in the question text."
+    assert criteria(post("binary_open")) == criteria_digest(rule)
+    with_print = question("binary_open", fine_print="Only this year.")
+    assert criteria(with_print) == criteria_digest(rule, "Only this year.")
+    assert criteria(question("binary_open", resolution_criteria=rule.replace(" ", "\n "))) == criteria_digest(
+        rule
+    )
+
+
+@pytest.mark.parametrize("missing", [None, "", "absent"])
+def test_criteria_that_are_withheld_have_no_digest(missing: str | None) -> None:
+    body = question("binary_open", resolution_criteria=missing, fine_print=missing)
+    if missing == "absent":
+        del body["question"]["resolution_criteria"], body["question"]["fine_print"]
+    assert criteria(body) == ""
+    assert single(body).faults == ()
+
+
+def test_the_criteria_of_a_group_are_its_own_and_its_members() -> None:
+    before = criteria(post("group"))
+
+    def another_year(found: dict[str, Any]) -> None:
+        members = found["group_of_questions"]["questions"]
+        members.append({**copy.deepcopy(members[0]), "id": 990199, "label": "2029"})
+        members.reverse()
+
+    assert criteria(post("group", another_year)) == before
+    shared = criteria(post("group", lambda found: found["group_of_questions"].update(fine_print="New.")))
+    own = criteria(
+        post("group", lambda found: found["group_of_questions"]["questions"][1].update(fine_print="New."))
+    )
+    assert len({before, shared, own, ""}) == 4
+
+
+def test_the_criteria_of_a_conditional_are_those_of_all_its_parts() -> None:
+    digests = {criteria(post("conditional"))}
+    for part in ("condition", "condition_child", "question_yes", "question_no"):
+        digests.add(criteria(post("conditional", lambda found, part=part: found["conditional"][part].update(  # type: ignore[misc]
+            fine_print="New."))))  # fmt: skip
+    assert len(digests - {""}) == 5
+
+
 # --- pages ----------------------------------------------------------------------------------------------
 
 
@@ -412,6 +505,52 @@ def test_a_missing_post_is_gone() -> None:
     ]
 
 
+@pytest.mark.parametrize("word", ["deleted", "rejected"])
+@pytest.mark.parametrize("name", ["binary_open", "binary_no_access", "multiple_choice", "numeric_linear"])
+def test_a_removed_post_is_gone_whatever_else_it_tells(name: str, word: str) -> None:
+    parsed = single(post(name, lambda found: found.update(status=word)))
+    latest: dict[str, object] = {}
+    for _, stream, _, said in values(parsed):
+        latest[stream] = said
+    assert set(latest.values()) == {"gone"}
+    assert parsed.denied == ()
+    assert parsed.faults == ()
+    assert parsed.batch.infos[0].status == ""
+    assert any(word in note for note in parsed.notes)
+
+
+def test_a_removed_post_without_its_question_is_gone() -> None:
+    def strip(found: dict[str, Any]) -> None:
+        del found["question"]
+        found["status"] = "deleted"
+
+    parsed = single(post("binary_open", strip))
+    assert values(parsed) == [("990001", "yes", NOON, "gone")]
+    assert parsed.faults == ()
+
+
+def test_an_answer_about_another_post_is_refused() -> None:
+    raw = answer("metaculus", post("binary_open"), ref="990077", url="https://m/api/posts/990077/")
+    with pytest.raises(ParseError, match="another post"):
+        SOURCE.parse(raw)
+
+
+def test_no_aggregations_at_all_are_an_absence_to_be_explained() -> None:
+    assert values(single(question("binary_open", aggregations=None))) == [
+        ("990001", "yes", NOON, "not_permitted")
+    ]
+    assert values(single(question("binary_open", aggregations={}))) == [
+        ("990001", "yes", NOON, "not_permitted")
+    ]
+
+
+def test_a_question_whose_values_end_has_no_forecast_and_is_not_gone() -> None:
+    history = post("binary_open")["question"]["aggregations"]["recency_weighted"]["history"]
+    history[-1]["centers"] = [None]
+    parsed = single(community("binary_open", history=history, latest=None))
+    assert values(parsed)[-1] == ("990001", "yes", B4, "no_forecast")
+
+
 def test_a_missing_list_says_nothing_about_its_posts() -> None:
     with pytest.raises(ParseError, match="404"):
         page({}, "990001", status=404)
@@ -490,6 +629,64 @@ def test_an_unknown_type_is_noted() -> None:
 def test_a_post_that_lost_its_question_is_a_fault() -> None:
     with pytest.raises(ParseError, match="question: is missing"):
         single(post("binary_open", lambda found: found.pop("question")))
+
+
+@settings(deadline=None)
+@given(data=st.data(), name=st.sampled_from(["binary_open", "multiple_choice", "numeric_linear", "group"]))
+def test_points_out_of_order_and_told_twice_are_harmless(data: st.DataObject, name: str) -> None:
+    body = post(name)
+    members = [body["question"]] if "question" in body else body["group_of_questions"]["questions"]
+    for member in members:
+        told = member["aggregations"]["recency_weighted"]
+        twice = [*told["history"], *data.draw(st.lists(st.sampled_from(told["history"]), max_size=4))]
+        told["history"] = data.draw(st.permutations(twice))
+    if "question" not in body:
+        body["group_of_questions"]["questions"] = data.draw(st.permutations(members))
+    shuffled, straight = single(body), single(post(name))
+    assert values(shuffled) == values(straight)
+    assert [s.distribution for s in shuffled.batch.snapshots] == [
+        s.distribution for s in straight.batch.snapshots
+    ]
+    assert shuffled.faults == ()
+
+
+@settings(deadline=None)
+@given(
+    weights=st.lists(st.floats(0, 1), min_size=3, max_size=30).filter(lambda w: sum(w) > 0.1),
+    zero=st.sampled_from([None, -50.0, 0.0, 2000.0]),
+)
+def test_mass_outside_an_open_range_is_kept_and_the_grid_is_even_in_locations(
+    weights: list[float], zero: float | None
+) -> None:
+    """The first weight lies below the range, the last above; point i of N stands at location i / N, by the
+    platform's own inverse (utils/the_math)."""
+    total = sum(weights)
+    cdf = [sum(weights[: number + 1]) / total for number in range(len(weights) - 1)]
+    size = len(cdf) - 1
+
+    def change(found: dict[str, Any]) -> None:
+        scaling = found["question"]["scaling"]
+        scaling.update(zero_point=zero, continuous_range=None, open_lower_bound=True, open_upper_bound=True)
+        found["question"].update(open_lower_bound=True, open_upper_bound=True)
+        found["question"]["aggregations"]["recency_weighted"] = {
+            "history": [],
+            "latest": {"start_time": 1789473600.0, "centers": [0.5], "forecast_values": cdf},
+        }
+
+    (snapshot,) = single(post("numeric_log", change)).batch.snapshots
+    assert snapshot.distribution is not None
+    assert snapshot.distribution.cdf[0] == pytest.approx(weights[0] / total)
+    assert 1 - snapshot.distribution.cdf[-1] == pytest.approx(weights[-1] / total)
+    low, high = 1.0, 1000.0
+    for number, x in enumerate(snapshot.distribution.x):
+        if zero is None:
+            location = (x - low) / (high - low)
+        else:
+            ratio = (high - zero) / (low - zero)
+            location = (math.log((x - low) * (ratio - 1) + (high - low)) - math.log(high - low)) / math.log(
+                ratio
+            )
+        assert location == pytest.approx(number / size, abs=1e-9)
 
 
 # --- numbers --------------------------------------------------------------------------------------------

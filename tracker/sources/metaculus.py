@@ -42,6 +42,7 @@ from tracker.payload import (
     Gathering,
     Payload,
     UtcText,
+    criteria_digest,
     from_seconds,
     join,
     plain,
@@ -60,8 +61,20 @@ IDS_PER_CALL = 50
 LIMIT = 100
 DEFAULT_METHOD = "recency_weighted"
 CONTINUOUS = ("numeric", "date", "discrete")
-POINTS = 200  # buckets of a CDF unless the question says otherwise
 ROUNDING = 1e-9  # sums of floats may leave 0..1 or fall by this much
+
+#: What becomes of the platform's words; ``draft`` and ``pending`` are posts not yet let through to readers.
+STATUS = {
+    "upcoming": "upcoming",
+    "approved": "upcoming",
+    "draft": "upcoming",
+    "pending": "upcoming",
+    "open": "open",
+    "closed": "closed",
+    "pending_resolution": "closed",
+    "resolved": "resolved",
+}
+REMOVED = ("deleted", "rejected")
 
 _POST_ID = re.compile(r"[1-9][0-9]{0,9}")
 _MEMBER = re.compile(r"q[0-9]+")
@@ -95,7 +108,7 @@ class _Scaling(Payload):
 class _Question(Payload):
     id: Annotated[int, Field(gt=0)]
     kind: Annotated[str, Field(alias="type")]
-    aggregations: dict[str, Any]
+    aggregations: dict[str, Any] | None
     status: str | None = None
     method: Annotated[str | None, Field(alias="default_aggregation_method")] = None
     options: list[str] | None = None
@@ -127,7 +140,7 @@ class _Item(Payload):
 class Metaculus:
     """The adapter. Bulk answers carry the history of single questions; groups are asked one by one."""
 
-    parser_version = "1"
+    parser_version = "2"
     traits = SourceTraits(
         name=NAME,
         setting="metaculus",
@@ -194,7 +207,7 @@ def _bulk(posts: Sequence[str]) -> Iterable[Request]:
             *(("ids", post) for post in ids),
             ("with_cp", "true"),
             ("include_cp_history", "true"),
-            ("include_descriptions", "false"),
+            ("include_descriptions", "true"),
             ("limit", str(LIMIT)),
         )
         yield Request(NAME, ",".join(ids), LIST_PATH, params, private=True)
@@ -226,12 +239,17 @@ def _post(found: Gathering, value: object, at: str) -> None:
     found.faults.extend(faults)
     if post is None:
         return
+    if not at and _POST_ID.fullmatch(found.raw.ref) and str(post.id) != found.raw.ref:
+        found.fault(found.raw.ref, "id", "is another post than the one asked for")
+        return
     if at and (post.group is not None or post.conditional is not None):
         found.follow.append(_detail(str(post.id)))  # a page shows only a part of these
         return
     if post.question is None and post.group is None and post.conditional is None:
         if post.notebook is not None:
             found.note(f"{post.id}: a notebook, nothing to forecast")
+        elif post.status in REMOVED:
+            found.add(_empty(found, str(post.id), YES, ValueState.GONE))
         elif not faults:
             found.fault(
                 str(post.id), join(at, "question"), "is missing, and there is no group or conditional"
@@ -239,6 +257,8 @@ def _post(found: Gathering, value: object, at: str) -> None:
         return
     members = list(_members(found, post, at))
     if not members:
+        if post.status in REMOVED:
+            found.add(_empty(found, str(post.id), YES, ValueState.GONE))
         return  # each unreadable part is a Fault
     found.add(_info(found, post, members))
     seen_any = any(member.items for member in members)
@@ -298,8 +318,7 @@ def _own_outcome(question: _Question) -> str:
 
 def _info(found: Gathering, post: _Post, members: Sequence[_Member]) -> QuestionInfo:
     kinds = "group_of_questions" if post.group is not None else "conditional" if post.conditional else ""
-    status = (post.question or {}).get("status") or post.status
-    status = plain(status, 40) if isinstance(status, str) else ""
+    status = _status(found, post, members)
     return QuestionInfo(
         source=NAME,
         platform=NAME,
@@ -311,10 +330,47 @@ def _info(found: Gathering, post: _Post, members: Sequence[_Member]) -> Question
         status=status,
         opens_at=post.opens,
         # the "actual" closing time is filled in while a question is open: only its status tells
-        closes_at=(post.closed or post.closes) if status in ("closed", "resolved") else post.closes,
+        closes_at=(post.closed or post.closes) if status in ("closed", "resolved", "void") else post.closes,
         resolves_by=post.resolves,
+        criteria_sha256=_criteria(post),
         payload_sha256=found.digest,
     )
+
+
+def _status(found: Gathering, post: _Post, members: Sequence[_Member]) -> str:
+    """One of our own words; what was removed or has a word we do not know has none, and is noted.
+
+    Of a single question its own word, of a group or a conditional the post's. A question is void once its
+    resolution is ``annulled``, a group or conditional once that holds for all its parts.
+    """
+    own = members[0].question.status if post.question is not None else None
+    word = post.status if post.status in REMOVED else own or post.status or ""
+    status = STATUS.get(word, "")
+    if not status:
+        found.note(f"{post.id}: status {plain(word, 40)!r}" + ("" if word in REMOVED else " is not known"))
+    annulled = all(member.question.resolution == "annulled" for member in members)
+    return "void" if status == "resolved" and annulled else status
+
+
+def _criteria(post: _Post) -> str:
+    """The digest of the rules of a post: a question's own, or a group's and then those of all its parts.
+
+    The parts' digests are sorted and taken once each: a further year with the same rules changes nothing.
+    """
+    if post.question is not None:
+        return _rules(post.question)
+    if post.conditional is not None:
+        names = ("condition", "condition_child", "question_yes", "question_no")
+        return criteria_digest(*(_rules(post.conditional.get(name)) for name in names))
+    group = post.group or {}
+    listed = group.get("questions")
+    parts = {_rules(part) for part in listed} if isinstance(listed, list) else set()
+    return criteria_digest(_rules(group), *sorted(parts))
+
+
+def _rules(part: object) -> str:
+    texts = [part.get("resolution_criteria"), part.get("fine_print")] if isinstance(part, dict) else []
+    return criteria_digest(*(text for text in texts if isinstance(text, str)))
 
 
 def _items(found: Gathering, question: _Question, ref: str, at: str) -> Iterator[_Item]:
@@ -325,7 +381,7 @@ def _items(found: Gathering, question: _Question, ref: str, at: str) -> Iterator
     """
     method = question.method or DEFAULT_METHOD
     where = join(at, "aggregations", method)
-    part, faults = read_part(_Aggregation, question.aggregations.get(method) or {}, ref, where)
+    part, faults = read_part(_Aggregation, (question.aggregations or {}).get(method) or {}, ref, where)
     found.faults.extend(faults)
     if part is None:
         return
@@ -367,13 +423,17 @@ def _read_member(found: Gathering, member: _Member, seen_any: bool) -> None:
         return
     if not outcomes:
         return
+    removed = member.post.status in REMOVED
     if member.items:
         offered: set[str] = set()
         for item in member.items:
             offered = _read_item(found, member, item, outcomes, offered)
-        _withdrawn(found, member, offered)
-    else:
+        if not removed:
+            _withdrawn(found, member, offered)
+    elif not removed:
         _absent(found, member, outcomes, seen_any)
+    if removed:
+        found.add(*(_empty(found, member.ref, outcome, ValueState.GONE) for outcome in outcomes))
     _resolve(found, member, outcomes)
 
 
@@ -394,15 +454,16 @@ def _read_item(
     """Take one item in; the outcomes it gives a value for, given those the item before did (``offered``).
 
     An option without a value is not on offer. One that was until now is gone from here on: its last value
-    must not stand as if it still held.
+    must not stand as if it still held. Of a question without options it is the forecasts that are gone.
     """
     at = join(member.at, "aggregations", iso(from_seconds(item.start)), "centers")
     if len(item.centers) != len(outcomes):
         found.fault(member.ref, at, f"{len(item.centers)} values for {len(outcomes)} outcomes")
         return offered
     now = {outcome for outcome, center in zip(outcomes, item.centers, strict=True) if center is not None}
+    ended = ValueState.GONE if member.question.kind == "multiple_choice" else ValueState.NO_FORECAST
     for outcome in offered - now:
-        found.add(_ended(found, member, outcome, from_seconds(item.start), ValueState.GONE))
+        found.add(_ended(found, member, outcome, from_seconds(item.start), ended))
     for outcome, center in zip(outcomes, item.centers, strict=True):
         if center is None:
             continue
@@ -479,7 +540,7 @@ def _why(found: Gathering, member: _Member, seen_any: bool) -> ValueState:
     count = post.forecasters if post.forecasters is not None else post.forecasts
     if count == 0:
         return ValueState.NO_FORECAST
-    if question.revealed is not None and question.revealed > found.at and question.resolution is None:
+    if question.revealed is not None and question.revealed > found.at and not question.resolution:
         return ValueState.HIDDEN
     if seen_any:
         return ValueState.NO_FORECAST
