@@ -217,12 +217,13 @@ def refused(
 def gone_everywhere(batch: Batch, streams: Iterable[StreamKey]) -> tuple[Snapshot, ...]:
     """A question that is gone is gone in each of its outcomes: snapshots for its other known streams.
 
-    An adapter that finds a page missing cannot know which outcomes the question had.
+    An adapter that finds a page missing cannot know which outcomes the question had. An option that the
+    platform says was withdrawn at some time is gone by itself.
     """
     gone = {
         (s.key.source, s.key.platform, s.key.external_id): s
         for s in batch.snapshots
-        if s.state is ValueState.GONE
+        if s.state is ValueState.GONE and not s.timed_by_source
     }
     told = {snapshot.key for snapshot in batch.snapshots}
     found = []
@@ -240,9 +241,17 @@ def taken_back(
 ) -> tuple[Resolution, ...]:
     """Outcomes that no longer hold: the platform told one before and now calls the question unsettled.
 
-    ``unsettled``: the statuses in which, on this source, a question has no outcome.
+    ``unsettled``: the statuses in which, on this source, a question has no outcome. While other outcomes of
+    the question are told, as of a market that settles answer by answer, one that is not is taken back if the
+    same answer gives it a value.
     """
     outcomes = {(r.source, r.platform, r.external_id) for r in batch.resolutions}
+    told = {(r.source, r.platform, r.external_id, r.outcome) for r in batch.resolutions}
+    priced = {
+        (s.key.source, s.key.platform, s.key.external_id, s.key.outcome, s.payload_sha256)
+        for s in batch.snapshots
+        if s.state is ValueState.OK
+    }
     again: dict[tuple[str, str, str], QuestionInfo] = {
         (info.source, info.platform, info.external_id): info
         for info in sorted(batch.infos, key=lambda info: info.fetched_at)
@@ -252,7 +261,9 @@ def taken_back(
     for word in known if again else ():
         name = (word.source, word.platform, word.external_id)
         info = again.get(name)
-        if info is None or name in outcomes or word.state not in SETTLED:
+        if info is None or word.state not in SETTLED or (*name, word.outcome) in told:
+            continue
+        if name in outcomes and (*name, word.outcome, info.payload_sha256) not in priced:
             continue
         if word.fetched_at < info.fetched_at:
             found.append(

@@ -242,6 +242,19 @@ def test_every_outcome_of_the_question_is_taken_back_by_a_later_look_only() -> N
     assert taken_back(Batch(infos=(info(2),)), (outcome(1, "unresolved"),), ("open",)) == ()
 
 
+def test_one_outcome_of_several_is_taken_back_when_it_has_a_value_again() -> None:
+    known = (outcome(0, name="one"), outcome(0, name="two"), outcome(0, name="three"))
+    at = START + timedelta(hours=2)
+    again = Snapshot(key_of("a", "two"), at, at, probability=0.4)
+    batch = Batch(snapshots=(again,), resolutions=(outcome(2, name="one"),), infos=(info(2),))
+    assert [word.outcome for word in taken_back(batch, known, ("open",))] == ["two"]
+
+
+def test_an_option_that_was_withdrawn_takes_no_other_with_it() -> None:
+    option = Snapshot(key_of("a", "option"), START, START, ValueState.GONE, timed_by_source=True)
+    assert gone_everywhere(Batch(snapshots=(option,)), [key_of("a"), key_of("a", "option")]) == ()
+
+
 def test_a_question_that_is_gone_is_gone_in_each_of_its_outcomes() -> None:
     poll = Poll()
     option = Snapshot(key_of("a", "option"), START, START, probability=0.2)

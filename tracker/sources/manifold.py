@@ -229,6 +229,7 @@ class Manifold:
         platforms=(NAME,),
         credit="Manifold (manifold.markets)",
         licence="Manifold terms of service; non-commercial use, collected through the API",
+        unsettled=("open", "closed"),
     )
 
     def plan(self, links: Sequence[Link], now: datetime, since: datetime | None) -> Plan:

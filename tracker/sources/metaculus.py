@@ -156,6 +156,7 @@ class Metaculus:
         secret_required=True,
         read_timeout_s=30.0,
         max_body_bytes=24 * 1024 * 1024,
+        unsettled=("upcoming", "open", "closed"),
     )
 
     def plan(self, links: Sequence[Link], now: datetime, since: datetime | None) -> Plan:
