@@ -419,8 +419,8 @@ def test_a_numeric_market_resolves_to_a_value(changes: dict[str, Any], expected:
     [
         ("CANCEL", None, ["void", "void", "void"]),
         ("exAns02", None, ["no", "no", "yes"]),
-        ("MKT", 0.5, ["fraction", "fraction", "fraction"]),
-        ("CHOOSE_MULTIPLE", 0.5, ["fraction", "fraction", "fraction"]),
+        ("MKT", 0.5, ["value", "value", "value"]),
+        ("CHOOSE_MULTIPLE", 0.5, ["value", "value", "value"]),
     ],
 )
 def test_answers_without_a_word_of_their_own_take_the_markets(
@@ -433,6 +433,35 @@ def test_answers_without_a_word_of_their_own_take_the_markets(
     parsed = whole(body)
     assert [one.state.value for one in parsed.batch.resolutions] == expected
     assert parsed.batch.snapshots == ()
+    told = {one.value for one in parsed.batch.resolutions}
+    assert told <= {None, 0.0, 1.0}, "a price before the resolution is no outcome"
+
+
+def test_an_answer_that_pays_a_fraction_by_its_own_word_has_that_fraction() -> None:
+    body = market("multiple_choice_independent")
+    body["answers"][0] |= {"resolution": "MKT", "resolutionProbability": 0.35, "probability": 0.35}
+    assert [(one.outcome, one.state.value, one.value) for one in whole(body).batch.resolutions] == [
+        ("exAns00", "fraction", 0.35),
+        ("exAns01", "yes", 1.0),
+    ]
+    del body["answers"][0]["resolutionProbability"]
+    parsed = whole(body)
+    assert [one.outcome for one in parsed.batch.resolutions] == ["exAns01"]
+    assert [fault.field for fault in parsed.faults] == ["resolutionProbability"]
+
+
+@pytest.mark.parametrize("when", [1790000000000, 1795170000000, 1830297540001, None])
+def test_a_market_may_resolve_early_or_late_or_again(when: int | None) -> None:
+    """The moment is the platform's; before or after the close makes no difference, nor does what was said before."""
+    for word, state in (("YES", "yes"), ("NO", "no")):
+        (one,) = whole(market("resolved_yes", resolution=word, resolutionTime=when)).batch.resolutions
+        assert one.state.value == state
+        assert one.resolved_at == (None if when is None else EPOCH + timedelta(milliseconds=when))
+
+
+def test_another_token_than_play_money_is_noted() -> None:
+    (note,) = whole(market("binary", token="CASH")).notes
+    assert "CASH" in note
 
 
 def test_an_unknown_resolution_word_is_a_fault() -> None:
@@ -507,6 +536,22 @@ def test_a_hostile_title_is_one_harmless_line() -> None:
 @pytest.mark.parametrize("url", ["javascript:alert(1)", "http://plain", "https://a b", 'https://a"onclick='])
 def test_only_https_addresses_are_kept(url: str) -> None:
     assert whole(market("binary", url=url)).batch.infos[0].url == ""
+
+
+@settings(deadline=None)
+@given(data=st.data())
+def test_a_permuted_bulk_answer_gives_the_same(data: st.DataObject) -> None:
+    body = json.loads(GOOD["manifold"][2])
+    names = data.draw(st.permutations(sorted(body)))
+    turned = {}
+    for name in names:
+        answers = body[name].get("answerProbs")
+        order = data.draw(st.permutations(sorted(answers))) if answers else []
+        turned[name] = {"answerProbs": {one: answers[one] for one in order}} if answers else body[name]
+    ref = ",".join(names)
+    one, other = bulk(body, ",".join(sorted(body))), bulk(turned, ref)
+    assert [value(s) for s in other.batch.snapshots] == [value(s) for s in one.batch.snapshots]
+    assert (other.follow, other.faults, other.notes) == (one.follow, one.faults, one.notes)
 
 
 def test_the_order_of_answers_does_not_matter() -> None:

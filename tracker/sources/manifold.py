@@ -118,6 +118,7 @@ class _Market(Payload):
     low: Annotated[float | None, Field(alias="min")] = None
     high: Annotated[float | None, Field(alias="max")] = None
     log: Annotated[bool | None, Field(alias="isLogScale")] = None
+    token: str | None = None
     answers: list[Any] | None = None
     exclusive: Annotated[bool | None, Field(alias="shouldAnswersSumToOne")] = None
     text: Annotated[str | None, Field(alias="textDescription")] = None
@@ -394,6 +395,8 @@ def _market(found: Gathering, body: dict[str, Any], since: int | None) -> None:
         return
     if market.creator is not None and _DELETED.fullmatch(market.creator):
         found.note(f"{market.id}: the account of its creator was deleted; nobody may be there to resolve it")
+    if market.token not in (None, "MANA"):
+        found.note(f"{market.id}: its token is {plain(market.token or '', 20)}, which is no play money")
     found.add(_info(found, market))
     if market.kind == "BINARY":
         _binary(found, market)
@@ -706,20 +709,24 @@ def _price(found: Gathering, thread: _Thread, outcome: str, made: int, p: float)
 
 
 def _resolve_answer(found: Gathering, market: _Market, answer: _Answer) -> None:
-    """An answer's own word first; else what the market's word means for it."""
+    """An answer's own word first; else what the market's word means for it.
+
+    A market whose answers exclude each other and that pays several of them (CHOOSE_MULTIPLE, MKT) does not
+    tell the shares: the answers have no word of their own, and their ``resolutionProbability`` is then the
+    price before the resolution (resolve-market-helpers.ts). It is settled, with an outcome that is not told.
+    """
     at = answer.resolution_time or market.resolution_time
-    fraction = answer.resolution_probability
     word = answer.resolution
     if word is None:
         word = market.resolution
         ids = {entry.get("id") for entry in market.answers or () if isinstance(entry, dict)}
         if word in ids:
             word = "YES" if word == answer.id else "NO"
-        elif word == "CHOOSE_MULTIPLE":
-            word = "MKT"
-        if word == "MKT" and fraction is None:
-            fraction = answer.probability  # a resolved answer's probability is what it pays
-    _resolve(found, market, answer.id, word, fraction, at)
+        elif word in ("CHOOSE_MULTIPLE", "MKT"):
+            found.note(f"{market.id}: it pays several answers, and their shares are not told")
+            found.add(_resolution(found, market, answer.id, OutcomeState.VALUE, None, word, at))
+            return
+    _resolve(found, market, answer.id, word, answer.resolution_probability, at)
 
 
 def _resolve(
