@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from questions.model import Link
 from questions.records import OutcomeState, Snapshot, ValueState
 from storage.memory import MemoryStore
-from storage.records import RawPayload, Validator
+from storage.records import RawPayload
 from tests.servers.spec import load_spec
 from tests.sources.answers import AT, link
 from tests.tracker.fakes import Clock
@@ -39,22 +39,11 @@ class World:
     store: MemoryStore = field(default_factory=MemoryStore)
     clock: Clock = field(default_factory=lambda: Clock(AT))
 
-    def fetch(
-        self,
-        request: Request,
-        traits: SourceTraits,
-        *,
-        base_url: str,
-        secret: str | None,
-        now: Callable[[], datetime],
-        validator: Validator | None = None,
-    ) -> RawPayload:
+    def fetch(self, request: Request, traits: SourceTraits, **how: Any) -> RawPayload:
         body = self.answer(request)
-        status = 404 if body is None else 200
-        url = self.url_for(request, base_url)
-        return RawPayload(
-            traits.name, request.ref, url, now(), status, "application/json", json.dumps(body).encode()
-        )
+        url, at = self.url_for(request, how["base_url"]), how["now"]()
+        status, told = 404 if body is None else 200, json.dumps(body).encode()
+        return RawPayload(traits.name, request.ref, url, at, status, "application/json", told)
 
     def url_for(self, request: Request, base_url: str) -> str:
         return f"{base_url}/{request.path}?{urlencode(request.params)}"
@@ -208,7 +197,9 @@ def test_a_value_never_turns_to_nothing_or_zero_because_access_ended() -> None:
     world.links = world.links[:3]
     world.poll()
     before = world.newest("990000")
-    hidden = {"recency_weighted": {"history": [], "latest": None, "score_data": {}, "movement": None}}
+    hidden: dict[str, Any] = {
+        "recency_weighted": {"history": [], "latest": None, "score_data": {}, "movement": None}
+    }
     for name in ("990000", "990001"):
         held[name]["question"]["aggregations"] = hidden
     world.clock.forward(hours=6)
