@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import json
 import random
-from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC, date, datetime, time, timedelta
+from itertools import pairwise
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given, settings, strategies as st
@@ -83,40 +87,71 @@ def params(request: Request) -> dict[str, str]:
     return dict(request.params)
 
 
-def tickers(count: int, *, turn: bool) -> list[str]:
-    """Tickers whose weekly turn is, or is not, on the day of ``AT``."""
-    found = []
-    for number in range(20 * count):
-        name = f"KX{number:05d}-27"
-        (request,) = SOURCE.plan([link("kalshi", name)], AT, None).requests
-        if (request.path != "markets") == turn:
-            found.append(name)
-    return found[:count]
+def wanted_whole(names: Sequence[str], at: datetime) -> list[str]:
+    """The markets whose events one poll asks for besides."""
+    plan = SOURCE.plan([link("kalshi", one) for one in names], at, None)
+    parts = [part for request in plan.requests for part in request.ref.split(",")]
+    return [part.removeprefix("whole=") for part in parts if part.startswith("whole=")]
 
 
 # --- what is asked --------------------------------------------------------------------------------------
 
 
 def test_markets_are_asked_for_a_hundred_a_call_without_combined_ones() -> None:
-    names = tickers(230, turn=False)
+    names = [f"KX{number:05d}-27" for number in range(230)]
     plan = SOURCE.plan([link("kalshi", one) for one in [*names, *names]], AT, None)
     assert [request.path for request in plan.requests] == ["markets"] * 3
-    assert [len(request.ref.split(",")) for request in plan.requests] == [100, 100, 30]
-    assert [one for request in plan.requests for one in params(request)["tickers"].split(",")] == names
+    asked_for = [params(request)["tickers"].split(",") for request in plan.requests]
+    assert [len(batch) for batch in asked_for] == [100, 100, 30]
+    assert [one for batch in asked_for for one in batch] == names
     assert {params(request)["mve_filter"] for request in plan.requests} == {"exclude"}
     assert {params(request)["limit"] for request in plan.requests} == {"1000"}
 
 
-def test_every_market_is_read_alone_once_a_week_and_then_not_in_bulk() -> None:
-    names = [f"KXEX{number:03d}" for number in range(70)]
-    alone = []
-    for day in range(7):
-        plan = SOURCE.plan([link("kalshi", one) for one in names], AT + timedelta(days=day), None)
-        today = [request.ref for request in plan.requests if request.path.startswith("markets/")]
-        together = [one for r in plan.requests if r.path == "markets" for one in r.ref.split(",")]
-        assert sorted(today + together) == names
-        alone += today
-    assert sorted(alone) == names
+@pytest.mark.parametrize("count", [1, 70, 167, 168, 250])
+def test_every_market_is_looked_at_whole_once_a_week_and_few_at_a_time(count: int) -> None:
+    names = [f"KX{number:05d}-27" for number in range(count)]
+    turns = [wanted_whole(names, AT + timedelta(hours=hour)) for hour in range(167)]
+    assert sorted(one for turn in turns for one in turn) == names
+    assert max(len(turn) for turn in turns) == -(-count // 167)
+
+
+@pytest.mark.parametrize("hours", [1, 2, 6, 12, 24, 24 * 7])
+def test_whatever_lies_between_two_polls_every_market_has_its_turn(hours: int) -> None:
+    names = [f"KX{number:05d}-27" for number in range(30)]
+    seen = {one for n in range(167) for one in wanted_whole(names, AT + timedelta(hours=n * hours))}
+    assert seen == set(names)
+
+
+def test_a_market_whose_turn_it_is_is_followed_to_its_event_and_its_siblings_come_along() -> None:
+    sibling = market(ticker="KXEX10X-27-B")
+    ref = f"{A},KXEX10X-27-B,{HORIZON},whole={A},whole=KXEX10X-27-B"
+    parsed = bulk(market(), sibling, market("threshold"), ref=ref)
+    assert asked(parsed.follow) == [(f"events/{EVENT}", A)]
+    assert len(parsed.batch.snapshots) == 3
+    assert parsed.batch.infos == ()
+    assert bulk(market(), ref=A).follow == ()
+
+
+@pytest.mark.parametrize(
+    ("changes", "news"),
+    [
+        ({"status": "closed", "close_time": "2026-11-20T11:00:00Z"}, True),
+        ({"status": "determined", "close_time": "2026-11-19T11:00:00Z"}, True),
+        ({"status": "closed", "close_time": "2026-11-18T11:00:00Z"}, False),
+        ({"status": "closed", "close_time": "2026-12-18T11:00:00Z"}, False),
+        ({"status": "finalized", "result": "no", "settlement_ts": "2026-11-20T11:00:00Z"}, True),
+        ({"status": "finalized", "result": "no", "settlement_ts": "2026-11-01T11:00:00Z"}, False),
+        ({"status": "active", "close_time": "2026-11-20T11:00:00Z"}, False),
+    ],
+)
+def test_a_market_that_has_just_ended_is_looked_at_whole_at_once(changes: dict[str, Any], news: bool) -> None:
+    assert asked(bulk(market(**changes)).follow) == ([(f"events/{EVENT}", A)] if news else [])
+
+
+def test_a_refusal_of_a_list_denies_its_markets_and_nothing_else() -> None:
+    parsed = read(f"markets?tickers={A}", {}, ref=f"{A},{HORIZON},whole={A}", status=403)
+    assert parsed == Parsed(denied=(A, HORIZON))
 
 
 def test_a_first_sight_reads_a_market_alone_and_asks_for_its_candles() -> None:
@@ -426,10 +461,53 @@ def test_the_titles_of_every_example(name: str) -> None:
 def test_what_an_event_tells_of_a_market() -> None:
     (info,) = event(SPEC.example("getEvent", "nested")).batch.infos
     assert info.url == "https://kalshi.com/markets/kxex10x"
-    assert (info.question_type, info.status) == ("binary", "active")
+    assert (info.question_type, info.status) == ("binary", "open")
+    assert info.criteria_sha256 == hashlib.sha256(b"Rule text.").hexdigest()
     assert info.opens_at == datetime(2026, 8, 1, 14, tzinfo=UTC)
     assert info.closes_at == datetime(2027, 12, 31, 23, 59, tzinfo=UTC)
     assert info.resolves_by == datetime(2028, 1, 31, 15, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("word", "status"),
+    [
+        ("initialized", "upcoming"),
+        ("inactive", "open"),
+        ("active", "open"),
+        ("closed", "closed"),
+        ("determined", "closed"),
+        ("disputed", "closed"),
+        ("amended", "closed"),
+        ("finalized", "resolved"),
+        ("suspended", ""),
+    ],
+)
+def test_the_words_of_the_platform_are_made_words_that_all_share(word: str, status: str) -> None:
+    body = SPEC.example("getEvent", "nested")
+    parsed = event({"event": {**body["event"], "markets": [market(status=word)]}})
+    assert [info.status for info in parsed.batch.infos] == [status]
+    assert [("suspended" in note) for note in parsed.notes] == ([True] if status == "" else [])
+
+
+def test_both_parts_of_the_rules_count() -> None:
+    body = SPEC.example("getEvent", "nested")["event"]
+
+    def criteria(**rules: str) -> str:
+        return event({"event": {**body, "markets": [market(**rules)]}}).batch.infos[0].criteria_sha256
+
+    assert criteria(rules_secondary=" ") == criteria() == hashlib.sha256(b"Rule text.").hexdigest()
+    assert criteria(rules_secondary="And more.") == hashlib.sha256(b"Rule text.\nAnd more.").hexdigest()
+
+
+def test_an_event_that_leaves_out_the_rules_does_not_wipe_out_what_is_known_of_them() -> None:
+    body, bare = SPEC.example("getEvent", "nested")["event"], market()
+    del bare["rules_primary"], bare["rules_secondary"]
+    store = MemoryStore()
+    for row in (market(), bare):
+        parsed = event({"event": {**body, "markets": [row]}})
+        store.append(parsed.batch)
+    assert "without its rules" in parsed.notes[0]
+    assert [info.criteria_sha256 for info in store.infos()] == [hashlib.sha256(b"Rule text.").hexdigest()]
 
 
 @pytest.mark.parametrize("name", [None, "a/b", "../x"])
@@ -528,6 +606,24 @@ def test_a_price_without_any_members_is_a_day_without_a_trade() -> None:
     assert candles(candle(price={}, yes_bid=quote("0.1"), yes_ask=quote("0.9"))).batch.snapshots == ()
     (kept,) = candles(candle(price=None)).batch.snapshots
     assert kept.key.quantity is MID
+
+
+@pytest.mark.parametrize(
+    ("first", "lengths"),
+    [(date(2026, 3, 5), [24, 24, 23, 24]), (date(2025, 10, 30), [24, 24, 25, 24])],
+    ids=["spring", "autumn"],
+)
+def test_days_stay_days_when_the_clocks_of_new_york_change(first: date, lengths: list[int]) -> None:
+    """Independent truth: the time zone database. 05:00 UTC in winter, 04:00 in summer; never a day lost."""
+    midnights = [
+        datetime.combine(first + timedelta(days=number), time(), ZoneInfo("America/New_York")).astimezone(UTC)
+        for number in range(1, 6)
+    ]
+    rows = [candle(end_period_ts=int(end.timestamp())) for end in midnights]
+    read_as = [snapshot.as_of for snapshot in candles(*rows).batch.snapshots]
+    assert read_as == midnights
+    assert [(b - a) / timedelta(hours=1) for a, b in pairwise(read_as)] == lengths
+    assert {moment.hour for moment in read_as} == {4, 5}
 
 
 def test_a_day_that_is_not_over_has_no_close() -> None:
@@ -677,6 +773,29 @@ def test_whatever_the_book_says_a_value_lies_within_it(bid: Any, ask: Any, last:
             assert snapshot.probability == float(last)
 
 
+@settings(max_examples=40, deadline=None)
+@given(chance=st.randoms(use_true_random=False), doubled=st.integers(0, 3))
+def test_the_order_of_rows_and_their_repetition_say_nothing(chance: random.Random, doubled: int) -> None:
+    listed = json.loads(GOOD["kalshi"][2])["markets"]
+    days = SPEC.example("batchCandles", "two")["markets"][0]["candlesticks"]
+    nested = SPEC.example("getEvent", "nested")["event"]
+    members = [market(), market("threshold"), market("finalized_no")]
+    for rows, read_rows in (
+        (listed, lambda mixed: bulk(*mixed)),
+        (days, lambda mixed: candles(*mixed)),
+        (members, lambda mixed: event({"event": {**nested, "markets": mixed}})),
+    ):
+        mixed = [*rows, *chance.choices(rows, k=doubled)]
+        chance.shuffle(mixed)
+        assert told(read_rows(mixed)) == told(read_rows(rows))
+
+
+def told(parsed: Parsed) -> Any:
+    """What was read, apart from which bytes it was read from."""
+    records = (*parsed.batch.snapshots, *parsed.batch.resolutions, *parsed.batch.infos)
+    return [replace(one, payload_sha256=None) for one in records], parsed.follow, parsed.faults, parsed.notes
+
+
 # --- over real sockets ----------------------------------------------------------------------------------
 
 
@@ -758,7 +877,8 @@ def test_an_events_ticker_in_the_catalogue_is_told_to_whoever_wrote_it(
 
 
 def test_known_markets_cost_one_call(client: HttpClient, server: SpecServer) -> None:
-    names = tickers(2, turn=False)
+    names = ["KXEXA-27", "KXEXB-27"]
+    assert wanted_whole(names, AT + timedelta(hours=1)) == []
     rows = [market(ticker=one) for one in names]
     server.route("/trade-api/v2/markets", json_reply({"markets": rows, "cursor": ""}))
     server.route("/trade-api/v2/markets/candlesticks", json_reply({"markets": []}))

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import json
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -23,7 +25,7 @@ from tests.sources.test_contract import check, parse_or_refuse, read_mutated
 from tracker.collect import Collector, SourceReport
 from tracker.config import Settings
 from tracker.errors import ParseError
-from tracker.http import HttpClient, HttpSettings
+from tracker.http import HttpClient, HttpSettings, kept_url, request_url
 from tracker.source import Parsed, Request
 from tracker.sources.polymarket import CLOB, DATA, Polymarket
 
@@ -88,26 +90,38 @@ def params(request: Request) -> dict[str, str]:
 # --- what is asked --------------------------------------------------------------------------------------
 
 
-def test_markets_are_listed_twenty_a_call_and_never_twice() -> None:
+def test_markets_are_listed_fifty_a_call_and_never_twice() -> None:
     ids = [f"0x{number:064x}" for number in range(120)]
     plan = SOURCE.plan([link("polymarket", one) for one in [*ids, *ids]], AT, None)
-    assert [request.path for request in plan.requests] == ["markets/keyset"] * 6
-    assert [len(request.ref.split(",")) for request in plan.requests] == [20] * 6
+    assert [request.path for request in plan.requests] == ["markets/keyset"] * 3
+    assert [len(request.ref.split(",")) for request in plan.requests] == [50, 50, 20]
     named = [value for request in plan.requests for name, value in request.params if name == "condition_ids"]
     assert named == ids
     assert all(("limit", "100") in request.params and request.base == "" for request in plan.requests)
 
 
 def test_a_call_keeps_its_address_short_enough_for_any_server() -> None:
-    """PostgreSQL refuses index entries above 2,704 bytes, and addresses are part of a key."""
-    ids = [f"0x{number:064x}" for number in range(20)]
+    """Many servers refuse one of more than 8,190 bytes (the default of Apache; nginx: 8 kB)."""
+    ids = [f"0x{number:064x}" for number in range(50)]
     (request,) = SOURCE.plan([link("polymarket", one) for one in ids], AT, None).requests
-    assert len(f"{GAMMA}?" + "&".join(f"{name}={text}" for name, text in request.params)) < 2_000
+    assert len(f"{GAMMA}?" + "&".join(f"{name}={text}" for name, text in request.params)) < 4_200
+
+
+def test_what_an_address_says_besides_its_ids_stands_at_its_beginning() -> None:
+    """A long one is kept by its beginning (``tracker.http.kept_url``); the ids stand in the ref as well."""
+    ids = [f"0x{number:064x}" for number in range(50)]
+    (request,) = listing(ref=",".join(ids)).follow
+    kept = kept_url(request_url("https://gamma-api.polymarket.com", request))
+    assert len(kept) < 2_600
+    raw = answer("polymarket", {"markets": []}, ref=request.ref, url=kept)
+    parsed = SOURCE.parse(raw)
+    assert sorted(s.key.external_id for s in parsed.batch.snapshots) == sorted(ids)
+    assert {s.state for s in parsed.batch.snapshots} == {ValueState.GONE}
 
 
 def test_ids_of_31_bytes_are_ids_too() -> None:
     (request,) = SOURCE.plan([link("polymarket", SHORT)], AT, None).requests
-    assert request.params[0] == ("condition_ids", SHORT)
+    assert ("condition_ids", SHORT) in request.params
 
 
 @pytest.mark.parametrize(
@@ -251,6 +265,55 @@ def test_what_a_market_tells_of_itself() -> None:
     assert info.closes_at == datetime(2027, 12, 31, 23, 59, tzinfo=UTC)
 
 
+def test_the_rules_are_told_by_their_digest_and_a_changed_word_changes_it() -> None:
+    digests = [
+        listing(market(description=text)).batch.infos[0].criteria_sha256
+        for text in ("Rule text.", " Rule\n\ntext. ", "Rule text!")
+    ]
+    words = hashlib.sha256(b"Rule text.").hexdigest()
+    assert (digests[0], digests[1]) == (words, words)
+    assert digests[2] not in ("", words)
+
+
+@pytest.mark.parametrize("text", [None, "", " \n", 7, ...])
+def test_an_answer_without_the_rules_does_not_wipe_out_what_is_known_of_them(text: Any) -> None:
+    body = market(description=text)
+    if text is ...:
+        del body["description"]
+    store = MemoryStore()
+    for row in (market(), body):
+        store.append(listing(row).batch)
+    assert [value(s)[3] for s in listing(body).batch.snapshots] == [0.265]
+    (info,) = store.infos()
+    assert info.criteria_sha256 == hashlib.sha256(b"Rule text.").hexdigest()
+    (first,) = listing(body, ref=wish(EPOCH)).batch.infos  # on a first sight nothing is known to be wiped out
+    assert (first.title, first.criteria_sha256) == ("Will AI area A reach 10x before 2028?", "")
+
+
+@pytest.mark.parametrize(
+    ("changes", "status"),
+    [
+        ({}, "open"),
+        ({"acceptingOrders": None}, "open"),
+        ({"acceptingOrders": False}, "closed"),
+        ({"active": False}, "upcoming"),
+        ({"active": None}, ""),
+        ({"closed": True}, "closed"),
+        ({"closed": True, "umaResolutionStatus": "proposed"}, "closed"),
+        ({"closed": True, "umaResolutionStatus": "disputed"}, "closed"),
+        ({"closed": True, "umaResolutionStatus": "resolved"}, "resolved"),
+        ({"closed": True, "umaResolutionStatus": "settled"}, "resolved"),
+        ({"closed": True, "version": "v2", "resolutionStatus": "resolved"}, "resolved"),
+        ({"umaResolutionStatus": "resolved"}, "open"),  # still trading: no word of the oracle closes it
+    ],
+)
+def test_the_words_of_the_platform_are_made_words_that_all_share(
+    changes: dict[str, Any], status: str
+) -> None:
+    (info,) = listing(market(**changes)).batch.infos
+    assert info.status == status
+
+
 def test_the_planned_end_of_a_finished_market_stays_what_it_was() -> None:
     (info,) = listing(market("resolved_yes")).batch.infos
     assert (info.status, info.closes_at) == ("resolved", datetime(2027, 12, 31, 23, 59, tzinfo=UTC))
@@ -311,10 +374,10 @@ def test_what_an_open_listing_lacks_is_looked_for_once_among_the_finished() -> N
     parsed = listing(market(), ref=f"{AB},{ID[1]},{ID[2]}")
     (request,) = parsed.follow
     assert request.params == (
-        ("condition_ids", ID[1]),
-        ("condition_ids", ID[2]),
         ("limit", "100"),
         ("closed", "true"),
+        ("condition_ids", ID[1]),
+        ("condition_ids", ID[2]),
     )
     assert request.ref == f"{ID[1]},{ID[2]}"
     assert all(snapshot.state is ValueState.OK for snapshot in parsed.batch.snapshots)
@@ -454,7 +517,7 @@ def test_the_points_of_every_example(name: str, points: list[Any]) -> None:
 def test_a_long_history_is_followed_page_by_page() -> None:
     query = f"token_id={YES_TOKEN}&interval=max&bucket_seconds=43200&limit=10000"
     (request,) = history(DATA_SPEC.example("dataHistory", "page1"), query).follow
-    assert (request.base, request.path, request.ref) == (DATA, "v2/prices-history", AB)
+    assert (request.base, request.path, request.ref) == (DATA, "v2/prices-history", f"{AB},page=2")
     assert params(request) == {
         "token_id": YES_TOKEN,
         "interval": "max",
@@ -469,6 +532,31 @@ def test_a_page_that_leads_to_itself_is_a_fault_and_not_a_loop() -> None:
     assert parsed.follow == ()
     assert [fault.field for fault in parsed.faults] == ["pagination.next_cursor"]
     assert len(parsed.batch.snapshots) == 4
+
+
+@pytest.mark.parametrize(
+    ("cursors", "pages"),
+    [
+        ((["a"]), 2),  # the same again and again
+        ((["a", "b", "c"]), 4),  # a circle
+        (([f"c{number}" for number in range(50)]), 20),  # ever new ones
+    ],
+    ids=["repeats", "circle", "endless"],
+)
+def test_pages_without_an_end_come_to_one(cursors: list[str], pages: int, platform: Platform) -> None:
+    def page(_: Any) -> Any:
+        cursor = cursors[len(asked) % len(cursors)]
+        asked.append(cursor)
+        rows = [{"timestamp": 1788220800, "price": 0.18, "resolution_seconds": 43200}]
+        return json_reply({"data": rows, "pagination": {"has_more": True, "next_cursor": cursor}})
+
+    asked: list[str] = []
+    platform.data.route("/v2/prices-history", page)
+    report = platform.poll(AB)
+    assert len(asked) == pages
+    (key,) = platform.store.streams()
+    assert [row.snapshot.probability for row in platform.store.history(key)] == [0.18, 0.265]
+    assert [error.kind for error in report.errors] == ([] if cursors == ["a", "b", "c"] else ["shape"])
 
 
 @pytest.mark.parametrize(
@@ -790,6 +878,30 @@ def test_whatever_the_book_says_a_value_lies_within_it(bid: Any, ask: Any, last:
             assert float(bid) <= snapshot.probability <= float(ask) <= float(bid) + 0.1 + 1e-12
         elif snapshot.probability is not None:
             assert snapshot.probability == float(last)
+
+
+@settings(max_examples=40, deadline=None)
+@given(chance=st.randoms(use_true_random=False), doubled=st.integers(0, 3))
+def test_the_order_of_rows_and_their_repetition_say_nothing(chance: random.Random, doubled: int) -> None:
+    listed = json.loads(GOOD["polymarket"][2])["markets"]
+    points = DATA_SPEC.example("dataHistory", "settled")["data"]
+    old_points = CLOB_SPEC.example("clobHistory", "points")["history"]
+    paid = [resolution(), resolution("split", condition_id=ID[1])]
+    for rows, read in (
+        (listed, lambda mixed: listing(*mixed)),
+        (points, lambda mixed: history({"data": mixed})),
+        (old_points, lambda mixed: old_history({"history": mixed})),
+        (paid, lambda mixed: payouts({"data": mixed}, ref=f"{AB},{ID[1]}")),
+    ):
+        mixed = [*rows, *chance.choices(rows, k=doubled)]
+        chance.shuffle(mixed)
+        assert told(read(mixed)) == told(read(rows))
+
+
+def told(parsed: Parsed) -> Any:
+    """What was read, apart from which bytes it was read from."""
+    records = (*parsed.batch.snapshots, *parsed.batch.resolutions, *parsed.batch.infos)
+    return [replace(one, payload_sha256=None) for one in records], parsed.follow, parsed.faults, parsed.notes
 
 
 # --- over real sockets ----------------------------------------------------------------------------------

@@ -11,8 +11,7 @@ Source of the shapes: kalshi-typescript 3.30.0 (Kalshi's generated client), fore
 from __future__ import annotations
 
 import re
-import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Annotated, Any
@@ -41,6 +40,7 @@ from tracker.payload import (
     Gathering,
     Payload,
     UtcText,
+    criteria_digest,
     denied,
     from_seconds,
     join,
@@ -60,7 +60,10 @@ OLD_MARKETS = "historical/markets"
 
 TICKERS_PER_CALL = 100
 LIMIT = 1000
-REREAD_DAYS = 7
+#: Every market's title and rules are read again once in this many polls' hours (a week, nearly). A prime number:
+#: whatever whole number of hours lies between two polls, every market gets its turn.
+REREAD_HOURS = 167
+NEWS = timedelta(hours=26)  # a market that ended within this time is looked at whole
 DAY_MINUTES = 1440
 #: A call gives at most 5,000 candles.
 LOOK_BACK = timedelta(days=4_900)
@@ -70,8 +73,16 @@ SHOWN = 20  # markets of an event named in a note
 PRICED = ("initialized", "inactive", "active")
 UNPRICED = ("closed", "determined", "disputed", "amended")
 SETTLED = "finalized"
+STATUSES = {
+    "initialized": "upcoming",
+    "inactive": "open",  # trading is held up; nothing is over
+    "active": "open",
+    **dict.fromkeys(UNPRICED, "closed"),
+    SETTLED: "resolved",
+}
 
 _TICKER = re.compile(r"[A-Z0-9](?:[A-Z0-9_-]|\.(?!\.)){0,99}")
+_WHOLE = "whole="  # in the ref of a bulk call: a market whose event is wanted too
 
 
 def _seconds(value: object) -> object:
@@ -89,6 +100,8 @@ class _Market(Payload):
     opens: Annotated[UtcText, Field(alias="open_time")] = None
     closes: Annotated[UtcText, Field(alias="close_time")] = None
     resolves: Annotated[UtcText, Field(alias="latest_expiration_time")] = None
+    rules: Annotated[str | None, Field(alias="rules_primary")] = None
+    more_rules: Annotated[str | None, Field(alias="rules_secondary")] = None
     status: str
     bid: Annotated[DecimalProbability | None, Field(alias="yes_bid_dollars")] = None
     ask: Annotated[DecimalProbability | None, Field(alias="yes_ask_dollars")] = None
@@ -129,9 +142,9 @@ class _Candle(Payload):
 
 
 class Kalshi:
-    """The adapter. All linked markets in bulk at every poll; each alone, with its event, once a week."""
+    """The adapter. All linked markets in bulk at every poll; the event of each, with titles, once a week."""
 
-    parser_version = "1"
+    parser_version = "2"
     traits = SourceTraits(
         name=NAME,
         setting="kalshi",
@@ -145,8 +158,11 @@ class Kalshi:
     )
 
     def plan(self, links: Sequence[Link], now: datetime, since: datetime | None) -> Plan:
-        """Markets in bulk. One by one, with titles, on a first sight (``since``) and in a weekly turn by
-        ticker; ``since`` also asks for daily candles, one market a call so that none can spoil another's."""
+        """Markets in bulk, a few of them in their turn with the event that has their title and rules.
+
+        ``since`` (a first sight) reads each alone, with its event and its daily candles, one market a call so
+        that none can spoil another's.
+        """
         asked: list[str] = []
         skipped: dict[str, str] = {}
         for link in links:
@@ -157,17 +173,15 @@ class Kalshi:
             else:
                 skipped[link.external_id] = "is no Kalshi ticker (capital letters, digits, - . and _)"
         tickers = list(dict.fromkeys(asked))
-        alone = [ticker for ticker in tickers if since is not None or _turn(ticker, now)]
-        together = [ticker for ticker in tickers if ticker not in set(alone)]
-        requests = [*_bulk(MARKETS, together), *(_single(ticker) for ticker in alone)]
-        if since is not None:
-            requests += [_candles(ticker, since, now) for ticker in tickers]
-        return Plan(tuple(requests), skipped)
+        if since is None:
+            return Plan(tuple(_bulk(MARKETS, tickers, _in_turn(tickers, now))), skipped)
+        alone = [_single(ticker) for ticker in tickers]
+        return Plan((*alone, *(_candles(ticker, since, now) for ticker in tickers)), skipped)
 
     def parse(self, raw: RawPayload) -> Parsed:
         """Markets, one market, an event, or candles; which of them, the address tells."""
         if raw.status in FORBIDDEN:
-            return denied(raw)
+            return denied(raw, _asked(raw))
         found, steps = Gathering(raw), urlsplit(raw.url).path.split("/")
         old = "historical" in steps
         if steps[-1] == "candlesticks":
@@ -184,15 +198,20 @@ class Kalshi:
 # --- what to ask ----------------------------------------------------------------------------------------
 
 
-def _turn(ticker: str, now: datetime) -> bool:
-    return zlib.crc32(ticker.encode()) % REREAD_DAYS == now.toordinal() % REREAD_DAYS
+def _in_turn(tickers: Sequence[str], now: datetime) -> set[str]:
+    """The markets whose turn it is in this hour: so few at a time that all have theirs in REREAD_HOURS."""
+    share = -(-len(tickers) // REREAD_HOURS)
+    start = (now - EPOCH) // timedelta(hours=1) % REREAD_HOURS * share
+    return set(sorted(tickers)[start : start + share])
 
 
-def _bulk(path: str, tickers: Sequence[str]) -> Iterator[Request]:
+def _bulk(path: str, tickers: Sequence[str], whole: Collection[str] = ()) -> Iterator[Request]:
     """One call per hundred tickers; combined markets flood every list that does not leave them out."""
     for start in range(0, len(tickers), TICKERS_PER_CALL):
-        ids = ",".join(tickers[start : start + TICKERS_PER_CALL])
-        yield Request(NAME, ids, path, (("tickers", ids), ("mve_filter", "exclude"), ("limit", str(LIMIT))))
+        batch = tickers[start : start + TICKERS_PER_CALL]
+        ref = ",".join((*batch, *(_WHOLE + ticker for ticker in batch if ticker in whole)))
+        params = (("mve_filter", "exclude"), ("limit", str(LIMIT)), ("tickers", ",".join(batch)))
+        yield Request(NAME, ref, path, params)
 
 
 def _single(ticker: str) -> Request:
@@ -235,6 +254,7 @@ def _read_markets(found: Gathering, old: bool) -> None:
     there either may be an event's ticker."""
     require_ok(found.raw)
     body = read_object(found.raw)
+    whole = {part.removeprefix(_WHOLE) for part in refs(found.raw) if part.startswith(_WHOLE)}
     seen: set[str | None] = set()
     for number, value in enumerate(rows_of(found.raw, body, "markets")):
         at = join("markets", number)
@@ -242,7 +262,9 @@ def _read_markets(found: Gathering, old: bool) -> None:
         ticker = value.get("ticker") if isinstance(value, dict) else None
         seen.add(ticker if isinstance(ticker, str) else None)
         if old and market is not None:
-            found.add(_info(found, market, None))
+            _tell(found, market, None)
+        elif market is not None and (market.ticker in whole or _ended_lately(market, found.at)):
+            _ask_event(found, market)
     missing = [ticker for ticker in _asked(found.raw) if ticker not in seen]
     if not missing or None in seen:  # a row without a ticker may be one of them
         return
@@ -266,10 +288,26 @@ def _read_single(found: Gathering) -> None:
     if not isinstance(body.get("market"), dict):
         raise ParseError(NAME, found.raw.ref, "market", "should be an object")
     market = _market(found, body["market"], "market")
-    if market is not None and market.event is not None and _TICKER.fullmatch(market.event):
-        found.follow.append(_event(market.ticker, market.event))
-    elif market is not None:
-        found.add(_info(found, market, None))
+    if market is not None and not _ask_event(found, market):
+        _tell(found, market, None)
+
+
+def _ask_event(found: Gathering, market: _Market) -> bool:
+    """Ask for the event of a market, once for all its markets; False when it names none."""
+    if market.event is None or _TICKER.fullmatch(market.event) is None:
+        return False
+    request = _event(market.ticker, market.event)
+    if all(request.path != known.path for known in found.follow):
+        found.follow.append(request)
+    return True
+
+
+def _ended_lately(market: _Market, now: datetime) -> bool:
+    """Whether trading ended, or the outcome came, not long ago: its status is news then."""
+    if market.status not in (*UNPRICED, SETTLED):
+        return False
+    ends = (market.settled, market.closes)
+    return any(end is not None and timedelta(0) <= now - end <= NEWS for end in ends)
 
 
 def _market(found: Gathering, value: object, at: str) -> _Market | None:
@@ -407,12 +445,22 @@ def _read_event(found: Gathering, event_asked: str) -> None:
         market, faults = read_part(_Market, value, _name(value, ticker), join(at, number))
         found.faults.extend(faults)
         if market is not None and _TICKER.fullmatch(market.ticker):
-            found.add(_info(found, market, event))
+            _tell(found, market, event)
             members.append(market.ticker)
     if event_asked == ticker and ticker not in members:
         shown = ", ".join(members[:SHOWN]) or "none it tells of"
         found.note(f"{ticker}: looks like an event's ticker, not a market's; its markets: {shown}")
         found.add(_state(found, ticker, ValueState.GONE))
+
+
+def _tell(found: Gathering, market: _Market, event: _Event | None) -> None:
+    """What is told of a market besides its price; without its rules nothing: what is known of them stands."""
+    if market.rules is None and market.more_rules is None:
+        found.note(f"{market.ticker}: came without its rules, so its title and status are passed over")
+        return
+    if market.status not in STATUSES:
+        found.note(f"{market.ticker}: status {plain(market.status, 40)!r} is not known: no value taken")
+    found.add(_info(found, market, event))
 
 
 def _info(found: Gathering, market: _Market, event: _Event | None) -> QuestionInfo:
@@ -428,10 +476,11 @@ def _info(found: Gathering, market: _Market, event: _Event | None) -> QuestionIn
         title=plain(title or (event.title if event else None) or market.title or own),
         url=f"https://kalshi.com/markets/{series.lower()}" if series is not None and known else "",
         question_type=plain(market.kind, 40),
-        status=plain(market.status, 40),
+        status=STATUSES.get(market.status, ""),
         opens_at=market.opens,
         closes_at=market.closes,
         resolves_by=market.resolves,
+        criteria_sha256=criteria_digest(market.rules, market.more_rules),
         payload_sha256=found.digest,
     )
 

@@ -41,6 +41,7 @@ from tracker.payload import (
     Gathering,
     Payload,
     UtcText,
+    criteria_digest,
     denied,
     from_seconds,
     join,
@@ -61,7 +62,7 @@ LISTING, HISTORY, CLOB_HISTORY = "markets/keyset", "v2/prices-history", "prices-
 RESOLUTIONS, CLOB_MARKET = "v2/resolutions", "markets/"
 
 #: The API allows 100. Fifty keep the address near 4 kB; many servers refuse one of more than 8 kB.
-IDS_PER_CALL = 20
+IDS_PER_CALL = 50
 LIMIT = 100
 RESOLUTIONS_PER_CALL = 20
 WIDEST = Decimal("0.10")  # above this spread the platform itself shows the last trade instead of the middle
@@ -72,6 +73,7 @@ DOLLAR = 1_000_000  # payouts are in millionths
 STEP_S = 43_200
 LONGEST_WINDOW = timedelta(days=15)
 POINTS = 10_000
+PAGES = 20  # of one history: a life of 270 years in steps of half a day
 
 ORACLE = ("", "requested", "proposed", "disputed", "resolved", "settled")
 DISPUTE = ("challenged", "reproposed", "disputed", "arbitration")
@@ -81,6 +83,7 @@ _CONDITION = re.compile(r"0x(?:[0-9a-f]{64}|[0-9a-f]{62})")
 _TOKEN = re.compile(r"[0-9]{1,78}")
 _SLUG = re.compile(r"[A-Za-z0-9_-]{1,200}")
 _SINCE = re.compile(r"since=(-?[0-9]{1,11})")
+_PAGE = re.compile(r"page=([0-9]{1,4})")
 _ONE_MARKET = re.compile(r"/markets/0x[0-9a-f]{62,64}")
 
 _TEXTS = TypeAdapter(list[str])
@@ -117,6 +120,7 @@ _Stamp = Annotated[datetime, BeforeValidator(_stamp)]
 class _Market(Payload):
     title: Annotated[str | None, Field(alias="question")] = None
     slug: str | None = None
+    criteria: Annotated[str | None, Field(alias="description")] = None
     events: list[Any] | None = None
     opens: Annotated[UtcText, Field(alias="startDate")] = None
     closes: Annotated[UtcText, Field(alias="endDate")] = None
@@ -124,6 +128,7 @@ class _Market(Payload):
     closed: bool | None = None
     accepting: Annotated[bool | None, Field(alias="acceptingOrders")] = None
     oracle: Annotated[str | None, Field(alias="umaResolutionStatus")] = None
+    newer_oracle: Annotated[str | None, Field(alias="resolutionStatus")] = None
     outcomes: _Texts = None
     tokens: Annotated[_Texts, Field(alias="clobTokenIds")] = None
     positions: Annotated[_Texts, Field(alias="positionIds")] = None
@@ -157,7 +162,7 @@ class _ClobPoint(Payload):
 
 class _Pages(Payload):
     more: Annotated[bool, Field(alias="has_more")] = False
-    cursor: Annotated[str | None, Field(alias="next_cursor", max_length=2000)] = None
+    cursor: Annotated[str | None, Field(alias="next_cursor", max_length=1000)] = None
 
 
 class _Payout(Payload):
@@ -179,7 +184,7 @@ class _ClobMarket(Payload):
 class Polymarket:
     """The adapter. All linked markets in bulk at every poll, finished ones among them by a second call."""
 
-    parser_version = "1"
+    parser_version = "2"
     traits = SourceTraits(
         name=NAME,
         setting="polymarket_gamma",
@@ -239,9 +244,9 @@ def _batches(ids: Sequence[str], size: int) -> Iterator[Sequence[str]]:
 def _listing(ids: Sequence[str], since: datetime | None, *, closed: bool = False) -> Request:
     """Markets by condition id. Finished ones are left out unless asked for, and then only they come."""
     params = (
-        *(("condition_ids", one) for one in ids),
         ("limit", str(LIMIT)),
         *((("closed", "true"),) if closed else ()),
+        *(("condition_ids", one) for one in ids),
     )
     mark = () if since is None else (f"since={int((since - EPOCH).total_seconds())}",)
     return Request(NAME, ",".join((*ids, *mark)), LISTING, params)
@@ -253,11 +258,14 @@ def _asked(raw: RawPayload) -> list[str]:
 
 def _since(raw: RawPayload) -> datetime | None:
     """How far back history is wanted, if it is."""
-    for part in refs(raw):
-        mark = _SINCE.fullmatch(part)
-        if mark is not None:
-            return from_seconds(int(mark[1]))
-    return None
+    mark = _mark(raw, _SINCE)
+    return None if mark is None else from_seconds(mark)
+
+
+def _mark(raw: RawPayload, pattern: re.Pattern[str]) -> int | None:
+    """A number that a ref carries besides the ids."""
+    marks = (pattern.fullmatch(part) for part in refs(raw))
+    return next((int(mark[1]) for mark in marks if mark is not None), None)
 
 
 def _query(raw: RawPayload) -> dict[str, str]:
@@ -360,7 +368,9 @@ def _market(
 ) -> bool:
     """Read one market. True when it is closed: then its outcome is to be asked for, and no price counts."""
     closed = finished if market.closed is None else market.closed
-    found.add(_info(found, condition, market, closed))
+    digest = criteria_digest(market.criteria)
+    if digest or since is not None:  # an answer without the rules must not wipe out what is known of them
+        found.add(_info(found, condition, market, closed, digest))
     if market.oracle not in (None, *ORACLE):
         found.note(f"{condition}: umaResolutionStatus {plain(market.oracle or '', 40)!r} is not known")
     labels = [label.casefold() for label in market.outcomes or ()]
@@ -382,12 +392,23 @@ def _market(
     return closed
 
 
-def _info(found: Gathering, condition: str, market: _Market, closed: bool) -> QuestionInfo:
+def _status(market: _Market, closed: bool) -> str:
+    """``active`` stays true on closed markets; a market that takes no orders is over or in dispute."""
+    if closed:
+        final = {market.oracle, market.newer_oracle} & {"resolved", "settled"}
+        return "resolved" if final else "closed"
+    if market.active is None:
+        return ""
+    if not market.active:
+        return "upcoming"
+    return "closed" if market.accepting is False else "open"
+
+
+def _info(
+    found: Gathering, condition: str, market: _Market, closed: bool, criteria_sha256: str
+) -> QuestionInfo:
     """Titles, and the planned end of trading (the day it resolved is not among these dates)."""
     event, _ = read_part(_Event, next(iter(market.events or ()), {}), condition, "")
-    status = "open" if market.active and market.accepting is not False else "inactive"
-    if closed:
-        status = "resolved" if market.oracle in ("resolved", "settled") else "closed"
     return QuestionInfo(
         source=NAME,
         platform=NAME,
@@ -396,9 +417,10 @@ def _info(found: Gathering, condition: str, market: _Market, closed: bool) -> Qu
         title=plain(market.title or ""),
         url=_address(market, event),
         question_type="binary",
-        status=status,
+        status=_status(market, closed),
         opens_at=market.opens,
         closes_at=market.closes or (None if event is None else event.closes),
+        criteria_sha256=criteria_sha256,
         payload_sha256=found.digest,
     )
 
@@ -504,11 +526,16 @@ def _next_page(found: Gathering, condition: str, query: dict[str, str], value: o
     found.faults.extend(faults)
     if pages is None or not pages.more or not pages.cursor:
         return
+    number = (_mark(found.raw, _PAGE) or 1) + 1
     if pages.cursor == query.pop("cursor", None):
         found.fault(condition, "pagination.next_cursor", "leads to this page again")
-        return
-    params = (*query.items(), ("cursor", pages.cursor))
-    found.follow.append(Request(NAME, condition, HISTORY, params, accept_missing=True, base=DATA))
+    elif number > PAGES:
+        found.fault(
+            condition, "pagination.next_cursor", f"leads on after {PAGES} pages: no history is so long"
+        )
+    else:
+        params, ref = (*query.items(), ("cursor", pages.cursor)), f"{condition},page={number}"
+        found.follow.append(Request(NAME, ref, HISTORY, params, accept_missing=True, base=DATA))
 
 
 def _clob_history(found: Gathering) -> None:
