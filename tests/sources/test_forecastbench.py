@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import json
 import random
 from collections.abc import Callable
@@ -61,8 +62,12 @@ def row(**changes: Any) -> dict[str, Any]:
 # --- what is asked --------------------------------------------------------------------------------------
 
 
-def test_every_fortnight_of_the_last_370_days_is_asked_for() -> None:
-    plan = SOURCE.plan(LINKS, AT, None)
+def rounds(now: datetime, since: datetime | None) -> list[date]:
+    return [date.fromisoformat(request.ref) for request in SOURCE.plan(LINKS, now, since).requests[1:]]
+
+
+def test_on_a_first_sight_every_fortnight_of_the_last_370_days_is_asked_for() -> None:
+    plan = SOURCE.plan(LINKS, AT, AT)
     first, *sets = plan.requests
     assert first.path == "datasets/question_sets/latest-llm.json"
     days = [date.fromisoformat(request.ref) for request in sets]
@@ -77,11 +82,22 @@ def test_every_fortnight_of_the_last_370_days_is_asked_for() -> None:
     assert all(request.accept_missing and request.conditional for request in plan.requests)
 
 
+@pytest.mark.parametrize("days", [1, 7])
+def test_later_the_newest_rounds_are_asked_for_always_and_older_ones_by_turns(days: int) -> None:
+    for start in (AT, AT + timedelta(days=3)):
+        polls = [rounds(start + timedelta(days=n * days), None) for n in range(5)]
+        whole = [rounds(start + timedelta(days=n * days), EPOCH) for n in range(5)]
+        assert all(poll[:8] == every[:8] for poll, every in zip(polls, whole, strict=True))
+        assert max(len(poll) for poll in polls) <= 8 + 4
+        lasting = set(rounds(start, start)) & set(rounds(start + timedelta(days=4 * days), start))
+        assert lasting <= {day for poll in polls for day in poll}
+
+
 def test_since_reaches_back_but_never_shortens_the_window() -> None:
     everything = [request.ref for request in SOURCE.plan(LINKS, AT, EPOCH).requests]
     assert everything[-2:] == ["2025-03-02", "2024-07-21"]
     recent = SOURCE.plan(LINKS, AT, AT - timedelta(days=3))
-    assert recent == SOURCE.plan(LINKS, AT, None)
+    assert recent == SOURCE.plan(LINKS, AT, AT)
 
 
 def test_a_round_is_asked_for_on_the_day_it_is_due() -> None:
@@ -143,6 +159,15 @@ def test_the_order_of_rows_does_not_matter() -> None:
         one, other = read(ROUND).batch, read(mixed).batch
         assert [value(s) for s in one.snapshots] == [value(s) for s in other.snapshots]
         assert [outcome(r) for r in one.resolutions] == [outcome(r) for r in other.resolutions]
+
+
+def test_a_row_that_stands_twice_is_one() -> None:
+    twice = read(resolutions(lambda rows: rows.extend(rows[:])))
+    assert [value(s) for s in twice.batch.snapshots] == [value(s) for s in read(ROUND).batch.snapshots]
+    assert [outcome(r) for r in twice.batch.resolutions] == [
+        outcome(r) for r in read(ROUND).batch.resolutions
+    ]
+    assert twice.faults == ()
 
 
 @pytest.mark.parametrize(
@@ -209,6 +234,7 @@ def test_a_question_set_gives_titles_and_the_value_when_frozen() -> None:
     assert first.url == "https://manifold.markets/ExampleMaker/invented-question-one"
     assert first.opens_at == datetime(2026, 2, 21, 20, 26, 37, tzinfo=UTC)
     assert first.closes_at == datetime(2027, 12, 31, 22, 59, tzinfo=UTC)
+    assert first.criteria_sha256 == hashlib.sha256(b"Invented.").hexdigest()
     assert (second.opens_at, second.closes_at) == (datetime(2026, 1, 12, tzinfo=UTC), None)
     assert parsed.faults == ()
 
@@ -233,6 +259,31 @@ def test_a_frozen_value_without_its_time_is_a_fault(moment: object) -> None:
     parsed = read(questions(freeze_datetime=moment))
     assert [snapshot.key.external_id for snapshot in parsed.batch.snapshots] == [POLY_B]
     assert [fault.field for fault in parsed.faults] == ["questions[0].freeze_datetime"]
+
+
+@pytest.mark.parametrize(
+    ("criteria", "background", "rules", "words"),
+    [
+        ("Resolves Yes.", "A story.", "By 2028.", "Resolves Yes.\nA story.\nBy 2028."),
+        ("Resolves\n Yes.", "", "N/A", "Resolves Yes."),
+        ("N/A", "N/A", "N/A", None),
+        (None, None, "By 2028.", "By 2028."),
+    ],
+)
+def test_the_criteria_are_told_by_their_digest(
+    criteria: str | None, background: str | None, rules: str, words: str | None
+) -> None:
+    body = questions(
+        resolution_criteria=criteria, background=background, market_info_resolution_criteria=rules
+    )
+    (info, *_) = read(body).batch.infos
+    assert info.criteria_sha256 == ("" if words is None else hashlib.sha256(words.encode()).hexdigest())
+
+
+def test_criteria_that_are_no_text_are_a_fault_and_the_rest_is_taken() -> None:
+    parsed = read(questions(background={"not": "text"}))
+    assert len(parsed.batch.infos) == 2
+    assert [fault.field for fault in parsed.faults] == ["questions[0].background"]
 
 
 # --- the pointer, and what is not there -----------------------------------------------------------------

@@ -29,6 +29,7 @@ from tracker.payload import (
     Payload,
     Probability,
     UtcText,
+    criteria_digest,
     denied,
     https_url,
     join,
@@ -47,6 +48,10 @@ ANCHOR = date(2025, 3, 2)  # every second Sunday from here on
 BEFORE_THE_GRID = (date(2024, 7, 21),)  # the one round of the first year
 FORTNIGHT = timedelta(days=14)
 LOOK_BACK = timedelta(days=370)
+#: The newest rounds are asked for at every poll; older ones by turns, one poll in five, be polls daily or weekly. So
+#: a question that stands in no round of the last 16 weeks has a value every fifth day, and its outcome as late.
+AT_EVERY_POLL = 8
+TURNS = 5
 END_OF_DAY = timedelta(hours=23, minutes=59, seconds=59)
 
 LATEST = "datasets/question_sets/latest-llm.json"
@@ -80,6 +85,7 @@ def _day(value: object) -> object:
 
 _Id = Annotated[str, Field(min_length=1, max_length=120, pattern=r"^[\x21-\x7e]+$")]
 _Text = Annotated[UtcText, BeforeValidator(_stated)]
+_Stated = Annotated[str | None, BeforeValidator(_stated)]
 
 
 class _Row(Payload):
@@ -99,12 +105,15 @@ class _Asked(Payload):
     value: Annotated[Probability | None, BeforeValidator(_number), Field(alias="freeze_datetime_value")] = (
         None
     )
+    criteria: Annotated[_Stated, Field(alias="resolution_criteria")] = None
+    background: _Stated = None
+    rules: Annotated[_Stated, Field(alias="market_info_resolution_criteria")] = None
 
 
 class ForecastBench:
     """The adapter. Static files: asked conditionally, and a fortnight without a file is an answer."""
 
-    parser_version = "1"
+    parser_version = "2"
     traits = SourceTraits(
         name=NAME,
         setting="forecastbench",
@@ -120,16 +129,19 @@ class ForecastBench:
     )
 
     def plan(self, links: Sequence[Link], now: datetime, since: datetime | None) -> Plan:
-        """The newest question set and every resolution set of the last 370 days (or back to ``since``).
+        """The newest question set and the resolution sets of the last 370 days, the older ones by turns.
 
-        Old rounds stay worth asking: their open questions get a new value every day. Nothing is asked
-        when no link is on one of the four platforms.
+        Old rounds stay worth asking: their open questions get a new value every day. ``since``: all of them, and
+        back to there. Nothing is asked when no link is on one of the four platforms.
         """
         if not any(link.platform in PLATFORMS for link in links):
             return Plan(())
         start = now - LOOK_BACK if since is None else min(now - LOOK_BACK, since)
         newest = Request(NAME, "latest", LATEST, accept_missing=True, conditional=True)
-        return Plan((newest, *(_resolution_set(due) for due in _rounds(start.date(), now.date()))))
+        rounds = _rounds(start.date(), now.date())
+        if since is None:
+            rounds = rounds[:AT_EVERY_POLL] + [due for due in rounds[AT_EVERY_POLL:] if _has_turn(due, now)]
+        return Plan((newest, *(_resolution_set(due) for due in rounds)))
 
     def parse(self, raw: RawPayload) -> Parsed:
         """A resolution set, a question set, or the pointer to the newest question set."""
@@ -161,6 +173,10 @@ def _rounds(start: date, end: date) -> list[date]:
         grid.append(due)
         due += FORTNIGHT
     return [*reversed(grid), *early]
+
+
+def _has_turn(due: date, now: datetime) -> bool:
+    return (due - ANCHOR) // FORTNIGHT % TURNS == now.toordinal() % TURNS
 
 
 def _resolution_set(due: date) -> Request:
@@ -241,6 +257,7 @@ def _question_row(found: Gathering, platform: str, value: dict[str, Any], at: st
             question_type="binary",
             opens_at=row.opens,
             closes_at=row.closes,
+            criteria_sha256=criteria_digest(row.criteria, row.background, row.rules),
             payload_sha256=found.digest,
         )
     )
