@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import statistics
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -62,6 +64,107 @@ def test_an_id_that_cannot_be_one_is_skipped_with_the_reason(name: str) -> None:
     plan = SOURCE.plan([link("fatebook", name)], AT, None)
     assert plan.requests == ()
     assert "no Fatebook question id" in plan.skipped[name]
+
+
+# --- the list of all ------------------------------------------------------------------------------------
+
+MANY = [f"exQ{number}" for number in range(8)]
+
+
+def listed(name: str, *rows: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    """A row of the list, which is the database's: ids, decimals as text, options by id."""
+    raw = [{**row, "forecast": str(row["forecast"])} for row in rows]
+    return {**BINARY, "id": name, "userId": "exUserA", "forecasts": raw, **changes}
+
+
+def page(*rows: Any, ref: str = ",".join(MANY), start: int = 0, **how: Any) -> Parsed:
+    url = f"https://fatebook.io/api/v0/getQuestions?limit=100&cursor={start}"
+    return read({"items": list(rows)}, ref=ref, url=url, **how)
+
+
+def strangers(count: int) -> list[dict[str, Any]]:
+    return [listed(f"exOther{number}", forecast(0.9, "2026-08-01T12:00:00Z")) for number in range(count)]
+
+
+def test_more_than_a_few_questions_are_read_from_the_list() -> None:
+    plan = SOURCE.plan([link("fatebook", one) for one in [*MANY, "a b"]], AT, None)
+    (request,) = plan.requests
+    assert (request.path, request.ref) == ("v0/getQuestions", ",".join(MANY))
+    assert request.params == (("limit", "100"), ("cursor", "0"))
+    assert request.private
+    assert list(plan.skipped) == ["a b"]
+    assert len(SOURCE.plan([link("fatebook", one) for one in MANY[:5]], AT, None).requests) == 5
+
+
+def test_a_row_of_the_list_says_what_the_question_alone_says() -> None:
+    rows = [listed(one, *BINARY["forecasts"]) for one in MANY]
+    parsed = page(*strangers(3), *rows)
+    alone = [read(BINARY, ref=one).batch for one in MANY]
+    assert values(parsed) == [value(s) for batch in alone for s in batch.snapshots]
+    assert [replace(info, payload_sha256=None) for info in parsed.batch.infos] == [
+        replace(info, payload_sha256=None) for batch in alone for info in batch.infos
+    ]
+    assert (parsed.follow, parsed.faults, parsed.notes) == ((), (), ())
+
+
+def test_options_are_told_by_their_ids() -> None:
+    rows = [
+        {**forecast("0.5", "2026-10-01T12:00:00Z"), "optionId": "o1"},
+        {**forecast("0.2", "2026-10-01T12:00:00Z"), "optionId": "o2"},
+    ]
+    options = [{"id": "o1", "text": "Probes", "forecasts": []}, {"id": "o2", "text": "Audits"}]
+    row = listed(MANY[0], *rows, type="MULTIPLE_CHOICE", options=options)
+    assert {(s.key.outcome, s.probability) for s in page(row, ref=MANY[0]).batch.snapshots} == {
+        ("Probes", 0.5),
+        ("Audits", 0.2),
+    }
+    lost = listed(MANY[0], {**rows[0], "optionId": "o9"}, type="MULTIPLE_CHOICE", options=options)
+    assert [fault.field for fault in page(lost, ref=MANY[0]).faults] == ["items[0].forecasts[0].option"]
+
+
+def test_while_the_list_goes_on_and_many_are_missing_the_next_page_is_asked_for() -> None:
+    parsed = page(listed(MANY[0]), *strangers(99))
+    (request,) = parsed.follow
+    assert (request.path, request.ref) == ("v0/getQuestions", ",".join(MANY[1:]))
+    assert request.params == (("limit", "100"), ("cursor", "100"))
+    assert request.private
+
+
+@pytest.mark.parametrize(
+    ("rows", "start"),
+    [
+        ([listed(MANY[0]), *strangers(98)], 0),  # the list ends here
+        ([listed(one) for one in MANY[:4]] + strangers(96), 0),  # few are missing
+        ([listed(MANY[0]), *strangers(99)], 1900),  # enough of it
+        ([], 300),
+    ],
+)
+def test_then_the_missing_ones_are_asked_for_alone(rows: list[Any], start: int) -> None:
+    parsed = page(*rows, start=start)
+    found = {info.external_id for info in parsed.batch.infos}
+    assert {request.ref for request in parsed.follow} == set(MANY) - found
+    assert {request.path for request in parsed.follow} == {"v0/getQuestion"}
+
+
+def test_a_list_that_is_not_there_or_never_changes_ends_in_single_questions() -> None:
+    assert len(page(status=404).follow) == len(MANY)
+    asked, waiting = 0, [SOURCE.plan([link("fatebook", one) for one in MANY], AT, None).requests[0]]
+    while waiting and (request := waiting.pop()).path == "v0/getQuestions":
+        asked += 1
+        waiting.extend(page(*strangers(100), ref=request.ref, start=int(request.params[1][1])).follow)
+    assert asked == 20
+
+
+def test_one_bad_row_does_not_spoil_the_others_and_what_is_not_followed_is_not_read() -> None:
+    rows = [{"id": 7}, "x", listed(MANY[0], title=None), {"id": "exOther", "forecasts": 3}, listed(MANY[1])]
+    parsed = page(*rows, ref=",".join(MANY[:2]))
+    assert [info.external_id for info in parsed.batch.infos] == [MANY[1]]
+    assert {fault.field for fault in parsed.faults} == {"items[0].id", "items[1].id", "items[2].title"}
+    assert parsed.follow == ()
+
+
+def test_a_refused_list_denies_every_question_asked_for() -> None:
+    assert page(status=401).denied == tuple(MANY)
 
 
 # --- the mean -------------------------------------------------------------------------------------------
@@ -244,6 +347,9 @@ def test_what_a_question_tells_of_itself() -> None:
     assert info.title.startswith("Will the interpretability team")
     assert info.url == f"https://fatebook.io/q/--{QUESTION}"
     assert (info.question_type, info.status) == ("binary", "open")
+    assert info.criteria_sha256 == ""
+    (noted,) = read({**BINARY, "notes": "By  the\nstandards."}).batch.infos
+    assert noted.criteria_sha256 == hashlib.sha256(b"By the standards.").hexdigest()
     assert info.closes_at == info.resolves_by == parse_utc("2027-12-31T00:00:00Z")
 
 
