@@ -10,8 +10,9 @@ them again. Streams have the source ``imported``: nothing entered by hand ever p
 
 Columns: ``platform``, ``external_id``, ``outcome`` (default ``yes``), ``as_of`` (a date, midnight UTC, or ISO
 8601 with an offset), ``probability`` (0..1) or ``value`` (real units), ``quantity`` (default
-``panel_median``), ``forecasters``, ``url``, ``note``. JSON is a list of objects with these keys. A value is
-known from when it was entered, whatever its ``as_of``.
+``panel_median``), ``forecasters``, ``volume`` and ``liquidity`` (the platform's money), ``spread`` (0..1),
+``url``, ``note``. JSON is a list of objects with these keys. A value is known from when it was entered,
+whatever its ``as_of``.
 """
 
 from __future__ import annotations
@@ -41,7 +42,8 @@ __all__ = ["COLUMNS", "NAME", "Entered", "Format", "Imported", "Reading", "enter
 
 NAME = "imported"
 COLUMNS = (
-    "platform", "external_id", "outcome", "as_of", "probability", "value", "quantity", "forecasters", "url", "note",
+    "platform", "external_id", "outcome", "as_of", "probability", "value", "quantity", "forecasters",
+    "volume", "liquidity", "spread", "url", "note",
 )  # fmt: skip
 REQUIRED = ("platform", "external_id", "as_of")
 MAX_BYTES = 10 * 1024 * 1024
@@ -63,6 +65,11 @@ class Reading:
     snapshots: tuple[Snapshot, ...]
     origins: tuple[tuple[str, str], ...]
     problems: tuple[Problem, ...]
+
+    @property
+    def without_origin(self) -> int:
+        """How many values do not say where they were read."""
+        return sum(not (url or note) for url, note in self.origins)
 
     def require_good(self) -> None:
         """Raise UsageError with every problem, its line and its column, if there is any."""
@@ -87,7 +94,7 @@ class Entered:
 class Imported:
     """The adapter of what was entered by hand: asks nothing, reads the files that were kept."""
 
-    parser_version = "1"
+    parser_version = "2"
     traits = SourceTraits(
         name=NAME,
         setting=NAME,
@@ -231,6 +238,9 @@ class _Table:
                     value=told["value"],
                     timed_by_source=True,
                     forecasters=told["forecasters"],
+                    volume=told["volume"],
+                    liquidity=told["liquidity"],
+                    spread=told["spread"],
                     payload_sha256=self.digest,
                 )
             )
@@ -371,6 +381,13 @@ def _probability(text: str) -> float | None:
     return number
 
 
+def _amount(text: str) -> float | None:
+    number = _number(text)
+    if number is not None and number < 0:
+        raise ValueError(f"{text!r} is less than nothing")
+    return number
+
+
 def _quantity(text: str) -> Quantity:
     text = text or Quantity.PANEL_MEDIAN.value
     try:
@@ -400,6 +417,9 @@ _READERS: Mapping[str, Callable[[str], Any]] = {
     "value": _number,
     "quantity": _quantity,
     "forecasters": _forecasters,
+    "volume": _amount,
+    "liquidity": _amount,
+    "spread": _probability,
     "url": _url,
     "note": str,
 }

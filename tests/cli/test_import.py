@@ -45,6 +45,14 @@ def test_people_see_the_values_their_origin_and_their_author(program: Program, f
     assert "entered before, by A. Reader" in program("import", str(file), "--who", "me").out
 
 
+def test_a_value_without_its_origin_is_entered_and_pointed_out(program: Program, file: Path) -> None:
+    file.write_text(CSV + "leap,q8,2026-06-30,0.3,120,\n")
+    answer = program("import", str(file), "--who", "A. Reader")
+    assert answer.code == 0
+    assert "1 values do not say where they were read" in answer.out
+    assert program("import", str(file), "--who", "A. Reader", "--json").json["without_origin"] == 1
+
+
 def test_a_dry_run_checks_and_stores_nothing(program: Program, file: Path) -> None:
     answer = program("import", str(file), "--who", "A. Reader", "--dry-run")
     assert answer.code == 0

@@ -26,11 +26,11 @@ from tracker.imported import COLUMNS, NAME, Format, Imported, enter, payload_of,
 
 AT = datetime(2026, 11, 20, 12, tzinfo=UTC)
 GOOD = """\
-platform,external_id,outcome,as_of,probability,value,quantity,forecasters,url,note
-leap,q7,,2026-06-30,0.26,,,120,https://panel.example/june#q7,"page 12, table 3"
-leap,q7,,2026-09-30T18:00+02:00,0.31,,,118,https://panel.example/september,
-metaculus,41140,yes,2026-11-01,0.05,,forecaster_median,,,read on the site
-leap,q9,value,2026-06-30,,2031.5,,,,
+platform,external_id,outcome,as_of,probability,value,quantity,forecasters,volume,liquidity,spread,url,note
+leap,q7,,2026-06-30,0.26,,,120,,,,https://panel.example/june#q7,"page 12, table 3"
+leap,q7,,2026-09-30T18:00+02:00,0.31,,,118,,,,https://panel.example/september,
+metaculus,41140,yes,2026-11-01,0.05,,forecaster_median,,,,,,read on the site
+leap,q9,value,2026-06-30,,2031.5,,,,,,,
 """
 BOOKS = [
     {"platform": "leap", "external_id": "q7", "as_of": "2026-06-30", "probability": 0.26, "forecasters": 120},
@@ -94,6 +94,18 @@ def test_a_row_is_a_value_at_its_own_time_known_from_its_entry_on() -> None:
     assert reading.origins[0] == ("https://panel.example/june#q7", "page 12, table 3")
 
 
+def test_the_quality_of_a_market_travels_with_its_value() -> None:
+    (snapshot,) = read(payload(row(volume="5321.5", liquidity="0", spread="0.02"))).snapshots
+    assert (snapshot.volume, snapshot.liquidity, snapshot.spread) == (5321.5, 0.0, 0.02)
+    (bare,) = read(payload(row())).snapshots
+    assert (bare.volume, bare.liquidity, bare.spread, bare.forecasters) == (None, None, None, None)
+
+
+def test_values_that_do_not_say_where_they_were_read_are_counted() -> None:
+    assert read(payload(GOOD)).without_origin == 1
+    assert read(payload(row(note="page 12"))).without_origin == 0
+
+
 def test_json_says_the_same_as_csv() -> None:
     reading = read(payload(json.dumps(BOOKS), "json"))
     assert reading.problems == ()
@@ -133,6 +145,9 @@ def test_columns_may_come_in_any_order_and_the_optional_ones_may_be_absent() -> 
         ({"quantity": "median"}, "quantity: 'median' is no quantity; there are: forecaster_median"),
         ({"forecasters": "many"}, "forecasters: 'many' is no count of people"),
         ({"forecasters": "-3"}, "forecasters: '-3' is no count of people"),
+        ({"volume": "-1"}, "volume: '-1' is less than nothing"),
+        ({"liquidity": "much"}, "liquidity: 'much' is no number"),
+        ({"spread": "1.5"}, "spread: '1.5' does not lie in 0..1"),
         ({"url": "http://plain.example"}, "url: 'http://plain.example' is no https address"),
         ({"url": "javascript:alert(1)"}, "is no https address"),
         ({"note": "a\x1b[31mb"}, "note: should be one line"),

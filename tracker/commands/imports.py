@@ -35,7 +35,9 @@ def command(
       as_of                        a date, or a time with an offset: when the value stood
       probability or value         0..1, or a number in real units
       quantity                     default panel_median
-      forecasters, url, note       of how many people; where it was read; anything else
+      forecasters                  of how many people
+      volume, liquidity, spread    a market's: its money, and ask less bid (0..1)
+      url, note                    where it was read; anything else
 
     The file itself is kept, with who entered it and when. Entering it again adds nothing. One wrong cell,
     and nothing is stored: every problem is told with its line and column.
@@ -85,6 +87,7 @@ def _document(session: Session, entered: Entered, reading: Reading, dry_run: boo
         "dry_run": dry_run,
         "entered_before": entered.known,
         "values": len(reading.snapshots),
+        "without_origin": reading.without_origin,
         "snapshots_new": entered.appended.snapshots_new,
         "snapshots_unchanged": entered.appended.snapshots_unchanged,
         "not_linked": [":".join(name) for name in sorted(names - linked)],
@@ -116,6 +119,9 @@ def _row(snapshot: Snapshot) -> dict[str, Any]:
         "probability": snapshot.probability,
         "value": snapshot.value,
         "forecasters": snapshot.forecasters,
+        "volume": snapshot.volume,
+        "liquidity": snapshot.liquidity,
+        "spread": snapshot.spread,
     }
 
 
@@ -149,6 +155,8 @@ def _show(document: dict[str, Any]) -> None:
     else:
         new, known = document["snapshots_new"], document["snapshots_unchanged"]
         click.echo(f"{kept}, entered {by}: {new} values are new, {known} were known")
+    if document["without_origin"]:
+        click.echo(f"note: {document['without_origin']} values do not say where they were read (url or note)")
     for name in document["not_linked"]:
         click.echo(f"note: no link of the catalogue names {printable(name)}: no voice will use it")
 
