@@ -19,7 +19,7 @@ AT = datetime(2026, 11, 20, 12, tzinfo=UTC)
 #: An id of the right form, for platforms that take no other.
 SOME_ID = {"polymarket": "0x" + "01" * 32}
 
-#: A whole, good answer of every source: (ref, url, body).
+#: A whole, good answer of every source: (ref, url, body). Those in a payload folder are named in its good.json.
 GOOD: dict[str, tuple[str, str, bytes]] = {
     "metr": (
         "metr_th11",
@@ -36,27 +36,12 @@ GOOD: dict[str, tuple[str, str, bytes]] = {
         "https://www.metaculus.com/api/posts/990001/",
         json.dumps(load_spec("metaculus-read").example("getPost", "binary_open")).encode(),
     ),
-    "forecastbench": (
-        "2026-11-08",
-        "https://raw.githubusercontent.com/x/datasets/resolution_sets/2026-11-08_resolution_set.json",
-        (PAYLOADS / "forecastbench" / "2026-11-08_resolution_set.json").read_bytes(),
-    ),
-    "polymarket": (
-        SOME_ID["polymarket"],
-        f"https://gamma-api.polymarket.com/markets/keyset?condition_ids={SOME_ID['polymarket']}&limit=100",
-        (PAYLOADS / "polymarket" / "markets-keyset.json").read_bytes(),
-    ),
-    "kalshi": (
-        "KXEX10X-27-A",
-        "https://external-api.kalshi.com/trade-api/v2/markets?tickers=KXEX10X-27-A&mve_filter=exclude",
-        (PAYLOADS / "kalshi" / "markets.json").read_bytes(),
-    ),
-    "fatebook": (
-        "exQuestion1",
-        "https://fatebook.io/api/v0/getQuestion?questionId=exQuestion1",
-        (PAYLOADS / "fatebook" / "question.json").read_bytes(),
-    ),
 }
+
+
+for _told in sorted(PAYLOADS.glob("*/good.json")):
+    _good = json.loads(_told.read_bytes())
+    GOOD[_told.parent.name] = (_good["ref"], _good["url"], (_told.parent / _good["body"]).read_bytes())
 
 
 def answer(

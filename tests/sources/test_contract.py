@@ -11,6 +11,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ from storage.records import Batch, RawPayload
 from tests.servers.local import LocalServer, cut, html_page, json_reply, reply, too_many
 from tests.servers.spec import SpecServer, load_spec
 from tests.sources.answers import AT, GOOD, SOME_ID, answer, link, value
+from tracker import sources
 from tracker.errors import FetchError, ParseError
 from tracker.http import HttpClient, HttpSettings
 from tracker.source import Parsed, Request, Source
@@ -48,10 +50,12 @@ NONSENSE = {
 }
 
 
+QUICK = HttpSettings(attempts=1, backoff_initial_s=0.0, backoff_max_s=0.0, backoff_jitter_s=0.0)
+
+
 @pytest.fixture(scope="module")
 def client() -> Iterator[HttpClient]:
-    quick = HttpSettings(attempts=1, backoff_initial_s=0.0, backoff_max_s=0.0, backoff_jitter_s=0.0)
-    with HttpClient(user_agent="speedup-tracker tests", settings=quick) as client:
+    with HttpClient(user_agent="speedup-tracker tests", settings=QUICK) as client:
         yield client
 
 
@@ -98,15 +102,8 @@ def check(parsed: Parsed, raw: RawPayload) -> None:
 
 
 def test_the_registry_names_every_source_by_its_own_name() -> None:
-    assert set(SOURCES) == {
-        "metr",
-        "manifold",
-        "metaculus",
-        "forecastbench",
-        "fatebook",
-        "polymarket",
-        "kalshi",
-    }
+    files = {path.stem for path in Path(sources.__file__).parent.glob("*.py")}
+    assert set(SOURCES) == files - {"__init__"}
     assert all(source.traits.name == name for name, source in SOURCES.items())
     assert set(GOOD) == set(SOURCES)
 
