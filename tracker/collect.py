@@ -16,7 +16,15 @@ from threading import Lock
 from typing import Any, Protocol
 
 from questions.model import Link
-from questions.records import QuestionHealth, QuestionState, ValueState
+from questions.records import (
+    OutcomeState,
+    QuestionHealth,
+    QuestionInfo,
+    QuestionState,
+    Resolution,
+    StreamKey,
+    ValueState,
+)
 from questions.time import EPOCH, iso
 from storage.records import (
     AppendReport,
@@ -34,12 +42,15 @@ from tracker.config import Settings
 from tracker.drift import compare
 from tracker.errors import FetchError, ParseError
 from tracker.health import Hearing, gone_everywhere, refused, taken_back
+from tracker.schedule import turns
 from tracker.source import Parsed, Plan, Request, Rereading, Source, SourceTraits
 
 MAX_FOLLOW = 5_000  # a page chain longer than this is a loop, not a history
 MISSING = (404, 410)
 FOLLOWS = "follows:"  # in the ledger: which questions the last whole poll was about, one line a source
 HISTORY = "history:"  # in the ledger: whose history has not come whole yet, one line a source
+SETTLED = timedelta(days=30)  # an outcome that stood this long is asked about again by turns only
+RESTING = timedelta(days=5)  # in which each of these has its turn
 WAVE = 40  # answers held in memory before they are stored
 STALE_PERIODS = 2  # a question of which nothing was heard for so many polls is stale
 WORKERS = 2  # requests in flight per source; the client keeps the pace per host
@@ -231,7 +242,12 @@ class Collector:
         is still new.
         """
         unique = tuple({(link.platform, link.external_id): link for link in reversed(links)}.values())[::-1]
-        seen = {(k.platform, k.external_id) for k in self.store.streams() if k.source == report.source}
+        told: tuple[StreamKey | Resolution | QuestionInfo, ...] = (
+            *self.store.streams(),
+            *self.store.resolutions(),
+            *self.store.infos(),
+        )
+        seen = {(one.platform, one.external_id) for one in told if one.source == report.source}
         backfill = self.source.traits.backfill_per_link or not seen
         owed = {line for run in self.store.runs(HISTORY + report.source) for line in run.message.splitlines()}
         new = tuple(
@@ -240,17 +256,20 @@ class Collector:
             if _name(link) in owed or (backfill and (link.platform, link.external_id) not in seen)
         )
         known = tuple(link for link in unique if link not in new)
+        asked = self._in_turn(known, links)
         plans = (
             [self.source.plan(unique, self.now(), since)]
             if since is not None
             else [
-                self._present(known),
+                self._present(asked),
                 *([self.source.plan(new, self.now(), EPOCH)] if new else ()),
             ]
         )
         for plan in plans:
             report.notes.extend(f"{ref}: {reason}" for ref, reason in plan.skipped.items())
             hearing.skipped.update(plan.skipped)
+        if since is None:
+            hearing.resting.update(_place(link) for link in known if link not in asked)
         requests = [request for plan in plans for request in plan.requests]
         return requests, new if since is None else unique
 
@@ -258,9 +277,35 @@ class Collector:
         """The plan for links we know; a source that is read whole in turns is told of the last good poll."""
         if not isinstance(self.source, Rereading):
             return self.source.plan(known, self.now(), None)
+        return self.source.plan_after(known, self._last_ok(), self.now())
+
+    def _last_ok(self) -> datetime | None:
+        """When the source was last polled well."""
         name = self.source.traits.name
-        last = self.store.health().get(name, SourceHealth(name)).last_ok_at
-        return self.source.plan_after(known, last, self.now())
+        return self.store.health().get(name, SourceHealth(name)).last_ok_at
+
+    def _in_turn(self, known: Sequence[Link], links: Sequence[Link]) -> list[Link]:
+        """The living first, then the decided together (in as few calls as can be), long decided ones by turns.
+
+        A question is decided when every outcome of it that we follow is. Its value is past, and asking costs more
+        than for the living; that a decision is changed or taken back after a month is rare, and is then seen a
+        few days later.
+        """
+        now = self.now()
+        since = {
+            (word.platform, word.external_id, word.outcome): word.fetched_at
+            for word in self.store.resolutions()
+            if word.source == self.source.traits.name and word.state is not OutcomeState.UNRESOLVED
+        }
+        decided: dict[tuple[str, str], datetime] = {}  # since when; now: it is not
+        for link in links:
+            told = since.get((*_place(link), link.outcome), now)
+            decided[_place(link)] = max(told, decided.get(_place(link), told))
+        living = [link for link in known if decided[_place(link)] >= now]
+        fresh = [link for link in known if now - SETTLED < decided[_place(link)] < now]
+        resting = {_name(link): link for link in known if decided[_place(link)] <= now - SETTLED}
+        due = turns(resting, RESTING, self._last_ok(), now)
+        return [*living, *fresh, *(resting[name] for name in due)]
 
     def _owe(self, links: Sequence[Link], started: datetime, finished: datetime | None) -> None:
         """Write down whose history is still to come (``finished`` None: it is being asked for).
@@ -496,6 +541,10 @@ def _failed(errors: Iterable[ReportError]) -> frozenset[str]:
 
 def _name(link: Link) -> str:
     return f"{link.platform}:{link.external_id}"
+
+
+def _place(link: Link) -> tuple[str, str]:
+    return (link.platform, link.external_id)
 
 
 def _incomplete(new: Sequence[Link], report: SourceReport) -> tuple[Link, ...]:

@@ -52,7 +52,8 @@ class _Heard:
 class Hearing:
     """Collects what one poll of one source hears of the questions in ``followed``.
 
-    ``skipped``: the ids that cannot be asked for, and why; ``not_modified``: some answer was "as before".
+    ``skipped``: the ids that cannot be asked for, and why; ``not_modified``: some answer was "as before";
+    ``resting``: decided questions that this poll left out: the word on them stands.
     """
 
     source: str
@@ -60,6 +61,7 @@ class Hearing:
     _heard: dict[Name, _Heard] = field(default_factory=dict)
     not_modified: bool = False
     skipped: dict[str, str] = field(default_factory=dict)
+    resting: set[Name] = field(default_factory=set)
 
     def take(self, raw: RawPayload, batch: Batch) -> None:
         """What a readable answer says."""
@@ -163,6 +165,8 @@ class Hearing:
             reason = "asked for, and no answer speaks of it" if answered else "no answer so far"
             return self._word(name, now, QuestionState.STALE, reason)
         known = before.health
+        if name in self.resting:
+            return known
         if known.state is QuestionState.STALE:
             return self._word(name, now, known.state, known.message)
         if self.not_modified and answered:

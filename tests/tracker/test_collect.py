@@ -58,6 +58,53 @@ def test_a_new_link_is_asked_for_with_its_history_and_a_known_one_for_the_presen
     ]
 
 
+def test_a_question_of_which_only_the_outcome_is_told_is_known_from_then_on() -> None:
+    store, clock = MemoryStore(), Clock()
+    net = FakeNet({"history": b'{"a": "resolved"}', "now": b'{"a": "resolved"}'})
+    for _ in range(3):
+        collect(net, store, A, clock=clock)
+        clock.forward(hours=1)
+    assert [request.path for request in net.asked] == ["history", "now", "now"]
+
+
+@pytest.mark.parametrize("days_between", [1, 2, 3, 7])
+def test_what_was_decided_a_month_ago_is_asked_for_by_turns_and_no_more_with_the_living(
+    days_between: int,
+) -> None:
+    """A decision taken back is still seen: every question has its turn, however polls are spaced."""
+    store, clock = MemoryStore(), Clock()
+    decided = [link(f"d{number}") for number in range(20)]
+    words = b"{" + b", ".join(b'"d%d": "resolved"' % number for number in range(20)) + b', "a": 0.3}'
+    net = FakeNet({"history": words, "now": words})
+    collect(net, store, A, *decided, clock=clock)
+    clock.forward(days=29)
+    collect(net, store, A, *decided, clock=clock)
+    assert len(net.asked[-1].ref.split(",")) == 21
+    clock.forward(days=2)
+    turns = []
+    for _ in range(5):
+        collect(net, store, A, *decided, clock=clock)
+        turns.append(set(net.asked[-1].ref.split(",")))
+        clock.forward(days=days_between)
+    assert set.union(*turns) == {"a", *(one.external_id for one in decided)}
+    assert all("a" in turn for turn in turns)
+    assert max(len(turn) - 1 for turn in turns[1:]) <= min(20, 4 * days_between + 1)
+    (health,) = {(one.health.state, one.health.message) for one in store.question_health() if one.health.external_id != "a"}
+    assert "nothing heard" not in health[1]
+
+
+def test_a_question_with_one_outcome_decided_and_another_open_stays_with_the_living() -> None:
+    store, clock = MemoryStore(), Clock()
+    net = FakeNet({"history": b'{"a": "resolved"}', "now": b'{"a": "resolved"}'})
+    both = (A, A.model_copy(update={"outcome": "other"}))
+    collect(net, store, *both, clock=clock)
+    clock.forward(days=31)
+    for _ in range(5):
+        collect(net, store, *both, clock=clock)
+        clock.forward(days=1)
+    assert [request.path for request in net.asked] == ["history", *["now"] * 5]
+
+
 def test_what_is_not_followed_is_not_stored_but_its_bytes_are() -> None:
     store, body = MemoryStore(), b'{"a": 0.3, "stranger": 0.9}'
     collect(FakeNet({"history": body}), store, A)
