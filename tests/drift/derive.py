@@ -50,6 +50,7 @@ WORDS: Mapping[tuple[str, str, str], list[str]] = {
         "settled",
     ],
     ("fatebook", "getQuestion", "type"): ["BINARY", "MULTIPLE_CHOICE", "QUANTITY"],
+    ("fatebook", "getQuestions.items", "type"): ["BINARY", "MULTIPLE_CHOICE", "QUANTITY"],
     ("forecastbench", "resolution_set.resolutions", "source"): [
         *("infer", "manifold", "metaculus", "polymarket"),
         *("acled", "dbnomics", "fred", "wikipedia", "yfinance"),
@@ -64,7 +65,7 @@ WORDS |= {("forecastbench", "question_set.questions", "source"): WORDS[
 #: Kinds of answer that no document describes: template -> name of the shape.
 UNDOCUMENTED = {
     "manifold": {"v0/market-probs": "marketProbs"},
-    "fatebook": {"v0/getQuestion": "getQuestion"},
+    "fatebook": {"v0/getQuestion": "getQuestion", "v0/getQuestions": "getQuestions"},
     "forecastbench": {
         "datasets/question_sets/{file}": "question_set",
         "datasets/resolution_sets/{file}": "resolution_set",
@@ -94,6 +95,16 @@ TOLD: Mapping[str, Mapping[str, list[str] | None]] = {
     "getQuestion": {"id": ["string"], "options": None, "questionScores": None},
     "getQuestion.forecasts": {"forecast": ["null"]},
     "getQuestion.forecasts.user": {"name": ["null"]},
+    "getQuestions.items": {
+        **dict.fromkeys(("user", "sharedWith", "sharedWithLists", "questionMessages", "comments", "tags")),
+        **dict.fromkeys(("comment", "profileId", "hideForecastsUntil", "exclusiveAnswers")),
+    },
+    "getQuestions.items.forecasts": {
+        "forecast": ["null", "number"],
+        "userId": ["null"],
+        **dict.fromkeys(("comment", "profileId", "profile", "optionId", "options", "user")),
+    },
+    "getQuestions.items.options": {"forecasts": None, "resolution": None, "resolvedAt": None},
     # ForecastBench, the sets of 2024 to 2026: questions that combine two have a list of ids
     "question_set.questions": {"id": ["list"], "combination_of": None},
     # METR, the published files

@@ -33,6 +33,7 @@ FILES = {
     ("polymarket", "markets-keyset.json"): "markets/keyset",
     ("fatebook", "question.json"): "v0/getQuestion",
     ("fatebook", "options.json"): "v0/getQuestion",
+    ("fatebook", "list.json"): "v0/getQuestions",
     ("forecastbench", "2026-11-08-llm.json"): "datasets/question_sets/2026-11-08-llm.json",
     ("forecastbench", "2026-11-08_resolution_set.json"): (
         "datasets/resolution_sets/2026-11-08_resolution_set.json"

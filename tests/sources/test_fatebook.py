@@ -30,6 +30,7 @@ NOON = "2026-11-20T12:00:00Z"
 SOURCE = Fatebook()
 BINARY = json.loads((PAYLOADS / "fatebook" / "question.json").read_text())
 OPTIONS = json.loads((PAYLOADS / "fatebook" / "options.json").read_text())
+LIST = json.loads((PAYLOADS / "fatebook" / "list.json").read_text())
 QUESTION = "exQuestion1"
 
 
@@ -105,6 +106,22 @@ def test_a_row_of_the_list_says_what_the_question_alone_says() -> None:
         replace(info, payload_sha256=None) for batch in alone for info in batch.infos
     ]
     assert (parsed.follow, parsed.faults, parsed.notes) == ((), (), ())
+
+
+def test_a_whole_page_with_a_question_that_was_decided_option_by_option() -> None:
+    parsed = page(*LIST["items"], ref="exQuestion1,exQuestion2")
+    assert values(parsed) == [
+        ("exQuestion1", "yes", "2026-08-01T12:00:00Z", 0.3),
+        ("exQuestion1", "yes", "2026-08-03T09:30:00Z", pytest.approx(0.45)),
+        ("exQuestion1", "yes", NOON, pytest.approx(0.45)),
+        ("exQuestion2", "Audits", "2026-10-01T12:00:01Z", 0.25),
+        ("exQuestion2", "Probes", "2026-10-01T12:00:00Z", 0.5),
+    ]
+    assert [outcome(one) for one in parsed.batch.resolutions] == [
+        ("exQuestion2", "Audits", "no", 0.0, "2026-11-10T10:00:00Z"),
+        ("exQuestion2", "Probes", "yes", 1.0, "2026-11-10T10:00:00Z"),
+    ]
+    assert (parsed.faults, parsed.notes, parsed.follow) == ((), (), ())
 
 
 def test_options_are_told_by_their_ids() -> None:
