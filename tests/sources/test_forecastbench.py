@@ -62,12 +62,15 @@ def row(**changes: Any) -> dict[str, Any]:
 # --- what is asked --------------------------------------------------------------------------------------
 
 
-def rounds(now: datetime, since: datetime | None) -> list[date]:
-    return [date.fromisoformat(request.ref) for request in SOURCE.plan(LINKS, now, since).requests[1:]]
+def rounds(last: datetime | None, now: datetime) -> list[date]:
+    """The rounds that a poll asks for when the one before was at ``last``."""
+    newest, *sets = SOURCE.plan_after(LINKS, last, now).requests
+    assert newest.ref == "latest"
+    return [date.fromisoformat(request.ref) for request in sets]
 
 
-def test_on_a_first_sight_every_fortnight_of_the_last_370_days_is_asked_for() -> None:
-    plan = SOURCE.plan(LINKS, AT, AT)
+def test_every_fortnight_of_the_last_370_days_is_asked_for() -> None:
+    plan = SOURCE.plan(LINKS, AT, None)
     first, *sets = plan.requests
     assert first.path == "datasets/question_sets/latest-llm.json"
     days = [date.fromisoformat(request.ref) for request in sets]
@@ -82,22 +85,23 @@ def test_on_a_first_sight_every_fortnight_of_the_last_370_days_is_asked_for() ->
     assert all(request.accept_missing and request.conditional for request in plan.requests)
 
 
-@pytest.mark.parametrize("days", [1, 7])
-def test_later_the_newest_rounds_are_asked_for_always_and_older_ones_by_turns(days: int) -> None:
-    for start in (AT, AT + timedelta(days=3)):
-        polls = [rounds(start + timedelta(days=n * days), None) for n in range(5)]
-        whole = [rounds(start + timedelta(days=n * days), EPOCH) for n in range(5)]
-        assert all(poll[:8] == every[:8] for poll, every in zip(polls, whole, strict=True))
-        assert max(len(poll) for poll in polls) <= 8 + 4
-        lasting = set(rounds(start, start)) & set(rounds(start + timedelta(days=4 * days), start))
-        assert lasting <= {day for poll in polls for day in poll}
+@pytest.mark.parametrize("days", [1, 2, 7, 30])
+def test_later_the_newest_rounds_are_asked_for_always_and_older_ones_once_a_week(days: int) -> None:
+    times = [AT + timedelta(days=days * n) for n in range(9)]
+    for last, now in pairwise(times):
+        every, asked = rounds(None, now), rounds(last, now)
+        assert asked[:8] == every[:8]
+        assert len(asked) <= 8 + -(-len(every[8:]) * days // 7) + 1
+    week = [day for last, now in pairwise(times[:8]) for day in rounds(last, now)]
+    lasting = set(rounds(None, times[0])) & set(rounds(None, times[7]))
+    assert lasting <= set(week)
 
 
 def test_since_reaches_back_but_never_shortens_the_window() -> None:
     everything = [request.ref for request in SOURCE.plan(LINKS, AT, EPOCH).requests]
     assert everything[-2:] == ["2025-03-02", "2024-07-21"]
     recent = SOURCE.plan(LINKS, AT, AT - timedelta(days=3))
-    assert recent == SOURCE.plan(LINKS, AT, AT)
+    assert recent == SOURCE.plan(LINKS, AT, None)
 
 
 def test_a_round_is_asked_for_on_the_day_it_is_due() -> None:
@@ -113,6 +117,7 @@ def test_before_the_first_round_only_the_newest_set_is_asked_for() -> None:
 
 def test_without_a_link_on_its_platforms_nothing_is_asked() -> None:
     assert SOURCE.plan([link("kalshi", "x")], AT, EPOCH).requests == ()
+    assert SOURCE.plan_after([link("kalshi", "x")], None, AT).requests == ()
 
 
 # --- resolution sets ------------------------------------------------------------------------------------

@@ -87,9 +87,9 @@ def params(request: Request) -> dict[str, str]:
     return dict(request.params)
 
 
-def wanted_whole(names: Sequence[str], at: datetime) -> list[str]:
+def wanted_whole(names: Sequence[str], last: datetime | None, at: datetime) -> list[str]:
     """The markets whose events one poll asks for besides."""
-    plan = SOURCE.plan([link("kalshi", one) for one in names], at, None)
+    plan = SOURCE.plan_after([link("kalshi", one) for one in names], last, at)
     parts = [part for request in plan.requests for part in request.ref.split(",")]
     return [part.removeprefix("whole=") for part in parts if part.startswith("whole=")]
 
@@ -108,19 +108,29 @@ def test_markets_are_asked_for_a_hundred_a_call_without_combined_ones() -> None:
     assert {params(request)["limit"] for request in plan.requests} == {"1000"}
 
 
-@pytest.mark.parametrize("count", [1, 70, 167, 168, 250])
+@pytest.mark.parametrize("count", [1, 70, 168, 250, 400])
 def test_every_market_is_looked_at_whole_once_a_week_and_few_at_a_time(count: int) -> None:
     names = [f"KX{number:05d}-27" for number in range(count)]
-    turns = [wanted_whole(names, AT + timedelta(hours=hour)) for hour in range(167)]
-    assert sorted(one for turn in turns for one in turn) == names
-    assert max(len(turn) for turn in turns) == -(-count // 167)
+    hours = [AT + timedelta(hours=hour) for hour in range(169)]
+    polls = [wanted_whole(names, last, now) for last, now in pairwise(hours)]
+    assert sorted(one for poll in polls for one in poll) == names
+    assert max(len(poll) for poll in polls) <= max(3, -(-count // 100))
 
 
-@pytest.mark.parametrize("hours", [1, 2, 6, 12, 24, 24 * 7])
-def test_whatever_lies_between_two_polls_every_market_has_its_turn(hours: int) -> None:
+@pytest.mark.parametrize("hours", [1, 6, 24, 24 * 7])
+def test_rare_polls_cost_no_more_and_every_market_has_its_turn_in_time(hours: int) -> None:
     names = [f"KX{number:05d}-27" for number in range(30)]
-    seen = {one for n in range(167) for one in wanted_whole(names, AT + timedelta(hours=n * hours))}
-    assert seen == set(names)
+    times = [AT + timedelta(hours=n * hours) for n in range(170)]
+    polls = [wanted_whole(names, last, now) for last, now in pairwise(times)]
+    assert max(len(poll) for poll in polls) <= 3
+    assert {one for poll in polls for one in poll} == set(names)
+
+
+def test_the_titles_of_markets_whose_last_poll_is_unknown_do_not_come_all_at_once() -> None:
+    names = [f"KX{number:05d}-27" for number in range(250)]
+    assert len(wanted_whole(names, None, AT)) == 3
+    (one, *_) = SOURCE.plan([link("kalshi", name) for name in names], AT, None).requests
+    assert "whole=" not in one.ref
 
 
 def test_a_market_whose_turn_it_is_is_followed_to_its_event_and_its_siblings_come_along() -> None:
@@ -878,7 +888,7 @@ def test_an_events_ticker_in_the_catalogue_is_told_to_whoever_wrote_it(
 
 def test_known_markets_cost_one_call(client: HttpClient, server: SpecServer) -> None:
     names = ["KXEXA-27", "KXEXB-27"]
-    assert wanted_whole(names, AT + timedelta(hours=1)) == []
+    assert wanted_whole(names, AT, AT + timedelta(hours=1)) == []
     rows = [market(ticker=one) for one in names]
     server.route("/trade-api/v2/markets", json_reply({"markets": rows, "cursor": ""}))
     server.route("/trade-api/v2/markets/candlesticks", json_reply({"markets": []}))

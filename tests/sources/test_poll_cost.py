@@ -51,7 +51,7 @@ class World:
     def poll(self, hours: float = 1.0) -> SourceReport:
         """A poll so many hours after the last."""
         self.clock.forward(hours=hours)
-        settings = Settings(metaculus_token=SecretStr("0123"))
+        settings = Settings(metaculus_token=SecretStr("0123"), fatebook_key=SecretStr("0123"))
         report = Collector(self.store, self.source, self, settings, self.clock).run(self.links)
         assert report.errors == []
         return report

@@ -89,7 +89,11 @@ def test_what_was_decided_a_month_ago_is_asked_for_by_turns_and_no_more_with_the
     assert set.union(*turns) == {"a", *(one.external_id for one in decided)}
     assert all("a" in turn for turn in turns)
     assert max(len(turn) - 1 for turn in turns[1:]) <= min(20, 4 * days_between + 1)
-    (health,) = {(one.health.state, one.health.message) for one in store.question_health() if one.health.external_id != "a"}
+    (health,) = {
+        (one.health.state, one.health.message)
+        for one in store.question_health()
+        if one.health.external_id != "a"
+    }
     assert "nothing heard" not in health[1]
 
 

@@ -38,6 +38,7 @@ from tracker.payload import (
     read_part,
     require_ok,
 )
+from tracker.schedule import turns
 from tracker.source import Parsed, Plan, Request, SourceTraits
 
 NAME = "forecastbench"
@@ -48,10 +49,10 @@ ANCHOR = date(2025, 3, 2)  # every second Sunday from here on
 BEFORE_THE_GRID = (date(2024, 7, 21),)  # the one round of the first year
 FORTNIGHT = timedelta(days=14)
 LOOK_BACK = timedelta(days=370)
-#: The newest rounds are asked for at every poll; older ones by turns, one poll in five, be polls daily or weekly. So
-#: a question that stands in no round of the last 16 weeks has a value every fifth day, and its outcome as late.
+#: The newest rounds are asked for at every poll; older ones by turns, once a week. So a question that stands in no
+#: round of the last 16 weeks has a value every seventh day, and its outcome as late.
 AT_EVERY_POLL = 8
-TURNS = 5
+REREAD = timedelta(days=7)
 END_OF_DAY = timedelta(hours=23, minutes=59, seconds=59)
 
 LATEST = "datasets/question_sets/latest-llm.json"
@@ -129,19 +130,20 @@ class ForecastBench:
     )
 
     def plan(self, links: Sequence[Link], now: datetime, since: datetime | None) -> Plan:
-        """The newest question set and the resolution sets of the last 370 days, the older ones by turns.
+        """The newest question set and every resolution set of the last 370 days (or back to ``since``).
 
-        Old rounds stay worth asking: their open questions get a new value every day. ``since``: all of them, and
-        back to there. Nothing is asked when no link is on one of the four platforms.
+        Old rounds stay worth asking: their open questions get a new value every day. Nothing is asked
+        when no link is on one of the four platforms.
         """
-        if not any(link.platform in PLATFORMS for link in links):
-            return Plan(())
         start = now - LOOK_BACK if since is None else min(now - LOOK_BACK, since)
-        newest = Request(NAME, "latest", LATEST, accept_missing=True, conditional=True)
-        rounds = _rounds(start.date(), now.date())
-        if since is None:
-            rounds = rounds[:AT_EVERY_POLL] + [due for due in rounds[AT_EVERY_POLL:] if _has_turn(due, now)]
-        return Plan((newest, *(_resolution_set(due) for due in rounds)))
+        return _plan(links, _rounds(start.date(), now.date()))
+
+    def plan_after(self, links: Sequence[Link], last: datetime | None, now: datetime) -> Plan:
+        """The newest question set, the newest rounds, and those of the last 370 days whose turn has come."""
+        rounds = _rounds((now - LOOK_BACK).date(), now.date())
+        newest, older = rounds[:AT_EVERY_POLL], rounds[AT_EVERY_POLL:]
+        due = turns([day.isoformat() for day in older], REREAD, last, now)
+        return _plan(links, newest + [day for day in older if day.isoformat() in due])
 
     def parse(self, raw: RawPayload) -> Parsed:
         """A resolution set, a question set, or the pointer to the newest question set."""
@@ -175,8 +177,11 @@ def _rounds(start: date, end: date) -> list[date]:
     return [*reversed(grid), *early]
 
 
-def _has_turn(due: date, now: datetime) -> bool:
-    return (due - ANCHOR) // FORTNIGHT % TURNS == now.toordinal() % TURNS
+def _plan(links: Sequence[Link], rounds: Sequence[date]) -> Plan:
+    if not any(link.platform in PLATFORMS for link in links):
+        return Plan(())
+    newest = Request(NAME, "latest", LATEST, accept_missing=True, conditional=True)
+    return Plan((newest, *(_resolution_set(due) for due in rounds)))
 
 
 def _resolution_set(due: date) -> Request:

@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Annotated, Any
 from urllib.parse import parse_qsl, unquote, urlsplit
+from zlib import crc32
 
 from pydantic import BeforeValidator, Field
 
@@ -51,6 +52,7 @@ from tracker.payload import (
     require_ok,
     rows_of,
 )
+from tracker.schedule import turns
 from tracker.source import Parsed, Plan, Request, SourceTraits
 
 NAME = "kalshi"
@@ -60,9 +62,10 @@ OLD_MARKETS = "historical/markets"
 
 TICKERS_PER_CALL = 100
 LIMIT = 1000
-#: Every market's title and rules are read again once in this many polls' hours (a week, nearly). A prime number:
-#: whatever whole number of hours lies between two polls, every market gets its turn.
-REREAD_HOURS = 167
+#: In which every market's title and rules are read again, a few at a poll. Polls so rare that more are due take
+#: some of these, other ones every day.
+REREAD = timedelta(days=7)
+FEW = 3
 NEWS = timedelta(hours=26)  # a market that ended within this time is looked at whole
 DAY_MINUTES = 1440
 #: A call gives at most 5,000 candles.
@@ -142,7 +145,7 @@ class _Candle(Payload):
 
 
 class Kalshi:
-    """The adapter. All linked markets in bulk at every poll; the event of each, with titles, once a week."""
+    """The adapter. All linked markets in bulk at every poll; the event of each, with its title, once a week."""
 
     parser_version = "2"
     traits = SourceTraits(
@@ -158,25 +161,21 @@ class Kalshi:
     )
 
     def plan(self, links: Sequence[Link], now: datetime, since: datetime | None) -> Plan:
-        """Markets in bulk, a few of them in their turn with the event that has their title and rules.
-
-        ``since`` (a first sight) reads each alone, with its event and its daily candles, one market a call so
-        that none can spoil another's.
-        """
-        asked: list[str] = []
-        skipped: dict[str, str] = {}
-        for link in links:
-            if link.platform != NAME:
-                continue
-            if _TICKER.fullmatch(link.external_id):
-                asked.append(link.external_id)
-            else:
-                skipped[link.external_id] = "is no Kalshi ticker (capital letters, digits, - . and _)"
-        tickers = list(dict.fromkeys(asked))
+        """Markets in bulk. On a first sight (``since``) each is read alone, with its event, which has the title, and
+        its daily candles, one market a call so that none can spoil another's."""
+        tickers, skipped = _tickers(links)
         if since is None:
-            return Plan(tuple(_bulk(MARKETS, tickers, _in_turn(tickers, now))), skipped)
+            return Plan(tuple(_bulk(MARKETS, tickers)), skipped)
         alone = [_single(ticker) for ticker in tickers]
         return Plan((*alone, *(_candles(ticker, since, now) for ticker in tickers)), skipped)
+
+    def plan_after(self, links: Sequence[Link], last: datetime | None, now: datetime) -> Plan:
+        """Markets in bulk, a few of them, whose turn has come, with the event that has their title and rules."""
+        tickers, skipped = _tickers(links)
+        due = turns(tickers, REREAD, last, now)
+        chosen = sorted(due, key=lambda ticker: crc32(f"{now.date()} {ticker}".encode()))
+        most = max(FEW, -(-len(tickers) // TICKERS_PER_CALL))
+        return Plan(tuple(_bulk(MARKETS, tickers, chosen[:most])), skipped)
 
     def parse(self, raw: RawPayload) -> Parsed:
         """Markets, one market, an event, or candles; which of them, the address tells."""
@@ -198,11 +197,12 @@ class Kalshi:
 # --- what to ask ----------------------------------------------------------------------------------------
 
 
-def _in_turn(tickers: Sequence[str], now: datetime) -> set[str]:
-    """The markets whose turn it is in this hour: so few at a time that all have theirs in REREAD_HOURS."""
-    share = -(-len(tickers) // REREAD_HOURS)
-    start = (now - EPOCH) // timedelta(hours=1) % REREAD_HOURS * share
-    return set(sorted(tickers)[start : start + share])
+def _tickers(links: Sequence[Link]) -> tuple[list[str], dict[str, str]]:
+    """The tickers to ask for, each once, and what is none."""
+    names = dict.fromkeys(link.external_id for link in links if link.platform == NAME)
+    why = "is no Kalshi ticker (capital letters, digits, - . and _)"
+    skipped = {name: why for name in names if _TICKER.fullmatch(name) is None}
+    return [name for name in names if name not in skipped], skipped
 
 
 def _bulk(path: str, tickers: Sequence[str], whole: Collection[str] = ()) -> Iterator[Request]:
