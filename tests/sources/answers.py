@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from questions.records import Resolution, Snapshot
 from questions.time import iso
 from storage.records import RawPayload
 from tests.servers.spec import load_spec
+from tracker.source import Parsed
 
 PAYLOADS = Path(__file__).parent.parent / "payloads"
 AT = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -94,3 +96,9 @@ def outcome(resolution: Resolution) -> tuple[str, str, str, float | None, str | 
     """(question, outcome, state, value, when)."""
     when = None if resolution.resolved_at is None else iso(resolution.resolved_at)
     return (resolution.external_id, resolution.outcome, resolution.state.value, resolution.value, when)
+
+
+def told(parsed: Parsed) -> Any:
+    """All that was read, apart from which bytes it was read from."""
+    records = (*parsed.batch.snapshots, *parsed.batch.resolutions, *parsed.batch.infos)
+    return [replace(one, payload_sha256=None) for one in records], parsed.follow, parsed.faults, parsed.notes

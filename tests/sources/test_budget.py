@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from questions.records import OutcomeState
 from tests.servers.spec import load_spec
 from tests.sources.answers import PAYLOADS, link
 from tests.sources.test_poll_cost import World
@@ -74,7 +75,15 @@ def forecastbench(decided: set[str]) -> Callable[[Request], Any]:
 
 
 def fatebook(decided: set[str]) -> Callable[[Request], Any]:
-    return lambda request: {"items": [{**QUESTION, "id": one} for one in request.ref.split(",")]}
+    over = {"resolved": True, "resolution": "NO", "resolvedAt": "2026-11-01T00:00:00.000Z"}
+
+    def reply(request: Request) -> Any:
+        rows = {one: {**QUESTION, **(over if one in decided else {})} for one in request.ref.split(",")}
+        if request.path == "v0/getQuestion":
+            return rows[request.ref]
+        return {"items": [{**row, "id": one} for one, row in rows.items()]}
+
+    return reply
 
 
 PLATFORMS = {
@@ -142,3 +151,21 @@ def test_an_outcome_is_seen_at_the_next_poll_and_a_settled_question_costs_little
     assert later.values == 50
     assert by_path["markets/keyset" if name == "polymarket" else "markets"] <= 3
     assert len(world.store.resolutions()) == 50
+
+
+@pytest.mark.parametrize("count", [3, 6])
+@pytest.mark.parametrize("name", ["polymarket", "kalshi", "fatebook"])
+def test_an_outcome_that_is_taken_back_is_no_outcome_and_may_come_again(name: str, count: int) -> None:
+    world, decided, _ = known(name, count)
+    question = world.links[0].external_id
+    decided.add(question)
+    world.poll(6)
+    first = world.outcome(question)
+    assert first in (OutcomeState.YES, OutcomeState.NO)
+    decided.clear()
+    for _ in range(3):
+        world.poll(7 * 24)
+    assert world.outcome(question) is OutcomeState.UNRESOLVED
+    decided.add(question)
+    world.poll(6)
+    assert world.outcome(question) is first

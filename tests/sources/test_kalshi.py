@@ -7,7 +7,6 @@ import hashlib
 import json
 import random
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import pairwise
 from typing import Any
@@ -21,7 +20,7 @@ from questions.time import EPOCH
 from storage.memory import MemoryStore
 from tests.servers.local import json_reply
 from tests.servers.spec import SpecServer, load_spec
-from tests.sources.answers import AT, GOOD, answer, link, outcome, value
+from tests.sources.answers import AT, GOOD, answer, link, outcome, told, value
 from tests.sources.test_contract import check, parse_or_refuse, read_mutated
 from tracker.collect import Collector, SourceReport
 from tracker.config import Settings
@@ -798,12 +797,6 @@ def test_the_order_of_rows_and_their_repetition_say_nothing(chance: random.Rando
         mixed = [*rows, *chance.choices(rows, k=doubled)]
         chance.shuffle(mixed)
         assert told(read_rows(mixed)) == told(read_rows(rows))
-
-
-def told(parsed: Parsed) -> Any:
-    """What was read, apart from which bytes it was read from."""
-    records = (*parsed.batch.snapshots, *parsed.batch.resolutions, *parsed.batch.infos)
-    return [replace(one, payload_sha256=None) for one in records], parsed.follow, parsed.faults, parsed.notes
 
 
 # --- over real sockets ----------------------------------------------------------------------------------

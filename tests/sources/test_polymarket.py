@@ -7,7 +7,6 @@ import hashlib
 import json
 import random
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -20,7 +19,7 @@ from storage.memory import MemoryStore
 from storage.records import RawPayload
 from tests.servers.local import json_reply, reply
 from tests.servers.spec import SpecServer, load_spec
-from tests.sources.answers import AT, GOOD, answer, link, outcome, value
+from tests.sources.answers import AT, GOOD, answer, link, outcome, told, value
 from tests.sources.test_contract import check, parse_or_refuse, read_mutated
 from tracker.collect import Collector, SourceReport
 from tracker.config import Settings
@@ -896,12 +895,6 @@ def test_the_order_of_rows_and_their_repetition_say_nothing(chance: random.Rando
         mixed = [*rows, *chance.choices(rows, k=doubled)]
         chance.shuffle(mixed)
         assert told(read(mixed)) == told(read(rows))
-
-
-def told(parsed: Parsed) -> Any:
-    """What was read, apart from which bytes it was read from."""
-    records = (*parsed.batch.snapshots, *parsed.batch.resolutions, *parsed.batch.infos)
-    return [replace(one, payload_sha256=None) for one in records], parsed.follow, parsed.faults, parsed.notes
 
 
 # --- over real sockets ----------------------------------------------------------------------------------

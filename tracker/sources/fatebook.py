@@ -132,6 +132,7 @@ class Fatebook:
         secret="fatebook_key",  # noqa: S106 - the name of the setting, not the secret
         secret_param="apiKey",  # noqa: S106
         secret_required=True,
+        unsettled=("open",),
     )
 
     def plan(self, links: Sequence[Link], now: datetime, since: datetime | None) -> Plan:

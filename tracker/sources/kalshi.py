@@ -158,6 +158,7 @@ class Kalshi:
         platforms=(NAME,),
         credit="Kalshi (kalshi.com)",
         licence="no statement on re-use of the data is known; collected through the public API",
+        unsettled=("upcoming", "open", "closed"),
     )
 
     def plan(self, links: Sequence[Link], now: datetime, since: datetime | None) -> Plan:

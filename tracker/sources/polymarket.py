@@ -196,6 +196,7 @@ class Polymarket:
         credit="Polymarket (polymarket.com)",
         licence="no licence or attribution rule for the data is known; collected through the public API",
         other_bases={CLOB: "https://clob.polymarket.com", DATA: "https://data-api.polymarket.com"},
+        unsettled=("open",),
     )
 
     def plan(self, links: Sequence[Link], now: datetime, since: datetime | None) -> Plan:
