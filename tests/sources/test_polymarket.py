@@ -795,6 +795,19 @@ def test_when_the_data_api_knows_none_of_them_clob_is_asked_for_each() -> None:
     assert [request.path for request in parsed.follow] == [f"markets/{ID[1]}", f"markets/{AB}"]
 
 
+def test_of_many_that_the_data_api_does_not_know_a_few_are_asked_for_and_other_ones_later() -> None:
+    ids = [f"0x{number:064x}" for number in range(20)]
+    polls = [
+        {
+            request.ref
+            for request in payouts({"data": []}, ref=",".join(ids), at=AT + timedelta(hours=hour)).follow
+        }
+        for hour in range(48)
+    ]
+    assert {len(poll) for poll in polls} == {5}
+    assert set.union(*polls) == set(ids)
+
+
 # --- all of it ------------------------------------------------------------------------------------------
 
 #: Which test above says what is read of the good examples of an operation that is asked.

@@ -17,6 +17,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Annotated, Any
 from urllib.parse import parse_qsl, urlsplit
+from zlib import crc32
 
 from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError
 
@@ -65,6 +66,7 @@ RESOLUTIONS, CLOB_MARKET = "v2/resolutions", "markets/"
 IDS_PER_CALL = 50
 LIMIT = 100
 RESOLUTIONS_PER_CALL = 20
+WINNERS_PER_CALL = 5  # of markets that an answer with outcomes leaves out: CLOB tells one a call
 WIDEST = Decimal("0.10")  # above this spread the platform itself shows the last trade instead of the middle
 DOLLAR = 1_000_000  # payouts are in millionths
 
@@ -587,10 +589,11 @@ def _payouts(found: Gathering) -> None:
                 found.fault(found.raw.ref, join(at, "condition_id"), "is no condition id")
             elif row is not None and _payout(found, condition, row, at):
                 told.add(condition)
-    for condition in names.values():
-        if condition not in told:
-            path = CLOB_MARKET + condition
-            found.follow.append(Request(NAME, condition, path, accept_missing=True, base=CLOB))
+    hour = (found.at - EPOCH) // timedelta(hours=1)
+    untold = sorted(set(names.values()) - told, key=lambda one: crc32(f"{hour} {one}".encode()))
+    for condition in untold[:WINNERS_PER_CALL]:  # the others at a later poll
+        path = CLOB_MARKET + condition
+        found.follow.append(Request(NAME, condition, path, accept_missing=True, base=CLOB))
 
 
 def _payout(found: Gathering, condition: str, row: _Payout, at: str) -> bool:
