@@ -45,7 +45,7 @@ import httpcore
 import httpx
 import stamina
 
-from storage.records import RawPayload, Validator, digest
+from storage.records import RawPayload, Validator
 from tracker.errors import ConfigError, FetchError
 from tracker.netguard import (
     BlockedAddressError,
@@ -78,7 +78,6 @@ REDIRECT_STATUSES = frozenset({301, 302, 303, 307, 308})
 # An adapter can tell something from these: what there is, that we may not see it, that it is gone.
 ANSWER_STATUSES = frozenset({*range(200, 300), 401, 403, 404, 410})
 KEPT_HEADERS = ("content-type", "etag", "last-modified", "date", "retry-after")
-KEPT_URL_CHARS = 2_500
 DAY_S = 86_400.0
 
 _INFLATE_STEP = 65_536
@@ -147,18 +146,6 @@ def request_url(base_url: str, request: Request) -> str:
     change the host. Raises FetchError of kind ``base_url`` or ``request``.
     """
     return str(_url(base_url, request))
-
-
-def kept_url(url: str) -> str:
-    """The URL as it is kept with the bytes that came from it: whole, or its beginning and its SHA-256.
-
-    URLs are part of a database key, and PostgreSQL takes no more than 2,704 bytes into an index. The ids that a
-    long one asks for stand in the request's ``ref`` as well.
-    """
-    if len(url) <= KEPT_URL_CHARS:
-        return url
-    start = url[: KEPT_URL_CHARS - 80]
-    return f"{start.rpartition('&')[0] or start}&url_sha256={digest(url.encode())}"
 
 
 def _url(base_url: str, request: Request) -> httpx.URL:
@@ -708,7 +695,7 @@ class HttpClient:
         return RawPayload(
             source=job.request.source,
             ref=job.request.ref,
-            url=kept_url(str(job.url)),
+            url=str(job.url),
             fetched_at=job.now(),
             status=status,
             content_type=job.cleaned(response.headers.get("content-type", "")),

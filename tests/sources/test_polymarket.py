@@ -24,7 +24,7 @@ from tests.sources.test_contract import check, parse_or_refuse, read_mutated
 from tracker.collect import Collector, SourceReport
 from tracker.config import Settings
 from tracker.errors import ParseError
-from tracker.http import HttpClient, HttpSettings, kept_url, request_url
+from tracker.http import HttpClient, HttpSettings, request_url
 from tracker.source import Parsed, Request
 from tracker.sources.polymarket import CLOB, DATA, Polymarket
 
@@ -106,14 +106,11 @@ def test_a_call_keeps_its_address_short_enough_for_any_server() -> None:
     assert len(f"{GAMMA}?" + "&".join(f"{name}={text}" for name, text in request.params)) < 4_200
 
 
-def test_what_an_address_says_besides_its_ids_stands_at_its_beginning() -> None:
-    """A long one is kept by its beginning (``tracker.http.kept_url``); the ids stand in the ref as well."""
+def test_markets_that_neither_the_open_nor_the_closed_have_are_gone() -> None:
     ids = [f"0x{number:064x}" for number in range(50)]
     (request,) = listing(ref=",".join(ids)).follow
-    kept = kept_url(request_url("https://gamma-api.polymarket.com", request))
-    assert len(kept) < 2_600
-    raw = answer("polymarket", {"markets": []}, ref=request.ref, url=kept)
-    parsed = SOURCE.parse(raw)
+    url = request_url("https://gamma-api.polymarket.com", request)
+    parsed = SOURCE.parse(answer("polymarket", {"markets": []}, ref=request.ref, url=url))
     assert sorted(s.key.external_id for s in parsed.batch.snapshots) == sorted(ids)
     assert {s.state for s in parsed.batch.snapshots} == {ValueState.GONE}
 
