@@ -342,6 +342,8 @@ class _Reading:
         for requirements, place in found:
             for index, area in enumerate(requirements.anchor_areas):
                 self._area(place, ("anchor_areas", index), area, areas)
+            for area in requirements.minutes:
+                self._area(place, ("minutes", area), area, areas)
         return found
 
     def _questions(

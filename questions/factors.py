@@ -39,7 +39,8 @@ class HorizonRequirements(Record):
     On average the ``anchor_areas`` need ``anchor_minutes`` at ``reliability``; an area whose score on
     ``factor`` is a point higher (more amenable) needs ``doublings_per_point`` doublings less.
     ``sd_doublings`` is the standard deviation of what an area really needs. The table decides the order,
-    so a voice built on this is not independent of the factor model.
+    so a voice built on this is not independent of the factor model. ``minutes``: areas whose need is
+    stated outright instead.
     """
 
     version: Text
@@ -49,6 +50,7 @@ class HorizonRequirements(Record):
     factor: Key
     doublings_per_point: Annotated[float, Field(ge=0, le=10)]
     sd_doublings: Annotated[float, Field(ge=0, le=20)]
+    minutes: dict[Key, Annotated[float, Field(gt=0, le=1e9)]] = Field(default_factory=dict)
     source: Text
     source_url: Url
     note: Text
@@ -56,17 +58,19 @@ class HorizonRequirements(Record):
     def needed_minutes(self, table: FactorTable) -> dict[str, float]:
         """Needed time horizon in minutes for every area of the table, in its order.
 
-        anchor_minutes * 2 ** (doublings_per_point * (mean score of the anchor areas - score)).
-        Empty when the table lacks the factor or an anchor area: then there is no view.
+        anchor_minutes * 2 ** (doublings_per_point * (mean score of the anchor areas - score)), except
+        where ``minutes`` states it. When the table lacks the factor or an anchor area only the stated ones
+        are left; areas without a need have no view.
         """
         scores = table.scores.get(self.factor)
         if scores is None or not set(self.anchor_areas) <= set(scores):
-            return {}
+            return dict(self.minutes)
         anchor = math.fsum(scores[area] for area in self.anchor_areas) / len(self.anchor_areas)
-        return {
+        derived = {
             area: self.anchor_minutes * 2.0 ** (self.doublings_per_point * (anchor - score))
             for area, score in scores.items()
         }
+        return derived | self.minutes
 
 
 def in_area_order(table: FactorTable, areas: Sequence[str]) -> FactorTable:

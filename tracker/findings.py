@@ -13,10 +13,20 @@ from storage.records import VersionInfo
 from storage.store import Store
 from tracker import __version__
 from tracker.collect import SourceReport
+from tracker.estimates.releases import fan, passage, simulate
 from tracker.estimates.trend import Crossing, crossing
-from tracker.orderings import TREND_SELECTION, TREND_SERIES, ModelOptions, Orderings, orderings, stored_fit
+from tracker.orderings import (
+    NO_TREND,
+    TREND_SELECTION,
+    TREND_SERIES,
+    ModelOptions,
+    Orderings,
+    orderings,
+    stored_fit,
+)
 from tracker.report import content as c
 from tracker.report.plots import (
+    Outlook,
     horizon_alt,
     horizon_chart,
     reliability_alt,
@@ -32,7 +42,6 @@ from tracker.source import Source
 THRESHOLDS_MINUTES = (480.0, 2400.0, 10020.0, 120000.0)
 CALIBRATION_LEAD_DAYS = 14
 NO_CALIBRATION = "no followed question has run its course and resolved Yes or No yet"
-NO_TREND = "no METR time horizons are stored"
 
 
 @dataclass(frozen=True)
@@ -63,7 +72,8 @@ def find(
     options: ModelOptions | None = None,
 ) -> Findings:
     """All that is told of what was known at ``now``. ``totals``: requests and faults per source, if counted."""
-    result = orderings(catalogue, store, options or ModelOptions(), now=now, known_at=now)
+    options = options or ModelOptions()
+    result = orderings(catalogue, store, options, now=now, known_at=now)
     voices = tuple(result.voices.values())
     versions = store.versions(TREND_SERIES, known_at=now)
     points = {
@@ -75,7 +85,7 @@ def find(
     record = _calibration(store, catalogue, now)
     figures: dict[str, object] = {}
     slope = _slope(result, figures)
-    horizon = _horizon(points, result, crossings, figures)
+    horizon = _horizon(points, result, crossings, _outlook(result, options.seed), figures)
     reliability = _reliability(record, now, figures)
     reasons = {
         "comparisons": "fewer than two voices have a view",
@@ -95,6 +105,7 @@ def find(
             catalogue.areas,
             _titles(store, catalogue, now),
         ),
+        area_dates=_area_dates(result),
         revisions=_revisions(store, versions),
         calibration=_records(record),
         health=tuple(_health(store, source, totals) for source in sources),
@@ -136,17 +147,45 @@ def _slope(result: Orderings, figures: dict[str, object]) -> c.Chart:
     return c.Chart(title, svg_text(figure), slope_alt(voices, result.areas))
 
 
+def _outlook(result: Orderings, seed: int) -> Outlook | None:
+    """Where the mixture of shapes goes, and when it passes the thresholds."""
+    if result.mixture is None:
+        return None
+    futures = simulate(result.mixture.members, seed=seed)
+    ceiling = TREND_SELECTION.max_minutes
+    passages = tuple(passage(futures, minutes, ceiling=ceiling) for minutes in THRESHOLDS_MINUTES)
+    return Outlook(fan(futures), passages, "mixture of trend shapes")
+
+
+def _area_dates(result: Orderings) -> tuple[c.AreaDateRow, ...]:
+    found = result.area_dates
+    if found is None:
+        return ()
+    names = {area.key: area.name for area in result.areas}
+    days = tuple(date(result.now.year + ahead, 12, 31) for ahead in (1, 3, 5))
+    rows = []
+    for area in found.areas:
+        dates = found.dates(area, days)
+        rows.append(
+            c.AreaDateRow(
+                names[area], found.needed[area], dates.quantile(0.5), dates.interval(0.80), dict(dates.p_by)
+            )
+        )
+    return tuple(sorted(rows, key=lambda row: row.needed_minutes))
+
+
 def _horizon(
     points: Mapping[date, Sequence[Measurement]],
     result: Orderings,
     crossings: Sequence[Crossing],
+    outlook: Outlook | None,
     figures: dict[str, object],
 ) -> c.Chart | None:
     if not any(points.values()):
         return None
-    figure = horizon_chart(points, result.trend_fit, crossings, as_of=result.now)
+    figure = horizon_chart(points, result.trend_fit, crossings, as_of=result.now, outlook=outlook)
     figures["horizons"] = figure
-    alt = horizon_alt(points, result.trend_fit, crossings)
+    alt = horizon_alt(points, result.trend_fit, crossings, outlook=outlook)
     return c.Chart("Time horizons", svg_text(figure), alt)
 
 

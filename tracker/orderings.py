@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from pathlib import Path
 
@@ -12,14 +12,19 @@ from questions.model import Area, FactorTable
 from questions.records import OutcomeState, Quantity
 from storage.store import Store
 from tracker.errors import UsageError
+from tracker.estimates.area_dates import AreaDates, area_dates, dates_voice
 from tracker.estimates.factors import rank_factors
+from tracker.estimates.frontier import frontier_of, horizon_scale
 from tracker.estimates.market import market_voice
+from tracker.estimates.mixture import Mixture, fit_mixture
 from tracker.estimates.ordering import compare
-from tracker.estimates.trend import Selection, TrendFit, fit_line, select, trend_voice
+from tracker.estimates.trend import Selection, TrendFit, fit_line, select
 from tracker.estimates.voice import Comparison, Voice
 
 TREND_SERIES = "metr_th11"
 TREND_SELECTION = Selection(metric="p50", start=date(2023, 1, 1), sota="file", max_minutes=960.0)
+TREND_DRAWS = 10_000
+NO_TREND = "no METR time horizons are stored: `speedup pull metr` collects them"
 NO_STORE = "no database yet: `speedup pull` collects values, `speedup demo` plays recorded ones"
 SETTLED = (
     OutcomeState.YES,
@@ -32,7 +37,11 @@ SETTLED = (
 
 @dataclass(frozen=True)
 class ModelOptions:
-    """What a caller may vary; the defaults are those of ``speedup order``."""
+    """What a caller may vary; the defaults are those of ``speedup order``.
+
+    ``needs``: time horizon an area needs, in minutes, in place of the catalogue's; ``need_sd`` likewise,
+    in doublings (None: the catalogue's).
+    """
 
     factors: Path | None = None
     weights: Mapping[str, float] = field(default_factory=dict)
@@ -40,17 +49,25 @@ class ModelOptions:
     score_sd: float = 1.0
     draws: int = 50_000
     seed: int = 0
+    needs: Mapping[str, float] = field(default_factory=dict)
+    need_sd: float | None = None
 
 
 @dataclass(frozen=True)
 class Orderings:
-    """The four voices at one moment, as far as they have a view, and every pair compared."""
+    """The four voices at one moment, as far as they have a view, and every pair compared.
+
+    ``trend_fit``: METR's line, for comparison with what METR prints; ``mixture``: the shapes the trend's
+    voice rests on; ``area_dates``: when they reach what areas are assumed to need. None without points.
+    """
 
     now: datetime
     areas: tuple[Area, ...]
     voices: Mapping[str, Voice]
     comparisons: tuple[Comparison, ...]
     trend_fit: TrendFit | None
+    mixture: Mixture | None
+    area_dates: AreaDates | None
 
 
 def orderings(
@@ -73,18 +90,29 @@ def orderings(
         seed=options.seed,
         groups=groups,
     )
-    fit = None if store is None else stored_fit(store, known_at)
+    mixture = None if store is None else stored_mixture(store, known_at, options.seed)
+    dates = None if mixture is None else _area_dates(catalogue, table, mixture, options)
     voices = {
         "internal": internal,
         "market": _market(catalogue, store, options, groups, now, known_at),
-        "trend": _trend(catalogue, table, fit, options, groups, now),
+        "trend": Voice("trend", "", reason=NO_TREND)
+        if dates is None
+        else dates_voice(dates, today=now.date(), groups=groups),
         "panel": Voice("panel", "", reason=_panel_silence(store)),
     }
     names = [name for name in voices if voices[name].ranking]
     comparisons = tuple(
         compare(voices[a], voices[b], seed=options.seed) for i, a in enumerate(names) for b in names[i + 1 :]
     )
-    return Orderings(now, catalogue.areas, voices, comparisons, fit)
+    return Orderings(
+        now=now,
+        areas=catalogue.areas,
+        voices=voices,
+        comparisons=comparisons,
+        trend_fit=None if store is None else stored_fit(store, known_at),
+        mixture=mixture,
+        area_dates=dates,
+    )
 
 
 def stored_fit(store: Store, known_at: datetime | None) -> TrendFit | None:
@@ -92,6 +120,17 @@ def stored_fit(store: Store, known_at: datetime | None) -> TrendFit | None:
     try:
         points = select(store.measurements(TREND_SERIES, known_at=known_at), TREND_SELECTION)
         return fit_line(points, TREND_SELECTION)
+    except UsageError:
+        return None
+
+
+def stored_mixture(store: Store, known_at: datetime | None, seed: int) -> Mixture | None:
+    """All shapes on the same points, those above the ceiling as "at or above" it; None without enough points."""
+    chosen = replace(TREND_SELECTION, max_minutes=None)
+    try:
+        points = select(store.measurements(TREND_SERIES, known_at=known_at), chosen)
+        frontier = frontier_of(points, horizon_scale("minutes"), TREND_SELECTION.max_minutes)
+        return fit_mixture(frontier, draws=TREND_DRAWS, seed=seed)
     except UsageError:
         return None
 
@@ -132,27 +171,15 @@ def _market(
     )
 
 
-def _trend(
-    catalogue: Catalogue,
-    table: FactorTable,
-    fit: TrendFit | None,
-    options: ModelOptions,
-    groups: Mapping[str, str],
-    now: datetime,
-) -> Voice:
-    if fit is None:
-        return Voice(
-            "trend", "", reason="no METR time horizons are stored: `speedup pull metr` collects them"
-        )
-    needed = catalogue.requirements.needed_minutes(table)
-    if not needed:
-        return Voice("trend", "", reason="the factor table lacks what the needed horizons are derived from")
-    return trend_voice(
-        fit,
-        needed,
-        catalogue.requirements.sd_doublings,
-        draws=options.draws,
-        seed=options.seed,
-        today=now.date(),
-        groups=groups,
-    )
+def _area_dates(
+    catalogue: Catalogue, table: FactorTable, mixture: Mixture, options: ModelOptions
+) -> AreaDates:
+    """When the shapes reach what each area needs. Raises UsageError for a need of no known area."""
+    areas = [area.key for area in catalogue.areas]
+    unknown = sorted(set(options.needs) - set(areas))
+    if unknown:
+        raise UsageError(f"no such area: {', '.join(unknown)}; there are: {', '.join(areas)}")
+    assumed = catalogue.requirements.needed_minutes(table) | dict(options.needs)
+    sd = catalogue.requirements.sd_doublings if options.need_sd is None else options.need_sd
+    needed = {area: assumed[area] for area in areas if area in assumed}
+    return area_dates(mixture, needed, sd, draws=options.draws, seed=options.seed)

@@ -119,7 +119,8 @@ def test_a_mixture_says_its_weights_and_the_priors_of_every_shape(program: Progr
     assert answer.code == 0
     for words in (
         "weighed by the 7 past records",
-        "priors of random_walk: growth normal 2 +- 2",
+        "priors: growth normal 2 +- 2 doublings a year",
+        "priors of random_walk: growth wanders",
         "knot uniform",
     ):
         assert words in answer.out.replace("\n", " ")

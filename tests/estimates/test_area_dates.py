@@ -9,11 +9,11 @@ from scipy.stats import norm
 from tests.estimates.invented import frontier
 from tests.estimates.published import epoch_points, metr_points
 from tracker.errors import UsageError
-from tracker.estimates.area_dates import area_dates, mixture_voice
+from tracker.estimates.area_dates import area_dates, dates_voice
 from tracker.estimates.frontier import frontier_of, scale_for
 from tracker.estimates.mixture import fit_mixture
 from tracker.estimates.releases import passage, simulate
-from tracker.estimates.trend import Selection, fit_line, select, trend_voice
+from tracker.estimates.trend import Selection, crossing, fit_line, select
 
 SINCE_2023 = Selection(start=date(2023, 1, 1))
 NEEDS = {"a": 2_400.0, "b": 6_000.0, "c": 10_020.0, "d": 120_000.0}
@@ -28,10 +28,8 @@ def mixture():
     return fit_mixture(found, draws=4_000, seed=1)
 
 
-def voice_of(mixture, needs=NEEDS, sd=1.5, **more):
-    return mixture_voice(
-        mixture, needs, sd, **({"draws": 4_000, "seed": 1, "today": TODAY, "groups": GROUPS} | more)
-    )
+def voice_of(mixture, needs=NEEDS, sd=1.5, *, draws=4_000):
+    return dates_voice(area_dates(mixture, needs, sd, draws=draws, seed=1), today=TODAY, groups=GROUPS)
 
 
 def test_with_known_needs_an_areas_date_is_when_the_trend_passes_it(mixture):
@@ -74,19 +72,39 @@ def test_what_was_passed_long_ago_is_taken_to_be_passed_at_the_first_point(mixtu
     assert dates.dates("tiny").quantile(0.5) == mixture.frontier.dates[0]
 
 
-def test_the_voice_orders_areas_like_the_lines_and_says_its_weights(mixture):
-    points = select(metr_points("2026-05-08"), Selection(start=date(2023, 1, 1), max_minutes=960.0))
-    line = trend_voice(
-        fit_line(points, SINCE_2023), NEEDS, 1.5, draws=4_000, seed=1, today=TODAY, groups=GROUPS
-    )
+def test_the_voice_orders_areas_by_need_and_says_its_weights(mixture):
     voice = voice_of(mixture)
-    assert voice.ranking == line.ranking == ("a", "b", "c", "d")
+    assert voice.ranking == ("a", "b", "c", "d")
     assert voice.coverage == tuple(NEEDS)
     assert "exponential 2" in voice.model
-    assert [e.area for e in voice.evidence] == list(NEEDS)
+    assert [(e.area, e.source) for e in voice.evidence] == [(area, "assumption") for area in NEEDS]
+    assert voice.evidence[0].label == "tasks of 40 hours assumed to be needed"
     assert "no independent support" in voice.note
-    for area in NEEDS:
-        assert voice.scores[area] > line.scores[area]  # the mixture has seen growth speed up
+
+
+def test_the_mixture_is_sooner_than_the_plain_line_as_growth_has_sped_up(mixture):
+    capped = Selection(start=SINCE_2023.start, max_minutes=960.0)
+    line = fit_line(select(metr_points("2026-05-08"), capped), capped)
+    voice = voice_of(mixture)
+    for area, minutes in NEEDS.items():
+        years = (crossing(line, minutes).line - TODAY).days / 365.25
+        assert voice.scores[area] > -years
+
+
+def test_any_part_of_the_draws_is_a_fair_sample_of_all(mixture):
+    """Rows are not in the order of shapes: the first and the last quarter agree."""
+    dates = area_dates(mixture, NEEDS, 0.0, draws=8_000, seed=1)
+    first, last = dates.years[:2_000, 3], dates.years[-2_000:, 3]
+    assert np.median(first) == pytest.approx(np.median(last), rel=0.05)
+    assert np.mean(np.isinf(first)) == pytest.approx(np.mean(np.isinf(last)), abs=0.02)
+
+
+def test_more_draws_than_are_computed_at_once_are_all_there(mixture):
+    dates = area_dates(mixture, {"a": 2_400.0}, 0.0, draws=45_000, seed=1)
+    assert dates.years.shape == (45_000, 1)
+    assert dates.dates("a").quantile(0.5) == area_dates(
+        mixture, {"a": 2_400.0}, 0.0, draws=4_000, seed=1
+    ).dates("a").quantile(0.5)
 
 
 def test_scores_are_years_until_the_median_date(mixture):
@@ -99,6 +117,14 @@ def test_scores_are_years_until_the_median_date(mixture):
 
 def test_the_same_seed_gives_the_same_voice(mixture):
     assert voice_of(mixture, draws=300) == voice_of(mixture, draws=300)
+
+
+def test_where_the_trend_may_never_get_there_neither_area_comes_first(mixture):
+    """A trend that may stop: the chances of either order leave out the futures that reach neither."""
+    far = voice_of(mixture, needs={"a": 1e7, "d": 1e8}, sd=0.0)
+    neither = 1.0 - far.p_before["a"]["d"] - far.p_before["d"]["a"]
+    never = area_dates(mixture, {"a": 1e7}, 0.0, draws=4_000, seed=1).dates("a").never
+    assert 0.0 < never == pytest.approx(neither, abs=0.01)
 
 
 def test_without_needs_or_a_rising_trend_the_voice_says_why(mixture):

@@ -19,7 +19,6 @@ from tracker.estimates.trend import (
     bootstrap_ci,
     crossing,
     fit_line,
-    line_draws,
     select,
     with_bootstrap,
 )
@@ -341,30 +340,17 @@ def test_intervals_cover_the_truth_as_often_as_they_say():
     assert hits["line_ci95"] / runs == pytest.approx(0.95, abs=0.025)
 
 
-def test_line_draws_have_the_posterior_t_distributions():
+def test_probabilities_by_a_day_are_the_shares_of_possible_lines():
+    """Against lines drawn from the flat-prior posterior (Gelman et al., Bayesian Data Analysis, 14.2)."""
     fit = fit_line(select(metr_points(NEWEST), SINCE_2023), SINCE_2023)
-    levels, slopes = line_draws(fit, 20_000, seed=3)
-    s, df = fit.residual_sd_log2, fit.n - 2
-    for sample, centre, scale in (
-        (slopes, fit.slope_per_day, s / math.sqrt(fit.sxx)),
-        (levels, fit.level_log2, s / math.sqrt(fit.n)),
-    ):
-        assert stats.kstest((sample - centre) / scale, "t", args=(df,)).pvalue > 0.01
-    assert abs(np.corrcoef(levels, slopes)[0, 1]) < 0.02
-
-
-def test_probabilities_by_a_day_are_the_shares_of_drawn_lines():
-    fit = fit_line(select(metr_points(NEWEST), SINCE_2023), SINCE_2023)
-    levels, slopes = line_draws(fit, 50_000, seed=4)
+    random, df, size = np.random.default_rng(4), fit.n - 2, 50_000
+    sigma = fit.residual_sd_log2 * np.sqrt(df / random.chisquare(df, size))
+    levels = fit.level_log2 + sigma * random.standard_normal(size) / math.sqrt(fit.n)
+    slopes = fit.slope_per_day + sigma * random.standard_normal(size) / math.sqrt(fit.sxx)
     days = [date(2027, 12, 31), date(2028, 6, 30), date(2029, 6, 30)]
     for day, p in crossing(fit, 10_020.0, days).p_by.items():
         height = levels + slopes * ((day - EPOCH).days + 1 - fit.mean_day)
         assert p == pytest.approx(np.mean(height >= math.log2(10_020.0)), abs=0.01)
-
-
-def test_line_draws_need_a_number_of_draws():
-    with pytest.raises(UsageError, match="draws"):
-        line_draws(fit_line(line_points([1, 2, 4]), Selection()), 0, seed=1)
 
 
 # The publisher's bootstrap

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime
 from functools import cache
 
 from storage.records import Change
-from tests.report.horizons import CROSSINGS, FIT, VERSIONS
+from tests.report.horizons import CROSSINGS, FIT, OUTLOOK, VERSIONS
 from tests.report.voices import AREAS, INTERNAL, MARKET, PANEL, TREND
 from tracker.estimates.voice import Comparison, Disagreement
 from tracker.report import plots
@@ -75,7 +75,7 @@ def full_content(
     headline: str = "Markets and the model disagree most about training efficiency.",
 ) -> PageContent:
     slope = plots.slope_chart(VOICES, AREAS, title="Which research areas does AI speed up first?", as_of=NOW)
-    horizon = plots.horizon_chart(VERSIONS, FIT, CROSSINGS, as_of=NOW)
+    horizon = plots.horizon_chart(VERSIONS, FIT, CROSSINGS, as_of=NOW, outlook=OUTLOOK)
     reliability = plots.reliability_chart(RELIABILITY, as_of=NOW)
     dates = sorted(VERSIONS)
     return PageContent(
@@ -124,7 +124,9 @@ def full_content(
             (("speedup order --json", "the orderings as one JSON document"),),
         ),
         slope=Chart("Orderings", plots.svg_text(slope), plots.slope_alt(VOICES, AREAS)),
-        horizon=Chart("Horizons", plots.svg_text(horizon), plots.horizon_alt(VERSIONS, FIT, CROSSINGS)),
+        horizon=Chart(
+            "Horizons", plots.svg_text(horizon), plots.horizon_alt(VERSIONS, FIT, CROSSINGS, outlook=OUTLOOK)
+        ),
         reliability=(Chart("Calibration", plots.svg_text(reliability), plots.reliability_alt(RELIABILITY)),),
         program_version="0.1.0",
     )

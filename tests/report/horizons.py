@@ -12,7 +12,9 @@ from datetime import date, timedelta
 import numpy as np
 
 from questions.records import Measurement
+from tracker.estimates.releases import Fan, Passage
 from tracker.estimates.trend import Crossing, Selection, TrendFit
+from tracker.report.plots import Outlook
 
 SERIES = "example_horizons"
 _POINTS = [
@@ -108,3 +110,41 @@ def crossing(fit: TrendFit, minutes: float) -> Crossing:
 
 FIT = line_through(tuple(p for p in points() if p.at >= date(2023, 1, 1) and p.is_sota and p.value <= 960))
 CROSSINGS = tuple(crossing(FIT, minutes) for minutes in (480.0, 2400.0, 10020.0, 120000.0))
+
+
+def passage(minutes: float, at: date, never: float = 1.0) -> Passage:
+    """A threshold passed by the trend on a day give or take, and by a record half a year later."""
+    near, far = timedelta(days=90), timedelta(days=180)
+    record = at + timedelta(days=182)
+    return Passage(
+        threshold=minutes,
+        line=at,
+        line_ci80=(at - near, at + near),
+        line_ci95=(at - far, None),
+        line_p_by={},
+        record=record,
+        record_ci80=(record - near, record + near),
+        record_ci95=(record - far, None),
+        record_p_by={},
+        p_never_observed=never,
+        reason="",
+    )
+
+
+def outlook() -> Outlook:
+    """Bands that open up ahead of the line through the points, invented."""
+    days = np.array([(date(2023, 3, 1) - date(1970, 1, 1)).days + 60.0 * i for i in range(60)])
+    middle = FIT.level_log2 + FIT.slope_per_day * (days - FIT.mean_day)
+    reach = 0.5 + 2.0 * np.linspace(0.0, 1.0, days.size) ** 2
+    shares = {0.025: -2.0, 0.1: -1.3, 0.25: -0.7, 0.5: 0.0, 0.75: 0.7, 0.9: 1.3, 0.975: 2.0}
+    fan = Fan(days, {share: middle + z * reach for share, z in shares.items()})
+    passages = (
+        passage(480.0, date(2026, 2, 1), never=0.0),
+        passage(2400.0, date(2026, 10, 1)),
+        passage(10020.0, date(2027, 6, 1)),
+        passage(120000.0, date(2028, 9, 1)),
+    )
+    return Outlook(fan, passages, "mixture of trend shapes")
+
+
+OUTLOOK = outlook()

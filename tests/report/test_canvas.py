@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.report.contents import RELIABILITY
-from tests.report.horizons import CROSSINGS, FIT, VERSIONS
+from tests.report.horizons import CROSSINGS, FIT, OUTLOOK, VERSIONS
 from tests.report.voices import AREAS, INTERNAL, MARKET, TREND
 from tracker.report import plots
 
@@ -21,6 +21,7 @@ CHARTS = {
         (INTERNAL, MARKET, TREND), AREAS, title="Which areas first?", as_of=NOW
     ),
     "horizon": lambda: plots.horizon_chart(VERSIONS, FIT, CROSSINGS, as_of=NOW),
+    "outlook": lambda: plots.horizon_chart(VERSIONS, FIT, CROSSINGS, as_of=NOW, outlook=OUTLOOK),
     "reliability": lambda: plots.reliability_chart(RELIABILITY, as_of=NOW),
 }
 

@@ -13,7 +13,7 @@ from scipy.stats import t as student
 
 from questions.records import Measurement
 from tests.report.drawings import all_text
-from tests.report.horizons import CROSSINGS, FIT, VERSIONS, points
+from tests.report.horizons import CROSSINGS, FIT, OUTLOOK, VERSIONS, passage, points
 from tracker.estimates.trend import Crossing
 from tracker.report import plots
 from tracker.report.plots.horizon import series_of
@@ -94,12 +94,70 @@ def test_points_beyond_the_ceiling_are_kept_and_marked() -> None:
     assert len(np.asarray(labels["in the fit"].get_ydata())) == FIT.n
 
 
+@pytest.mark.parametrize("outlook", [OUTLOOK, None], ids=["with an outlook", "without"])
 @pytest.mark.parametrize("fit", [FIT, None], ids=["with a line", "without"])
 @pytest.mark.parametrize("first", [2019, 2024, 2026])
-def test_no_text_overlaps_or_is_clipped(first: int, fit: object) -> None:
+def test_no_text_overlaps_or_is_clipped(first: int, fit: object, outlook: plots.Outlook | None) -> None:
     versions = {v: [p for p in kept if p.at.year >= first] for v, kept in VERSIONS.items()}
-    figure = plots.horizon_chart(versions, FIT if fit else None, CROSSINGS if fit else (), as_of=NOW)
+    line, crossings = (FIT, CROSSINGS) if fit else (None, ())
+    figure = plots.horizon_chart(versions, line, crossings, as_of=NOW, outlook=outlook)
     assert plots.overlapping_texts(figure) == []
+
+
+# The outlook
+
+
+def test_the_fan_is_drawn_as_three_nested_bands_about_its_median() -> None:
+    axes = plots.horizon_chart(NEWEST, FIT, CROSSINGS, as_of=NOW, outlook=OUTLOOK).axes[0]
+    bands = [c for c in axes.collections if isinstance(c, PolyCollection)]
+    assert len(bands) == 3
+    day = OUTLOOK.fan.days[20]
+    at = [np.asarray(band.get_paths()[0].vertices) for band in bands]
+    spans = [np.sort(corners[np.isclose(corners[:, 0], day), 1])[[0, -1]] for corners in at]
+    for span, low, high in zip(spans, (0.025, 0.1, 0.25), (0.975, 0.9, 0.75), strict=True):
+        assert np.log2(span) == pytest.approx(
+            [OUTLOOK.fan.quantiles[low][20], OUTLOOK.fan.quantiles[high][20]]
+        )
+    label = "mixture of trend shapes: median, 50, 80, 95 %"
+    median = next(line for line in axes.lines if line.get_label() == label)
+    assert np.log2(np.asarray(median.get_ydata()[20])) == pytest.approx(OUTLOOK.fan.quantiles[0.5][20])
+
+
+def test_each_threshold_carries_the_dates_of_the_outlook_and_not_of_the_line() -> None:
+    figure = plots.horizon_chart(NEWEST, FIT, CROSSINGS, as_of=NOW, outlook=OUTLOOK)
+    text = all_text(plots.svg_text(figure))
+    assert "work-month, 167 h: trend passes 2027-06 (80 %: 2027-03 to 2027-08)" in text
+    assert "line crosses" not in text
+    assert "least squares: doubling every" in text
+    day = (date(2027, 6, 1) - date(1970, 1, 1)).days
+    axes = figure.axes[0]
+    bars = [
+        np.asarray(line.get_xdata(), dtype=float)
+        for line in axes.lines
+        if list(np.asarray(line.get_ydata())) == [10020.0, 10020.0] and line.get_linewidth() > 1
+    ]
+    assert [list(bar) for bar in bars] == [[day - 180, axes.get_xlim()[1]], [day - 90, day + 90]]
+
+
+def test_a_date_that_is_later_than_the_outlook_reaches_is_said() -> None:
+    never = replace(passage(120000.0, date(2028, 1, 1)), line=None, line_ci80=(date(2029, 1, 1), None))
+    late = replace(OUTLOOK, passages=(never,))
+    text = all_text(plots.svg_text(plots.horizon_chart(NEWEST, FIT, (), as_of=NOW, outlook=late)))
+    assert "later than this looks ahead, if ever (80 %: 2029-01 to later)" in text
+
+
+def test_the_words_for_an_outlook_tell_the_trend_from_a_published_record() -> None:
+    alt = plots.horizon_alt(VERSIONS, FIT, CROSSINGS, outlook=OUTLOOK)
+    assert "8 h: trend passes 2026-02 (80 %: 2025-11 to 2026-05), published as measured 2026-08." in alt
+    assert "2027-08), which no published measurement on this suite can show." in alt
+
+
+def test_without_a_ceiling_none_is_drawn_and_a_note_replaces_the_credit() -> None:
+    figure = plots.horizon_chart(NEWEST, FIT, (), as_of=NOW, ceiling_minutes=None, note="Data: mine.csv")
+    text = all_text(plots.svg_text(figure))
+    assert "ceiling of the task suite" not in text
+    assert "Data: mine.csv" in text
+    assert "METR" not in text
 
 
 def test_twenty_systems_on_one_day_with_the_same_value_stay_readable() -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tracker.commands.points import DEFAULT_SERIES, Points, read_points
+from tracker.commands.points import DEFAULT_SERIES, Points, read_points, tell_faults
 from tracker.commands.session import Day, Moment, Session, table, with_session
 from tracker.errors import UsageError
 
@@ -71,7 +71,7 @@ def backtest(session: Session, **options: Any) -> int:
     )
     document = backtest_json(points, selection, found, options)
     session.print(document, lambda: _show(document))
-    return 0
+    return tell_faults(points)
 
 
 def _metric(points: Points, asked: str | None) -> str:
@@ -117,7 +117,8 @@ def backtest_json(
         "default_mean_absolute_error_minus_best_reference": default.mean_absolute_error
         - min(r.mean_absolute_error for r in references),
         "records": _records_json(found),
-        "warnings": [*points.notes, *_warnings(found)],
+        "failed": list(points.faults),
+        "warnings": [*points.faults, *points.notes, *_warnings(found)],
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,11 @@ if TYPE_CHECKING:
     from tracker.orderings import Orderings
 
 
+def year_ends(today: date) -> tuple[date, ...]:
+    """The ends of this year and of the six after it."""
+    return tuple(date(today.year + ahead, 12, 31) for ahead in range(7))
+
+
 @click.command("order", epilog="Example:  speedup order --weight feedback_quality=1 --json")
 @click.option(
     "--factors", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A factor table, CSV."
@@ -27,6 +33,10 @@ if TYPE_CHECKING:
 @click.option(
     "--score-sd", type=click.FloatRange(0, 10), default=1.0, show_default=True, help="Sd of scores (1..10)."
 )
+@click.option(
+    "--need", "needs", multiple=True, metavar="AREA=MINUTES", help="Another time horizon an area needs."
+)
+@click.option("--need-sd", type=click.FloatRange(0, 20), help="How unsure needs are, doublings.")
 @click.option("--draws", type=click.IntRange(100, 2_000_000), default=50_000, show_default=True)
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @click.option("--threshold", type=click.Choice(["2", "3", "10", "30"]), default="10", show_default=True)
@@ -37,6 +47,8 @@ def command(
     weights: tuple[str, ...],
     weight_sd: float,
     score_sd: float,
+    needs: tuple[str, ...],
+    need_sd: float | None,
     draws: int,
     seed: int,
     threshold: str,
@@ -44,17 +56,20 @@ def command(
     """Which area is sped up first: internal model, market and trend side by side, with coverage.
 
     Without a database only the internal model speaks. An area a voice has no evidence about has no rank
-    there: it is not last.
+    there: it is not last. The trend speaks through an assumption: the time horizon each area is said to need
+    before it speeds up (requirements.toml in the catalogue; --need for one run).
     """
     from tracker.orderings import ModelOptions, orderings
 
     options = ModelOptions(
         factors=factors,
-        weights={name: _weight(name, text) for name, text in parse_pairs(weights, "--weight").items()},
+        weights=_numbers(weights, "--weight"),
         weight_sd=weight_sd,
         score_sd=score_sd,
         draws=draws,
         seed=seed,
+        needs=_numbers(needs, "--need"),
+        need_sd=need_sd,
     )
     store = session.store_if_any()
     try:
@@ -68,11 +83,14 @@ def command(
     return 0
 
 
-def _weight(name: str, text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise UsageError(f"--weight {name}={text}: {text!r} is not a number") from None
+def _numbers(pairs: tuple[str, ...], option: str) -> dict[str, float]:
+    numbers = {}
+    for name, text in parse_pairs(pairs, option).items():
+        try:
+            numbers[name] = float(text)
+        except ValueError:
+            raise UsageError(f"{option} {name}={text}: {text!r} is not a number") from None
+    return numbers
 
 
 def order_json(result: Orderings, threshold: int) -> dict[str, Any]:
@@ -82,7 +100,35 @@ def order_json(result: Orderings, threshold: int) -> dict[str, Any]:
         "threshold_note": "no voice carries a speedup level yet: the order is the same at every threshold",
         "as_of": result.now,
         **{name: _voice_json(voice) for name, voice in result.voices.items()},
+        "area_dates": _dates_json(result),
         "comparisons": [_comparison_json(comparison) for comparison in result.comparisons],
+    }
+
+
+def _dates_json(result: Orderings) -> dict[str, Any]:
+    """Per area: the need assumed, and when the trend reaches it; a date of null lies beyond the horizon."""
+    found = result.area_dates
+    if found is None:
+        return {"areas": {}, "reason": result.voices["trend"].reason}
+    reason = f"later than {found.horizon_years:g} years after the last point, or never"
+    areas = {}
+    for area in found.areas:
+        dates = found.dates(area, year_ends(result.now.date()))
+        median, ci80, ci95 = dates.quantile(0.5), dates.interval(0.8), dates.interval(0.95)
+        areas[area] = {
+            "needed_minutes": found.needed[area],
+            "median": median,
+            "ci80": list(ci80),
+            "ci95": list(ci95),
+            "p_by": {day.isoformat(): chance for day, chance in dates.p_by.items()},
+            "p_never": dates.never,
+            "null_reason": reason if None in (median, *ci80, *ci95) else None,
+        }
+    return {
+        "areas": areas,
+        "need_sd_doublings": found.sd_doublings,
+        "shape_weights": dict(found.weights),
+        "reason": None,
     }
 
 
@@ -151,6 +197,7 @@ def _show(result: Orderings) -> None:
         ["area", "group", *(f"{voice.name} ({len(voice.coverage)})" for voice in voices)],
         rows,
     )
+    _show_dates(result, names)
     for voice in result.voices.values():
         if voice.reason:
             click.echo(f"{voice.name}: no view: {voice.reason}")
@@ -158,6 +205,25 @@ def _show(result: Orderings) -> None:
             click.echo(f"{voice.name}: {voice.note}")
     for c in result.comparisons:
         click.echo(_compared(c))
+
+
+def _show_dates(result: Orderings, names: dict[str, Any]) -> None:
+    found = result.area_dates
+    if found is None:
+        return
+    days = year_ends(result.now.date())[1::2]
+    rows = []
+    for area in found.areas:
+        dates = found.dates(area, days)
+        when = [day or "later" for day in (dates.quantile(0.5), *dates.interval(0.8))]
+        chances = [f"{dates.p_by[day]:.0%}" for day in days]
+        rows.append((names[area].name, f"{found.needed[area] / 60:,.0f}", *when, *chances))
+    table(
+        f"when the trend reaches what each area is assumed to need (± {found.sd_doublings:g} doublings)",
+        ["area", "hours", "median", "80% from", "80% to", *(f"by {day.year}" for day in days)],
+        rows,
+        right=[1, 5, 6, 7],
+    )
 
 
 def _compared(c: Comparison) -> str:

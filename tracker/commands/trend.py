@@ -4,23 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, datetime
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from questions.records import Measurement
 from tracker.commands.backtest import backtest
-from tracker.commands.points import DEFAULT_SERIES, Points, read_points
+from tracker.commands.points import DEFAULT_SERIES, Points, read_draws, read_points, tell_faults
 from tracker.commands.session import Day, Moment, Session, table, with_session
 from tracker.errors import UsageError
 
 if TYPE_CHECKING:
+    from questions.records import Measurement
     from tracker.estimates.mixture import Mixture
     from tracker.estimates.posterior import ShapeFit
-    from tracker.estimates.releases import Passage
+    from tracker.estimates.releases import Futures, Passage
+    from tracker.estimates.shapes import ShapeName
     from tracker.estimates.trend import Crossing, Selection, TrendFit
 
 THRESHOLDS = (
@@ -32,6 +33,8 @@ THRESHOLDS = (
 )  # a day, a week, 100 h, a month (167 h), a year (2000 h)
 P_BY = tuple(date(year, 12, 31) for year in range(2026, 2033))
 SHAPE_CHOICES = ("exponential", "piecewise", "superexponential", "subexponential", "random_walk", "mixture")
+TITLE = "{} crosses; record: a system is published as measured above; never: chance that this instrument shows none"
+LATER = "later than 20 years after the last point, or never"
 
 
 @click.group("trend")
@@ -59,7 +62,11 @@ def command() -> None:
 @click.option(
     "--max-minutes", type=click.FloatRange(0, 1e9, min_open=True), help="Leave out higher values (METR: 960)."
 )
-@click.option("--shape", type=click.Choice(SHAPE_CHOICES), default="exponential", show_default=True)
+@click.option(
+    "--shape",
+    type=click.Choice(SHAPE_CHOICES),
+    help="One shape alone; without it METR's least-squares line, and the mixture as forecast.",
+)
 @click.option(
     "--threshold", "thresholds", type=click.FloatRange(min=0, min_open=True), multiple=True, help="Minutes."
 )
@@ -71,6 +78,9 @@ def command() -> None:
 @click.option(
     "--draw-dates", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Release dates, CSV."
 )
+@click.option(
+    "--plot", type=click.Path(dir_okay=False, path_type=Path), help="Draw it: FILE.png or FILE.svg."
+)
 @click.option("--as-known-at", type=Moment(), help="Fit what was known at this time.")
 @click.option("--resamples", type=click.IntRange(100, 200_000), default=2000, show_default=True, hidden=True)
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, hidden=True)
@@ -79,13 +89,16 @@ def fit(session: Session, **options: Any) -> int:
     """Fit log2(minutes) against release date; doubling time, crossings, simulated records, shapes' weights.
 
     The exponential is ordinary least squares as METR does it. The other shapes are posteriors that use each
-    point's own interval, and the ceiling; the mixture weighs them by how each foretold past records.
-    Without --file the newest stored version of --series is used. With --draws (columns = models) the
-    interval of the exponential's doubling time follows METR's rule: a refit per joint bootstrap draw.
+    point's own interval, and the ceiling; the mixture weighs them by how each foretold past records, and
+    is what forecasts rest on unless --shape names one. Without --file the newest stored version of
+    --series is used. With --draws (columns = models) the interval of the exponential's doubling time
+    follows METR's rule: a refit per joint bootstrap draw. Exit code 1: some rows of the input could not be
+    read, and the rest was fitted.
     """
     from tracker.estimates.trend import Selection, crossing, fit_line, select
 
-    points = read_points(session, options)
+    plot = _plot_file(options["plot"])
+    points = read_points(session, options, history=plot is not None)
     selection = Selection(
         metric=options["metric"],
         start=options["start"],
@@ -99,32 +112,40 @@ def fit(session: Session, **options: Any) -> int:
     if options["draws"] is not None:
         line = _with_draws(line, chosen, options["draws"])
     ahead = look_ahead(points, selection, options, thresholds)
-    if options["shape"] == "exponential":
+    if options["shape"] in (None, "exponential"):
         crossings = [crossing(line, minutes, P_BY) for minutes in thresholds]
         document = fit_json(points, selection, line, crossings, ahead)
+        if options["shape"] is None and ahead.mixture is not None:
+            document["mixture"] = posterior_json(ahead)
     else:
         document = shape_json(points, selection, line, ahead)
+    if plot is not None:
+        _draw(plot, points, line, ahead, session.as_of or session.now())
+        document["plot"] = str(plot)
     session.print(document, lambda: _show(document))
-    return 0
+    return tell_faults(points)
+
+
+def _plot_file(path: Path | None) -> Path | None:
+    if path is not None and path.suffix.lower() not in (".png", ".svg"):
+        raise UsageError(f"--plot {path}: must end in .png or .svg")
+    if path is not None and not path.absolute().parent.is_dir():
+        raise UsageError(f"--plot {path}: there is no folder {path.absolute().parent}")
+    return path
 
 
 def _with_draws(line: TrendFit, chosen: Sequence[Measurement], path: Path) -> TrendFit:
     """The fit with METR's interval: refit every joint draw on the models of the fit."""
-    import pandas as pd
-
     from tracker.estimates.trend import bootstrap_ci, with_bootstrap
 
-    try:
-        frame = pd.read_csv(path)
-        present = [point for point in chosen if point.key in frame.columns]
-        draws = frame[[point.key for point in present]].astype(float).to_numpy()
-    except (ValueError, pd.errors.ParserError) as error:
-        raise UsageError(f"{path}: {error}") from error
+    names, table = read_draws(path)
+    present = [point for point in chosen if point.key in names]
     absent = [point.key for point in chosen if point not in present]
     if len(present) < 2:
         raise UsageError(
             f"{path}: fewer than two columns are named like models of the fit ({', '.join(absent[:5])}, …)"
         )
+    draws = table[:, [names.index(point.key) for point in present]]
     fitted = with_bootstrap(line, bootstrap_ci(line, draws, [point.at for point in present]))
     if absent:
         fitted = replace(fitted, warnings=(*fitted.warnings, f"no draws for: {', '.join(absent)}"))
@@ -133,7 +154,7 @@ def _with_draws(line: TrendFit, chosen: Sequence[Measurement], path: Path) -> Tr
 
 @dataclass(frozen=True)
 class Ahead:
-    """What the shapes say: their weights, and when thresholds are passed under the shape asked for.
+    """What the shapes say: their weights, and when thresholds are passed under ``shape``.
 
     ``mixture`` is None with a ``reason`` when the points allow no shape beyond the least-squares line.
     """
@@ -141,6 +162,7 @@ class Ahead:
     shape: str
     mixture: Mixture | None
     members: tuple[ShapeFit, ...]
+    futures: Futures | None
     passages: tuple[Passage, ...]
     reason: str = ""
 
@@ -158,22 +180,23 @@ def look_ahead(
     from tracker.estimates.releases import passage, simulate
     from tracker.estimates.trend import select
 
-    shape, seed = options["shape"], options["seed"]
+    seed, asked = options["seed"], options["shape"]
+    single: ShapeName | None = None if asked in (None, "mixture") else asked
     ceiling = selection.max_minutes or points.ceiling
     chosen = select(points.measurements, replace(selection, max_minutes=None))
     try:
         frontier = frontier_of(chosen, horizon_scale(chosen[0].unit), ceiling)
         mixture = fit_mixture(frontier, draws=options["resamples"], seed=seed)
     except UsageError as error:
-        if shape != "exponential":
+        if asked not in (None, "exponential"):
             raise
-        return Ahead(shape, None, (), (), str(error))
-    if shape in mixture.skipped:
-        raise UsageError(mixture.skipped[shape])
-    members = mixture.members if shape == "mixture" else (mixture.fits[shape],)
+        return Ahead("exponential", None, (), None, (), str(error))
+    if single in mixture.skipped:
+        raise UsageError(mixture.skipped[single])
+    members = mixture.members if single is None else (mixture.fits[single],)
     futures = simulate(members, seed=seed)
     passages = tuple(passage(futures, minutes, P_BY, ceiling=ceiling) for minutes in thresholds)
-    return Ahead(shape, mixture, members, passages)
+    return Ahead(single or "mixture", mixture, members, futures, passages)
 
 
 def fit_json(
@@ -187,7 +210,8 @@ def fit_json(
             "line": entry.line,
             "line_ci80": list(entry.line_ci80),
             "line_ci95": list(entry.line_ci95),
-            **_record_json(found, ahead.reason),
+            "line_reason": _line_reason(line, entry),
+            **_record_json(found, ahead),
             "p_by": _by_day(entry.p_by),
             "p_by_of": "line",
         }
@@ -198,21 +222,39 @@ def fit_json(
         "shape": "exponential",
         "doubling_time_days": line.doubling_time_days if isfinite(line.doubling_time_days) else None,
         "doubling_ci95_days": list(line.doubling_ci95_days),
+        "doubling_reason": _doubling_reason(line),
         "ci_method": line.ci_method,
         "r_squared": line.r_squared,
         "residual_sd_log2": line.residual_sd_log2,
         "crossings": lines,
         **_shapes_json(ahead),
-        "warnings": [*points.notes, *line.warnings, *_warnings(ahead)],
+        "warnings": [*points.faults, *points.notes, *line.warnings, *_warnings(ahead)],
     }
+
+
+def _doubling_reason(line: TrendFit) -> str | None:
+    """Why a doubling time or an end of its interval is null."""
+    if not isfinite(line.doubling_time_days):
+        return "the fitted line does not rise"
+    if None in line.doubling_ci95_days:
+        return "the slope's 95% interval reaches 0: no doubling time is too long to be excluded"
+    return None
+
+
+def _line_reason(line: TrendFit, entry: Crossing) -> str | None:
+    """Why a crossing or an end of its intervals is null."""
+    if entry.line is None:
+        return "the fitted line does not rise, or crosses beyond the calendar"
+    if None in (*entry.line_ci80, *entry.line_ci95):
+        steep = line.slope_per_day > 0 and None not in line.doubling_ci95_days
+        return "beyond the calendar" if steep else "the slope is not surely positive: no date can be excluded"
+    return None
 
 
 def shape_json(points: Points, selection: Selection, line: TrendFit, ahead: Ahead) -> dict[str, Any]:
     """The same shape for a posterior: doubling time is that at the last point."""
     import numpy as np
 
-    growth = np.concatenate([fit.growth for fit in ahead.members])
-    doubling = doubling_quantiles(growth, (0.025, 0.5, 0.975))
     fitted = np.concatenate([fit.fitted for fit in ahead.members])
     frontier = ahead.members[0].frontier
     kept = ~frontier.censored
@@ -223,26 +265,41 @@ def shape_json(points: Points, selection: Selection, line: TrendFit, ahead: Ahea
     head["selection"] |= {"n": frontier.n, "points": list(frontier.keys)}
     return {
         **head,
-        "shape": ahead.shape,
-        "doubling_time_days": doubling[1],
-        "doubling_ci95_days": [doubling[0], doubling[2]],
-        "ci_method": "posterior of the growth at the last point; an end of null means not growing",
+        **posterior_json(ahead),
         "r_squared": 1.0 - float(rest @ rest) / total if total > 0 else 0.0,
         "residual_sd_log2": float(np.median(np.concatenate([fit.scatter for fit in ahead.members]))),
+        **_shapes_json(ahead),
+        "warnings": [*points.faults, *points.notes, *_warnings(ahead)],
+    }
+
+
+def posterior_json(ahead: Ahead) -> dict[str, Any]:
+    """Doubling time at the last point, and crossings, of a shape or of the mixture."""
+    import numpy as np
+
+    growth = np.concatenate([fit.growth for fit in ahead.members])
+    low, middle, high = doubling_quantiles(growth, (0.025, 0.5, 0.975))
+    return {
+        "shape": ahead.shape,
+        "doubling_time_days": middle,
+        "doubling_ci95_days": [low, high],
+        "doubling_reason": "growth of zero or less at the last point is not excluded"
+        if None in (low, middle, high)
+        else None,
+        "ci_method": "posterior of the growth at the last point; an end of null means not growing",
         "crossings": [
             {
                 "threshold_minutes": entry.threshold,
                 "line": entry.line,
                 "line_ci80": list(entry.line_ci80),
                 "line_ci95": list(entry.line_ci95),
-                **_record_json(entry, ""),
+                "line_reason": LATER if None in (entry.line, *entry.line_ci80, *entry.line_ci95) else None,
+                **_record_json(entry, ahead),
                 "p_by": _by_day(entry.line_p_by),
                 "p_by_of": "line",
             }
             for entry in ahead.passages
         ],
-        **_shapes_json(ahead),
-        "warnings": [*points.notes, *_warnings(ahead)],
     }
 
 
@@ -270,23 +327,28 @@ def _head_json(points: Points, selection: Selection, line: TrendFit) -> dict[str
             "points": list(line.keys),
         },
         "published": points.published,
+        "failed": list(points.faults),
     }
 
 
-def _record_json(entry: Passage | None, reason: str) -> dict[str, Any]:
+def _record_json(entry: Passage | None, ahead: Ahead) -> dict[str, Any]:
+    """When a system is published as measured above, under the shape named in ``record_of``."""
     if entry is None or entry.record_p_by is None:
         return {
             "record_median": None,
             "record_ci80": [None, None],
             "record_p_by": None,
-            "record_reason": entry.reason if entry else reason,
+            "record_of": ahead.shape,
+            "record_reason": entry.reason if entry else ahead.reason,
             "p_never_observed": entry.p_never_observed if entry else None,
         }
+    open_end = LATER if None in (entry.record, *entry.record_ci80) else ""
     return {
         "record_median": entry.record,
         "record_ci80": list(entry.record_ci80),
         "record_p_by": _by_day(entry.record_p_by),
-        "record_reason": entry.reason or None,
+        "record_of": ahead.shape,
+        "record_reason": "; ".join(filter(None, (entry.reason, open_end))) or None,
         "p_never_observed": entry.p_never_observed,
     }
 
@@ -337,49 +399,58 @@ def _warnings(ahead: Ahead) -> list[str]:
     return [*ahead.mixture.frontier.warnings, *few]
 
 
+def _draw(path: Path, points: Points, line: TrendFit, ahead: Ahead, now: datetime) -> None:
+    """The chart of the fit as a file, PNG or SVG by its name."""
+    from tracker.estimates.releases import fan, passage
+    from tracker.report.plots import THRESHOLDS_MINUTES, Outlook, horizon_chart, png_bytes, svg_text
+
+    metric = line.selection.metric
+    shown = [point for point in points.measurements if point.metric == metric and point.value > 0]
+    units = {point.unit for point in shown}
+    if units != {"minutes"}:
+        raise UsageError(f"--plot draws time horizons in minutes, {points.series} is in {', '.join(units)}")
+    outlook, ceiling = None, line.selection.max_minutes or points.ceiling
+    if ahead.futures is not None:
+        passages = tuple(passage(ahead.futures, minutes, ceiling=ceiling) for minutes in THRESHOLDS_MINUTES)
+        name = "mixture of trend shapes" if ahead.shape == "mixture" else ahead.shape.replace("_", " ")
+        outlook = Outlook(fan(ahead.futures), passages, name)
+    versions = {version.fetched_at.date(): version.measurements for version in points.versions}
+    figure = horizon_chart(
+        versions or {now.date(): points.measurements},
+        line,
+        as_of=now,
+        outlook=outlook,
+        ceiling_minutes=ceiling,
+        metric=metric,
+        note="" if versions else points.credit,
+    )
+    try:
+        if path.suffix.lower() == ".svg":
+            path.write_text(svg_text(figure), encoding="utf-8")
+        else:
+            path.write_bytes(png_bytes(figure))
+    except OSError as error:
+        raise UsageError(f"--plot {path}: cannot be written: {error.strerror}") from None
+
+
 def _show(document: dict[str, Any]) -> None:
-    low, high = document["doubling_ci95_days"]
-    days = document["doubling_time_days"]
     click.echo(
         f"{document['series']}: {document['selection']['n']} models, {document['selection']['metric']}, "
         f"{document['shape']}"
     )
-    bounds = f"{low:.1f} to {high:.1f}" if low is not None and high is not None else "unbounded on one side"
-    doubling = "infinite" if days is None else f"{days:.3f} days"
-    click.echo(f"doubling time {doubling} (95%: {bounds}; {document['ci_method']})")
+    click.echo(_doubling(document))
     click.echo(
         f"R² {document['r_squared']:.4f}, scatter around the trend {document['residual_sd_log2']:.3f} doublings"
     )
     for name, value in document["published"].items():
         click.echo(f"the file itself says {name} = {value:g}")
-    table(
-        "the trend crosses; a system is published as measured above; never on this instrument",
-        [
-            "hours",
-            "trend",
-            "80% from",
-            "80% to",
-            "95% from",
-            "95% to",
-            "record",
-            "80% from",
-            "80% to",
-            "never",
-        ],
-        [
-            (
-                f"{c['threshold_minutes'] / 60:g}",
-                c["line"],
-                *c["line_ci80"],
-                *c["line_ci95"],
-                c["record_median"],
-                *c["record_ci80"],
-                c["p_never_observed"],
-            )
-            for c in document["crossings"]
-        ],
-        right=[0, 9],
-    )
+    mixture = document.get("mixture")
+    if mixture is None:
+        _show_crossings(document, TITLE.format("the trend"))
+    else:
+        _show_crossings(document, "the least-squares line crosses", records=False)
+        click.echo(f"mixture of shapes, now: {_doubling(mixture)}")
+        _show_crossings(mixture, TITLE.format("the mixture's trend"))
     table(
         f"shapes, weighed by the {document['foretold']} past records each foretold",
         ["shape", "weight", "AICc", "mean log score", ""],
@@ -389,10 +460,56 @@ def _show(document: dict[str, Any]) -> None:
         ],
         right=[1, 2, 3],
     )
-    for shape, priors in document["priors"].items():
-        click.echo(f"priors of {shape}: {'; '.join(priors)}")
+    _show_priors(document["priors"])
     for warning in document["warnings"]:
         click.echo(f"warning: {warning}")
+    if document.get("plot"):
+        click.echo(f"drawn: {document['plot']}")
+
+
+def _show_priors(priors: dict[str, list[str]]) -> None:
+    """What is assumed for all shapes in use once, then what each adds."""
+    shared = [part for part in next(iter(priors.values()), []) if all(part in own for own in priors.values())]
+    if shared:
+        click.echo(f"priors: {'; '.join(shared)}")
+    for shape, own in priors.items():
+        added = [part for part in own if part not in shared]
+        if added:
+            click.echo(f"priors of {shape}: {'; '.join(added)}")
+
+
+def _doubling(entry: dict[str, Any]) -> str:
+    low, high = entry["doubling_ci95_days"]
+    days = entry["doubling_time_days"]
+    bounds = f"{low:.1f} to {high:.1f}" if low is not None and high is not None else "unbounded on one side"
+    doubling = "infinite" if days is None else f"{days:.3f} days"
+    return f"doubling time {doubling} (95%: {bounds}; {entry['ci_method']})"
+
+
+def _show_crossings(entry: dict[str, Any], title: str, *, records: bool = True) -> None:
+    """One row a threshold; a date of "none" is explained below the table."""
+    heads = ["hours", "trend", "80% from", "80% to", "95% from", "95% to"]
+    rows = []
+    for c in entry["crossings"]:
+        row = [f"{c['threshold_minutes'] / 60:g}", c["line"], *c["line_ci80"], *c["line_ci95"]]
+        rows.append((*row, c["record_median"], *c["record_ci80"], c["p_never_observed"]) if records else row)
+    table(
+        title,
+        [*heads, "record", "80% from", "80% to", "never"] if records else heads,
+        rows,
+        right=[0, 9] if records else [0],
+    )
+    reasons = dict.fromkeys(
+        (c["threshold_minutes"] / 60, c[key])
+        for c in entry["crossings"]
+        for key in (("line_reason", "record_reason") if records else ("line_reason",))
+        if c[key]
+    )
+    by_reason: dict[str, list[str]] = {}
+    for hours, reason in reasons:
+        by_reason.setdefault(reason, []).append(f"{hours:g}")
+    for reason, hours_of in by_reason.items():
+        click.echo(f"{', '.join(hours_of)} h: {reason}")
 
 
 command.add_command(backtest)

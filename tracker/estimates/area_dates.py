@@ -7,6 +7,7 @@ makes them. It remains an assumption turned into dates: nothing here was measure
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -18,21 +19,31 @@ from tracker.estimates.frontier import Floats, Frontier
 from tracker.estimates.mixture import Mixture
 from tracker.estimates.ordering import generator, voice_from_draws
 from tracker.estimates.releases import HORIZON_YEARS, Dates, first_above, time_grid
-from tracker.estimates.trend import DAYS_PER_YEAR, check_needs, day_number, needs_as_evidence
-from tracker.estimates.voice import Voice
+from tracker.estimates.shapes import ShapeName
+from tracker.estimates.trend import DAYS_PER_YEAR, day_number
+from tracker.estimates.voice import Evidence, Voice
+
+_CHUNK = 20_000
 
 
 @dataclass(frozen=True)
 class AreaDates:
     """When the trend reaches each area's need: ``years`` (N, areas) from the last point, infinite = never.
 
-    A row is one future, the same for all areas; never means not within ``horizon_years``.
+    A row is one future, the same for all areas; never means not within ``horizon_years``. ``needed``: what
+    each area is assumed to need, minutes, itself uncertain by ``sd_doublings``. ``weights`` of the shapes.
     """
 
     frontier: Frontier
-    areas: tuple[str, ...]
+    needed: Mapping[str, float]
+    sd_doublings: float
+    weights: Mapping[ShapeName, float]
     years: Floats
     horizon_years: float
+
+    @property
+    def areas(self) -> tuple[str, ...]:
+        return tuple(self.needed)
 
     def dates(self, area: str, p_dates: Iterable[date] = ()) -> Dates:
         """One area's distribution of dates. Raises UsageError for an area without a need."""
@@ -74,53 +85,78 @@ def area_dates(
         raise UsageError("needed horizons are in minutes, the series is not")
     grid = time_grid(frontier, horizon_years)
     trend = np.concatenate([fit.heights(grid, seed + i) for i, fit in enumerate(mixture.members)])
-    # Draws stand in the order of shapes: thinned out or repeated evenly, every shape keeps its weight.
-    trend = trend[np.arange(draws) * len(trend) // draws]
+    # Draws stand in the order of shapes: thinned out or repeated evenly, every shape keeps its weight;
+    # then mixed, so that any part of the result is a fair sample too.
+    rows = generator(seed, 2).permutation(np.arange(draws) * len(trend) // draws)
     needs = np.log2(list(needed_minutes.values()))
     heights = needs + generator(seed, 1).normal(0.0, sd_doublings, (draws, len(needs)))
-    years = np.column_stack([first_above(grid, trend, heights[:, i]) for i in range(len(needs))])
-    return AreaDates(frontier, tuple(needed_minutes), years, horizon_years)
+    years = np.empty((draws, len(needs)))
+    for start in range(0, draws, _CHUNK):
+        part = slice(start, start + _CHUNK)
+        futures = trend[rows[part]]
+        for i in range(len(needs)):
+            years[part, i] = first_above(grid, futures, heights[part, i])
+    return AreaDates(
+        frontier, dict(needed_minutes), sd_doublings, dict(mixture.weights), years, horizon_years
+    )
 
 
-def mixture_voice(
-    mixture: Mixture,
-    needed_minutes: Mapping[str, float],
-    sd_doublings: float,
-    *,
-    draws: int = 50_000,
-    seed: int,
-    today: date,
-    groups: Mapping[str, str],
-    model_name: str = "mixture of trend shapes",
-) -> Voice:
-    """The order in which areas come within reach, from the weighted shapes instead of one line.
+def dates_voice(dates: AreaDates, *, today: date, groups: Mapping[str, str]) -> Voice:
+    """The order in which areas come within reach, from possible dates.
 
-    Same meaning and arguments as ``trend_voice``, with the mixture in the place of the fit. Scores are minus
-    the years from ``today`` to the median date. When for some area half the futures or more never
-    reach its need within the horizon there is no median, and the voice says so instead.
+    One possible trend moves all areas together; each area's need is uncertain on its own. So the trend
+    decides when and how surely, the assumed needs decide the order: where every need is reached in the
+    end, P(a before b) = Phi(log2(need_b / need_a) / (sd_doublings sqrt 2)). Scores are minus the years
+    from ``today`` to the median date (positive if that is past). When for some area half the futures or
+    more never reach its need within the horizon there is no median, and the voice says so instead.
     """
-    check_needs(needed_minutes, sd_doublings)
-    weights = ", ".join(f"{name} {weight:.0%}" for name, weight in mixture.weights.items())
-    name, model = "trend", f"{model_name} ({weights}), needs +-{sd_doublings:g} doublings"
-    if not needed_minutes:
+    weights = ", ".join(f"{name} {weight:.0%}" for name, weight in dates.weights.items())
+    name, model = "trend", f"mixture of trend shapes ({weights}), needs ±{dates.sd_doublings:g} doublings"
+    if not dates.needed:
         return Voice(name=name, model=model, reason="no area has a needed horizon")
-    dates = area_dates(mixture, needed_minutes, sd_doublings, draws=draws, seed=seed)
     late = [area for area in dates.areas if dates.dates(area).never >= 0.5]
     if late:
-        reason = f"half the futures or more do not reach the need of {', '.join(late)} within 20 years"
+        reason = (
+            f"half the futures or more do not reach the need of {', '.join(late)} "
+            f"within {dates.horizon_years:g} years"
+        )
         return Voice(name=name, model=model, reason=reason)
-    ahead = dates.years - (day_number(today) - mixture.frontier.last_day) / DAYS_PER_YEAR
+    ahead = dates.years - (day_number(today) - dates.frontier.last_day) / DAYS_PER_YEAR
     medians = np.median(-ahead, axis=0).tolist()
     return voice_from_draws(
         name=name,
         model=model,
-        scores=dict(zip(needed_minutes, medians, strict=True)),
+        scores=dict(zip(dates.areas, medians, strict=True)),
         draws=-ahead,
         groups=groups,
-        evidence=needs_as_evidence(needed_minutes),
+        evidence=needs_as_evidence(dates.needed),
         note=(
             "An assumption, not evidence about areas: when the trend on general software tasks reaches the "
             "task length each area is assumed to need. It shares the task-length factor with the internal "
             "model, so agreement between the two is no independent support."
         ),
+    )
+
+
+def check_needs(needed_minutes: Mapping[str, float], sd_doublings: float) -> None:
+    """Every need a positive number of minutes, their sd not negative: else UsageError."""
+    for area, minutes in needed_minutes.items():
+        if not (math.isfinite(minutes) and minutes > 0):
+            raise UsageError(f"needed horizon of {area} must be a positive number of minutes, got {minutes}")
+    if not (math.isfinite(sd_doublings) and sd_doublings >= 0):
+        raise UsageError(f"sd of needed horizons must be 0 or more doublings, got {sd_doublings}")
+
+
+def needs_as_evidence(needed_minutes: Mapping[str, float]) -> tuple[Evidence, ...]:
+    """The assumed needs, one piece of (assumed) evidence per area."""
+    return tuple(
+        Evidence(
+            area=area,
+            question=f"trend reaches {minutes:g} minutes",
+            source="assumption",
+            relation="proxy",
+            weight=1.0,
+            label=f"tasks of {minutes / 60:g} hours assumed to be needed",
+        )
+        for area, minutes in needed_minutes.items()
     )

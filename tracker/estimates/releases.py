@@ -28,6 +28,7 @@ from tracker.estimates.trend import DAYS_PER_YEAR, calendar_date, day_number
 
 HORIZON_YEARS = 20.0
 MIN_GAPS = 5
+FAN_LEVELS = (0.50, 0.80, 0.95)
 MAX_RELEASES = 400
 # Days from a system's release to the day METR's 1.1 file was first seen with it, for the eight that were
 # added within half a year of their release (versions of 2026-02-06, 02-22 and 05-08).
@@ -144,6 +145,22 @@ def passage(
         p_never_observed=1.0 if hidden else records.never if records else None,
         reason=CEILING_REASON if hidden else futures.reason,
     )
+
+
+@dataclass(frozen=True)
+class Fan:
+    """Where possible trends lie over time: ``days`` (m,) since 1970-01-01, per share of futures a height (m,)."""
+
+    days: Floats
+    quantiles: Mapping[float, Floats]
+
+
+def fan(futures: Futures, levels: Sequence[float] = FAN_LEVELS) -> Fan:
+    """The median and central bands of the trend, point by point in time, in units of the series' scale."""
+    shares = sorted({0.5, *(0.5 + sign * level / 2.0 for level in levels for sign in (-1, 1))})
+    heights = np.quantile(futures.trend, shares, axis=0)
+    days = futures.frontier.last_day + futures.grid * DAYS_PER_YEAR
+    return Fan(days, dict(zip(shares, heights, strict=True)))
 
 
 # Simulated releases -------------------------------------------------------------------------------------

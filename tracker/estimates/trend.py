@@ -18,8 +18,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from questions.records import Measurement
 from tracker.errors import UsageError
-from tracker.estimates.ordering import generator, voice_from_draws
-from tracker.estimates.voice import Evidence, Voice
 
 Sota = Literal["file", "window", "all"]
 CrossingKind = Literal["line", "new_model"]
@@ -339,99 +337,6 @@ def _p_above(fit: TrendFit, rise: float, extra: float, day: date) -> float:
     from scipy.special import stdtr
 
     return float(stdtr(fit.n - 2, lead / spread))
-
-
-def line_draws(fit: TrendFit, n: int, seed: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Possible lines given the points: levels at ``fit.mean_day`` (log2) and slopes per day, (n,) each.
-
-    The posterior of a straight line with normal scatter under the flat prior 1/sigma^2: sigma^2 =
-    RSS / chi2(n - 2), then level and slope normal and independent about their estimates (Gelman et al.,
-    Bayesian Data Analysis, 3rd ed., 14.2). Marginally they are Student t.
-    """
-    if n < 1:
-        raise UsageError(f"draws must be 1 or more, got {n}")
-    random = generator(seed)
-    df = fit.n - 2
-    sigma = fit.residual_sd_log2 * np.sqrt(df / random.chisquare(df, n))
-    levels = fit.level_log2 + sigma * random.standard_normal(n) / math.sqrt(fit.n)
-    slopes = fit.slope_per_day + sigma * random.standard_normal(n) / math.sqrt(fit.sxx)
-    return levels, slopes
-
-
-# The trend's voice ------------------------------------------------------------------------------------
-
-
-def trend_voice(
-    fit: TrendFit,
-    needed_minutes: Mapping[str, float],
-    sd_doublings: float,
-    *,
-    draws: int = 50_000,
-    seed: int,
-    today: date,
-    groups: Mapping[str, str],
-    model_name: str = "log-linear trend",
-) -> Voice:
-    """The order in which areas come within reach if each needs tasks of a stated length.
-
-    One possible line moves all areas together; each area's needed horizon is uncertain on its own, by
-    N(0, ``sd_doublings``) doublings. An area comes when the line crosses its need; on a line that does
-    not rise, never. So the trend decides when and how surely, the assumed needs decide the order:
-    P(a before b) = P(rising) * Phi(log2(need_b / need_a) / (sd_doublings sqrt 2)). Scores are minus the
-    years from ``today`` to the median crossing (positive if the line is past it). When half the lines
-    or more do not rise there is no median, and the voice says so instead. Raises UsageError for a need
-    that is not positive or a negative sd.
-    """
-    check_needs(needed_minutes, sd_doublings)
-    levels, slopes = line_draws(fit, draws, seed)
-    name, model = "trend", f"{model_name}, needs +-{sd_doublings:g} doublings"
-    rising = slopes > 0
-    if not needed_minutes or 2 * np.count_nonzero(rising) <= draws:
-        reason = "the trend does not clearly rise" if needed_minutes else "no area has a needed horizon"
-        return Voice(name=name, model=model, reason=reason)
-    needs = np.log2(list(needed_minutes.values()))
-    rise = needs - levels[:, None] + generator(seed, 1).normal(0.0, sd_doublings, (draws, len(needs)))
-    worlds = np.full(rise.shape, -np.inf)
-    ahead_days = fit.mean_day - day_number(today) + rise[rising] / slopes[rising, None]
-    worlds[rising] = -ahead_days / DAYS_PER_YEAR
-    medians = np.median(worlds, axis=0).tolist()
-    return voice_from_draws(
-        name=name,
-        model=model,
-        scores=dict(zip(needed_minutes, medians, strict=True)),
-        draws=worlds,
-        groups=groups,
-        evidence=needs_as_evidence(needed_minutes),
-        note=(
-            "An assumption, not evidence about areas: when the trend on general software tasks reaches the "
-            "task length each area is assumed to need. It shares the task-length factor with the internal "
-            "model, so agreement between the two is no independent support."
-        ),
-    )
-
-
-def check_needs(needed_minutes: Mapping[str, float], sd_doublings: float) -> None:
-    """Every need a positive number of minutes, their sd not negative: else UsageError."""
-    for area, minutes in needed_minutes.items():
-        if not (math.isfinite(minutes) and minutes > 0):
-            raise UsageError(f"needed horizon of {area} must be a positive number of minutes, got {minutes}")
-    if not (math.isfinite(sd_doublings) and sd_doublings >= 0):
-        raise UsageError(f"sd of needed horizons must be 0 or more doublings, got {sd_doublings}")
-
-
-def needs_as_evidence(needed_minutes: Mapping[str, float]) -> tuple[Evidence, ...]:
-    """The assumed needs, one piece of (assumed) evidence per area."""
-    return tuple(
-        Evidence(
-            area=area,
-            question=f"trend line reaches {minutes:g} minutes",
-            source="assumption",
-            relation="proxy",
-            weight=1.0,
-            label=f"tasks of {minutes / 60:g} hours assumed to be needed",
-        )
-        for area, minutes in needed_minutes.items()
-    )
 
 
 # Days -------------------------------------------------------------------------------------------------

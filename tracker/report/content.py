@@ -191,6 +191,20 @@ class EvidenceRow:
 
 
 @dataclass(frozen=True)
+class AreaDateRow:
+    """When the trend reaches the horizon an area is assumed to need (minutes); None = later, or never.
+
+    ``p_by``: probability by the end of a day.
+    """
+
+    area: str
+    needed_minutes: float
+    median: date | None
+    ci80: tuple[date | None, date | None]
+    p_by: Mapping[date, float]
+
+
+@dataclass(frozen=True)
 class RevisionRow:
     """One new version of a series against the one before: doubling time and what moved."""
 
@@ -245,6 +259,7 @@ class PageContent:
     ordering: Ordering
     comparisons: tuple[ComparisonRow, ...] = ()
     evidence: tuple[EvidenceRow, ...] = ()
+    area_dates: tuple[AreaDateRow, ...] = ()
     revisions: tuple[RevisionRow, ...] = ()
     calibration: tuple[ReliabilityReport, ...] = ()
     health: tuple[HealthRow, ...] = ()

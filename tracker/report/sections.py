@@ -6,10 +6,11 @@ the other. All text of a section has been through ``wording.clean``; escaping is
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from tracker.report.content import (
+    AreaDateRow,
     AreaRow,
     Chart,
     ComparisonRow,
@@ -268,7 +269,35 @@ def _horizon(content: PageContent) -> Section:
     )
     charts = (content.horizon,) if content.horizon else ()
     title = "Time horizons and their revisions"
-    return Section("horizons", title, tuple(paragraphs), charts, (table,) if rows else ())
+    tables = [_area_dates(content.area_dates)] if content.area_dates else []
+    tables += [table] if rows else []
+    return Section("horizons", title, tuple(paragraphs), charts, tuple(tables))
+
+
+def _area_dates(rows: Sequence[AreaDateRow]) -> Table:
+    """One row an area; all areas share the same possible trends."""
+    days = sorted({end for row in rows for end in row.p_by})
+    return Table(
+        "When the trend reaches the task length each area is assumed to need (an assumption, not a measurement)",
+        _columns(
+            "area",
+            "needed (hours)",
+            "median",
+            "80 % from",
+            "80 % to",
+            *(f"P(by end of {end.year})" for end in days),
+            numeric=(1, *range(5, 5 + len(days))),
+        ),
+        tuple(
+            (
+                Cell(clean(row.area)),
+                _count(round(row.needed_minutes / 60)) if row.needed_minutes >= 60 else Cell("under 1"),
+                *(_absent("later") if end is None else Cell(day(end)) for end in (row.median, *row.ci80)),
+                *(_number(row.p_by.get(end)) for end in days),
+            )
+            for row in rows
+        ),
+    )
 
 
 def _revision_row(row: RevisionRow) -> tuple[Cell, ...]:

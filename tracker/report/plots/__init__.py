@@ -4,12 +4,13 @@ matplotlib is imported when the first chart is drawn, never when this package is
 """
 
 from tracker.report.plots.canvas import overlapping_texts, png_bytes, save, svg_text
-from tracker.report.plots.horizon import THRESHOLDS_MINUTES, horizon_alt, horizon_chart
+from tracker.report.plots.horizon import THRESHOLDS_MINUTES, Outlook, horizon_alt, horizon_chart
 from tracker.report.plots.reliability import reliability_alt, reliability_chart
 from tracker.report.plots.slope import slope_alt, slope_chart
 
 __all__ = [
     "THRESHOLDS_MINUTES",
+    "Outlook",
     "horizon_alt",
     "horizon_chart",
     "overlapping_texts",

@@ -2,7 +2,8 @@
 
 After Kwa et al. (METR), "Measuring AI Ability to Complete Long Tasks", arXiv 2503.14499, figure 1: a log
 axis in human working time, points with 95 % intervals, a straight line through log2(minutes). Added here:
-the ceiling of the measuring instrument, crossings of thresholds, and what earlier published versions said.
+the ceiling of the measuring instrument, the fan of possible trends, the dates at which they pass thresholds,
+and what earlier published versions said.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from questions.records import Measurement
 from questions.time import utc
+from tracker.estimates.releases import Fan, Passage
 from tracker.estimates.trend import Crossing, TrendFit
 from tracker.report.plots import canvas
 from tracker.report.wording import clean, counted, day, decimal, duration
@@ -34,6 +36,7 @@ THRESHOLDS_MINUTES: Mapping[float, str] = {
     120_000.0: "work-year, 2,000 h",
 }
 CREDIT = "Data: METR (metr.org)"
+WASHES = (0.10, 0.16, 0.24)  # opacity of the bands, outermost first; they lie over each other
 TICKS_MINUTES = {
     1 / 60: "1 s",
     1 / 6: "10 s",
@@ -52,6 +55,14 @@ METRIC_MEANING = {
 LEFT, RIGHT, BOTTOM, TOP = 0.85, 0.25, 0.62, 0.92  # margins in inches
 MAIN, REVISIONS, BETWEEN = 4.6, 0.95, 0.2  # heights in inches
 EPOCH_DAY = date(1970, 1, 1)
+DIAMOND: Mapping[str, Any] = {
+    "marker": "D",
+    "markersize": 6.0,
+    "color": canvas.ACCENT,
+    "markerfacecolor": canvas.ACCENT,
+    "markeredgecolor": canvas.PAPER,
+    "zorder": 6,
+}
 LEGEND_SHARE = 0.35  # of the height
 LOOK_AHEAD = timedelta(days=540)
 FURTHEST = timedelta(days=4 * 365)
@@ -75,6 +86,15 @@ class Series:
     @property
     def revised(self) -> tuple[Measurement, ...]:
         return tuple(point for point in self.newest if self.earlier.get(point.key))
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """Possible trends: their fan, when they pass thresholds, and what they are (for the legend)."""
+
+    fan: Fan
+    passages: tuple[Passage, ...]
+    name: str
 
 
 def series_of(points_by_version: Mapping[date, Sequence[Measurement]], metric: str) -> Series:
@@ -103,17 +123,22 @@ def horizon_chart(
     crossings: Sequence[Crossing] = (),
     *,
     as_of: datetime,
-    ceiling_minutes: float = 960.0,
+    outlook: Outlook | None = None,
+    ceiling_minutes: float | None = 960.0,
     thresholds: Mapping[float, str] = THRESHOLDS_MINUTES,
     metric: str = "p50",
     title: str = "How long are the tasks that AI systems finish?",
     credit: str = CREDIT,
+    note: str = "",
 ) -> Figure:
     """Draw a horizon series (minutes) as it stands in its newest version, with revisions shown.
 
     ``points_by_version``: version date -> all its points. ``fit`` (None: no line) is drawn solid over the
     releases it rests on and dashed beyond, with the 95 % t-interval of the line. ``thresholds``: minutes ->
-    label; those in ``crossings`` carry the date the line crosses. Raises ValueError without any point.
+    label; those in ``crossings`` carry the date the line crosses. With an ``outlook`` its fan takes the
+    place of the line's interval and its dates that of ``crossings``, each drawn on its threshold as median,
+    80 % and 95 % interval. ``note`` replaces the words at the foot (credit, versions, day). Raises
+    ValueError without any point.
     """
     series = series_of(points_by_version, metric)
     with canvas.drawing():
@@ -121,17 +146,19 @@ def horizon_chart(
         height = BOTTOM + lower + MAIN + TOP
         figure = canvas.new_figure(height)
         main = _panel(figure, BOTTOM + lower, MAIN)
-        start, end = _date_range(series, fit, crossings, utc(as_of).date())
+        start, end = _date_range(series, _last_dates(fit, crossings, outlook), utc(as_of).date())
         main.set_xlim(_number(start), _number(end))
         _set_years(main)
         _set_minutes_axis(main, series, thresholds)
         _draw_ceiling(main, ceiling_minutes)
-        labels = _draw_thresholds(main, thresholds, crossings, ceiling_minutes)
+        labels = _draw_thresholds(main, thresholds, _dated(crossings, outlook), ceiling_minutes)
+        if outlook is not None:
+            _draw_outlook(main, outlook)
         if fit is not None:
-            _draw_fit(main, series, fit, crossings)
+            _draw_fit(main, series, fit, crossings, alone=outlook is None)
         _draw_points(main, series, fit, ceiling_minutes)
-        note = f"{clean(credit)}. {_counts(series)}. As of {day(as_of)} (UTC)."
-        _draw_titles(figure, clean(title), METRIC_MEANING.get(metric, clean(metric)), note)
+        foot = clean(note) or f"{clean(credit)}. {_counts(series)}. As of {day(as_of)} (UTC)."
+        _draw_titles(figure, clean(title), METRIC_MEANING.get(metric, clean(metric)), foot)
         legend = main.legend(
             loc="lower right", fontsize=canvas.NOTE_PT, frameon=False, labelcolor=canvas.INK, handlelength=2.6
         )
@@ -147,6 +174,7 @@ def horizon_alt(
     fit: TrendFit | None,
     crossings: Sequence[Crossing] = (),
     *,
+    outlook: Outlook | None = None,
     metric: str = "p50",
 ) -> str:
     """The chart in words and numbers."""
@@ -157,6 +185,11 @@ def horizon_alt(
     if fit is not None:
         words.append(f"Fitted line: {_doubling(fit)}, {counted(fit.n, 'point')}.")
     words += [f"{duration(c.threshold_minutes)}: {_crossing_words(c)}." for c in crossings]
+    if outlook is not None:
+        words.append(f"{clean(outlook.name).capitalize()}:")
+        words += [
+            f"{duration(p.threshold)}: {_passage_words(p)}{_record_words(p)}." for p in outlook.passages
+        ]
     if series.revised:
         words.append(f"{counted(len(series.revised), 'point')} revised since first published.")
     return " ".join(words)
@@ -194,13 +227,41 @@ def _crossing_words(crossing: Crossing) -> str:
     return f"line crosses {crossing.line:%Y-%m} (95 %: {low} to {high})"
 
 
-def _date_range(
-    series: Series, fit: TrendFit | None, crossings: Sequence[Crossing], as_of: date
-) -> tuple[date, date]:
+def _passage_words(passage: Passage) -> str:
+    low, high = (f"{end:%Y-%m}" if end is not None else "later" for end in passage.line_ci80)
+    if passage.line is None:
+        return f"trend passes it later than this looks ahead, if ever (80 %: {low} to {high})"
+    return f"trend passes {passage.line:%Y-%m} (80 %: {low} to {high})"
+
+
+def _record_words(passage: Passage) -> str:
+    """When a published measurement shows it, for the words beside the chart."""
+    if passage.p_never_observed == 1.0:
+        return ", which no published measurement on this suite can show"
+    return f", published as measured {passage.record:%Y-%m}" if passage.record is not None else ""
+
+
+def _dated(crossings: Sequence[Crossing], outlook: Outlook | None) -> dict[float, str]:
+    """Threshold -> when it is passed, in words."""
+    if outlook is not None:
+        return {passage.threshold: _passage_words(passage) for passage in outlook.passages}
+    return {crossing.threshold_minutes: _crossing_words(crossing) for crossing in crossings}
+
+
+def _last_dates(
+    fit: TrendFit | None, crossings: Sequence[Crossing], outlook: Outlook | None
+) -> list[date] | None:
+    """Dates that should be in sight; None when nothing is drawn ahead."""
+    if outlook is not None:
+        return [end for p in outlook.passages for end in (p.line, p.line_ci80[1]) if end is not None]
+    return None if fit is None else [c.line for c in crossings if c.line is not None]
+
+
+def _date_range(series: Series, ahead: Sequence[date] | None, as_of: date) -> tuple[date, date]:
     """From a little before the first release to the last crossing that is in sight."""
     last = max(series.newest[-1].at, as_of)
-    ends = [last + (LOOK_AHEAD if fit is not None else timedelta(days=120))]
-    ends += [c.line + timedelta(days=120) for c in crossings if c.line is not None and fit is not None]
+    ends = [last + (LOOK_AHEAD if ahead is not None else timedelta(days=120))]
+    ends += [end + timedelta(days=120) for end in ahead or () if end < last + FURTHEST]
     start = series.newest[0].at - timedelta(days=150)
     return start, min(max(ends), last + FURTHEST)
 
@@ -251,24 +312,23 @@ def _set_minutes_axis(axes: Axes, series: Series, thresholds: Mapping[float, str
     axes.set_ylabel("human working time (log scale)", fontsize=canvas.NOTE_PT + 0.5, color=canvas.MUTED)
 
 
-def _draw_ceiling(axes: Axes, ceiling: float) -> None:
+def _draw_ceiling(axes: Axes, ceiling: float | None) -> None:
     bottom, top = axes.get_ylim()
-    if bottom < ceiling < top:
+    if ceiling is not None and bottom < ceiling < top:
         axes.axhspan(ceiling, top, facecolor=canvas.WASH, linewidth=0, zorder=0)
         axes.axhline(ceiling, color=canvas.INK, linewidth=1.1, zorder=1)
 
 
 def _draw_thresholds(
-    axes: Axes, thresholds: Mapping[float, str], crossings: Sequence[Crossing], ceiling: float
+    axes: Axes, thresholds: Mapping[float, str], crossed: Mapping[float, str], ceiling: float | None
 ) -> list[Text]:
     """Lines with their labels at the left, where a rising series leaves room; labels keep apart."""
-    crossed = {c.threshold_minutes: _crossing_words(c) for c in crossings}
     labels = {minutes: clean(label) for minutes, label in thresholds.items()}
     for minutes in labels:
         axes.axhline(minutes, color=canvas.MUTED, linewidth=0.7, linestyle=(0, (1, 3)), zorder=1)
     words = {m: f"{label}: {crossed[m]}" if m in crossed else label for m, label in labels.items()}
     bottom, top = axes.get_ylim()
-    if bottom < ceiling < top:
+    if ceiling is not None and bottom < ceiling < top:
         words[ceiling] = f"{duration(ceiling)}: ceiling of the task suite; above it nothing is measured well"
     left = axes.get_xlim()[0] + 0.008 * (axes.get_xlim()[1] - axes.get_xlim()[0])
     return [
@@ -298,14 +358,74 @@ def _kept_apart(axes: Axes, heights: Sequence[float]) -> list[tuple[float, float
     return placed
 
 
-def _draw_fit(axes: Axes, series: Series, fit: TrendFit, crossings: Sequence[Crossing]) -> None:
+def _draw_outlook(axes: Axes, outlook: Outlook) -> None:
+    """Nested bands and the median of possible trends; on each threshold its median date and intervals."""
     import numpy as np
-    from scipy.stats import t as student
+
+    fan, name = outlook.fan, clean(outlook.name)
+    shown = fan.days <= axes.get_xlim()[1] + 120
+    days = fan.days[shown]
+    minutes = {share: np.exp2(np.clip(height[shown], -60, 60)) for share, height in fan.quantiles.items()}
+    lower = sorted(share for share in minutes if share < 0.5)
+    for share, opacity in zip(lower, WASHES[-len(lower) :], strict=True):
+        axes.fill_between(
+            days,
+            minutes[share],
+            minutes[1.0 - share],
+            color=canvas.ACCENT,
+            alpha=opacity,
+            linewidth=0,
+            zorder=1,
+        )
+    levels = ", ".join(f"{100 * (1 - 2 * share):.0f}" for share in reversed(lower))
+    axes.plot(
+        days, minutes[0.5], color=canvas.ACCENT, linewidth=2.2, label=f"{name}: median, {levels} %", zorder=2
+    )
+    for passage in outlook.passages:
+        _draw_dates(axes, passage)
+    if outlook.passages:
+        bar = {**DIAMOND, "color": canvas.INK, "linewidth": 3.6}
+        axes.plot([], [], label="date it passes: median, 80 %, 95 %", **bar)
+
+
+def _draw_dates(axes: Axes, passage: Passage) -> None:
+    """A threshold's date: diamond at the median, thick line 80 %, thin line 95 %; open to the right if later."""
+    right = axes.get_xlim()[1]
+    for interval, width in ((passage.line_ci95, 1.2), (passage.line_ci80, 3.6)):
+        low, high = (right if end is None else min(_number(end), right) for end in interval)
+        axes.plot(
+            [low, high],
+            [passage.threshold] * 2,
+            color=canvas.INK,
+            linewidth=width,
+            solid_capstyle="butt",
+            zorder=5,
+        )
+    if passage.line is not None and _number(passage.line) <= right:
+        axes.plot([_number(passage.line)], [passage.threshold], **DIAMOND)
+
+
+def _draw_fit(
+    axes: Axes, series: Series, fit: TrendFit, crossings: Sequence[Crossing], *, alone: bool
+) -> None:
+    """The least-squares line; ``alone``: with its interval and crossings, else thin beside the outlook."""
+    import numpy as np
 
     fitted = [_number(p.at) for p in series.newest if p.key in set(fit.keys)] or [fit.mean_day]
     stop = axes.get_xlim()[1]
     days = np.linspace(min(fitted), stop, 300)
     line = fit.level_log2 + fit.slope_per_day * (days - fit.mean_day)
+    if not alone:
+        axes.plot(
+            days,
+            2 ** np.clip(line, -60, 60),
+            color=canvas.INK,
+            linewidth=1.1,
+            linestyle=(0, (5, 2, 1, 2)),
+            label=f"least squares: {_doubling(fit)}",
+            zorder=2,
+        )
+        return
     inside = days <= max(fitted)
     axes.plot(days[inside], 2 ** line[inside], color=canvas.ACCENT, linewidth=2.2, label=_doubling(fit))
     beyond: dict[str, Any] = {
@@ -316,6 +436,8 @@ def _draw_fit(axes: Axes, series: Series, fit: TrendFit, crossings: Sequence[Cro
     }
     axes.plot(days[~inside], 2 ** line[~inside], **beyond)
     if fit.n > 2 and fit.sxx > 0:
+        from scipy.stats import t as student
+
         # confidence band of the mean response of a straight-line fit, n - 2 degrees of freedom
         spread = fit.residual_sd_log2 * np.sqrt(1 / fit.n + (days - fit.mean_day) ** 2 / fit.sxx)
         half = float(student.ppf(0.975, fit.n - 2)) * spread
@@ -326,12 +448,10 @@ def _draw_fit(axes: Axes, series: Series, fit: TrendFit, crossings: Sequence[Cro
         )
     for crossing in crossings:
         if crossing.line is not None and _number(crossing.line) <= stop:
-            x, y = _number(crossing.line), crossing.threshold_minutes
-            mark: dict[str, Any] = {"color": canvas.ACCENT, "markeredgecolor": canvas.PAPER, "zorder": 5}
-            axes.plot([x], [y], marker="D", markersize=6.5, **mark)
+            axes.plot([_number(crossing.line)], [crossing.threshold_minutes], **DIAMOND)
 
 
-def _draw_points(axes: Axes, series: Series, fit: TrendFit | None, ceiling: float) -> None:
+def _draw_points(axes: Axes, series: Series, fit: TrendFit | None, ceiling: float | None) -> None:
     """Newest values with intervals: filled in the fit, hollow outside it, triangles beyond the ceiling."""
     fitted = set(fit.keys) if fit is not None else {p.key for p in series.newest}
     for point in series.newest:
@@ -347,7 +467,7 @@ def _draw_points(axes: Axes, series: Series, fit: TrendFit | None, ceiling: floa
     sorted_in: dict[str, list[Measurement]] = {kind: [] for kind in kinds}
     first, outside, beyond = kinds
     for point in series.newest:
-        over = point.beyond_ceiling or point.value > ceiling
+        over = point.beyond_ceiling or (ceiling is not None and point.value > ceiling)
         sorted_in[beyond if over else first if point.key in fitted else outside].append(point)
     for kind, points in sorted_in.items():
         if points:
