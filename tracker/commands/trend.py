@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tracker.estimates.posterior import ShapeFit
     from tracker.estimates.releases import Futures, Passage
     from tracker.estimates.shapes import ShapeName
-    from tracker.estimates.trend import Crossing, Selection, TrendFit
+    from tracker.estimates.trend import Crossing, Selection, Sota, TrendFit
 
 THRESHOLDS = (
     480.0,
@@ -55,9 +55,8 @@ def command() -> None:
 @click.option(
     "--sota",
     type=click.Choice(["file", "window", "all"]),
-    default="file",
-    show_default=True,
-    help="Which models: flagged as record by the file, running maximum inside the window, or all.",
+    help="Which models: flagged as record by the file (default), running maximum inside the window (default "
+    "where nothing is flagged), or all.",
 )
 @click.option(
     "--max-minutes", type=click.FloatRange(0, 1e9, min_open=True), help="Leave out higher values (METR: 960)."
@@ -98,12 +97,12 @@ def fit(session: Session, **options: Any) -> int:
     from tracker.estimates.trend import Selection, crossing, fit_line, select
 
     plot = _plot_file(options["plot"])
-    points = read_points(session, options, history=plot is not None)
+    points, sota = _with_rule(read_points(session, options, history=plot is not None), options)
     selection = Selection(
         metric=options["metric"],
         start=options["start"],
         end=options["before"],
-        sota=options["sota"],
+        sota=sota,
         max_minutes=options["max_minutes"],
     )
     thresholds = options["thresholds"] or THRESHOLDS
@@ -124,6 +123,16 @@ def fit(session: Session, **options: Any) -> int:
         document["plot"] = str(plot)
     session.print(document, lambda: _show(document))
     return tell_faults(points)
+
+
+def _with_rule(points: Points, options: dict[str, Any]) -> tuple[Points, Sota]:
+    """Which models count: the rule asked for; else the publisher's flags, or what stands in where it has none."""
+    if options["sota"] is not None:
+        return points, options["sota"]
+    if any(p.is_sota is not None for p in points.measurements if p.metric == options["metric"]):
+        return points, "file"
+    note = "no model is flagged as a record: those at the running maximum inside the window are taken"
+    return replace(points, notes=(*points.notes, note)), "window"
 
 
 def _plot_file(path: Path | None) -> Path | None:
