@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -106,6 +107,54 @@ def test_without_a_token_metaculus_is_passed_over_and_named_only_when_asked_for(
     assert "SPEEDUP_METACULUS_TOKEN" in asked.json["sources"][0]["errors"][0]["message"]
 
 
+def check_area_dates(document: dict[str, Any]) -> None:
+    """The dates by area go with the needs, and with the trend's own order."""
+    found = document["area_dates"]
+    areas = found["areas"]
+    needs = [areas[area]["needed_minutes"] for area in document["trend"]["ranking"]]
+    assert needs == sorted(needs)  # areas of equal needs in either order
+    assert sum(found["shape_weights"].values()) == pytest.approx(1.0)
+    for area in areas.values():
+        chances = list(area["p_by"].values())
+        assert chances == sorted(chances)
+        assert all(0.0 <= chance <= 1.0 - area["p_never"] for chance in chances)
+        assert area["ci95"][0] <= area["ci80"][0] <= area["median"]
+        assert None not in area["ci95"] or area["null_reason"]
+
+
+def test_another_need_moves_its_area_alone(connected: Program) -> None:
+    connected("pull", "metr")
+    plain, moved, sure = (
+        connected("order", "--json", "--draws", "2000", *more).json
+        for more in ((), ("--need", "alignment_theory=60"), ("--need-sd", "0"))
+    )
+    assert plain["trend"]["ranking"][-1] == "alignment_theory"
+    assert moved["trend"]["ranking"][0] == "alignment_theory"
+    before, after = (document["area_dates"]["areas"] for document in (plain, moved))
+    assert after["alignment_theory"]["needed_minutes"] == 60
+    for area in set(before) - {"alignment_theory"}:
+        assert before[area] == after[area]
+    assert sure["area_dates"]["need_sd_doublings"] == 0
+    assert sure["trend"]["tau_b_self"] > 0.99 > plain["trend"]["tau_b_self"]
+    assert "when the trend reaches" in connected("order", "--draws", "500").out
+
+
+@pytest.mark.parametrize(
+    ("need", "words"),
+    [
+        ("alignment=60", "no such area: alignment; there are: interpretability"),
+        ("ai_control=soon", "'soon' is not a number"),
+        ("ai_control=-3", "positive number of minutes"),
+        ("ai_control=nan", "positive number of minutes"),
+    ],
+)
+def test_a_need_that_makes_no_sense_is_exit_2(connected: Program, need: str, words: str) -> None:
+    connected("pull", "metr")
+    answer = connected("order", "--need", need)
+    assert answer.code == 2
+    assert words in answer.err
+
+
 def test_order_shows_three_voices_with_coverage_and_evidence(connected: Program) -> None:
     connected("pull", *NAMES)
     document = connected("order", "--json", "--draws", "2000").json
@@ -113,6 +162,8 @@ def test_order_shows_three_voices_with_coverage_and_evidence(connected: Program)
     assert 0 < len(document["market"]["coverage"]) < 10
     assert set(document["market"]["coverage"]) == {item["area"] for item in document["market"]["evidence"]}
     assert len(document["trend"]["coverage"]) == 10
+    assert "mixture of trend shapes" in document["trend"]["model"]
+    check_area_dates(document)
     pairs = {(c["a"], c["b"]) for c in document["comparisons"]}
     assert pairs == {("internal", "market"), ("internal", "trend"), ("market", "trend")}
     for comparison in document["comparisons"]:

@@ -61,6 +61,8 @@ def line_points(log2_minutes, first=date(2024, 1, 1), gap_days=50):
     ],
 )
 def test_from_2023_on_equals_metrs_published_days(version, published):
+    """Each version's own ``doubling_time_in_days.from_2023_on.point_estimate`` (metr.org,
+    benchmark_results_1_1.yaml, by the day first seen), to the third decimal."""
     cap = 960.0 if version == NEWEST else None  # METR leaves out points above 16 hours since then
     assert doubling_days(version, Selection(start=date(2023, 1, 1), max_minutes=cap)) == pytest.approx(
         published, abs=5e-4
@@ -72,6 +74,8 @@ def test_from_2023_on_equals_metrs_published_days(version, published):
     [("2026-01-30", 196.475), ("2026-02-06", 188.657), ("2026-02-22", 182.725), (NEWEST, 187.778)],
 )
 def test_all_time_equals_metrs_published_days(version, published):
+    """Each version's own ``doubling_time_in_days.all_time_stitched.point_estimate`` (same files). The first
+    is the 196.5 days of METR's post on suite 1.1, 2026-01-29."""
     assert doubling_days(version, ALL_TIME) == pytest.approx(published, abs=5e-4)
 
 
@@ -81,15 +85,41 @@ def test_the_version_of_march_2026_publishes_an_all_time_figure_its_own_points_d
     three, March's other points do give the published figure: aggregates and points were out of step."""
     march, may = metr_points("2026-03-03"), metr_points(NEWEST)
     old = date(2023, 1, 1)
-    assert doubling_days("2026-03-03", ALL_TIME) == pytest.approx(184.726, abs=5e-4)
+    own = doubling_days("2026-03-03", ALL_TIME)
+    assert own == pytest.approx(184.726, abs=5e-4)
+    assert abs(own - 187.778) > 3.0
     mended = [p for p in march if p.at >= old] + [p for p in may if p.at < old]
     assert fit_line(select(mended, ALL_TIME), ALL_TIME).doubling_time_days == pytest.approx(187.778, abs=5e-4)
 
 
 def test_the_quoted_2024_trend_is_the_window_that_ends_before_the_papers_last_model():
+    """88.6 days, "2024 trend" of METR's post on suite 1.1 (2026-01-29): releases of 2024-01-01 to 2025-02-24,
+    records taken inside that window. By the file's flags it would be 92.3."""
     assert doubling_days("2026-01-30", PAPER_2024) == pytest.approx(88.6, abs=0.05)
     by_flag = Selection(start=PAPER_2024.start, end=PAPER_2024.end, sota="file")
     assert doubling_days("2026-01-30", by_flag) == pytest.approx(92.3, abs=0.05)
+
+
+def test_the_papers_212_days_are_the_records_of_suite_1_0_up_to_its_last_model():
+    """Kwa et al., arXiv 2503.14499, abstract: doubling every 212 days (95% 171 to 249), 2019 to 2025. Flags and
+    running maximum agree here."""
+    for sota in ("file", "window"):
+        selection = Selection(end=date(2025, 3, 1), sota=sota)
+        assert doubling_days("1.0-2026-01", selection) == pytest.approx(212.0, abs=0.5)
+
+
+def test_the_2024_trend_of_suite_1_0_is_109_days():
+    """The same post, the old suite's figure for the same window: 109 days. The window's first model is a
+    record inside it though not of all time: by the file's flags it would be 120."""
+    assert doubling_days("1.0-2026-01", PAPER_2024) == pytest.approx(109.0, abs=0.5)
+    by_flag = Selection(start=PAPER_2024.start, end=PAPER_2024.end, sota="file")
+    assert doubling_days("1.0-2026-01", by_flag) == pytest.approx(119.9, abs=0.05)
+
+
+def test_the_risk_reports_105_days_are_the_flagged_models_of_2024_on():
+    """METR's Frontier Risk Report (2026-05-19): 105 days for public models from 2024-01-01 on."""
+    since_2024 = Selection(start=date(2024, 1, 1), max_minutes=960.0)
+    assert doubling_days(NEWEST, since_2024) == pytest.approx(105.0, abs=0.5)
 
 
 def test_the_cap_decides_the_newest_figure():

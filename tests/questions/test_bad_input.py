@@ -320,6 +320,21 @@ def test_own_requirements_with_an_unknown_anchor_are_told(base: Path, own: Write
     )
 
 
+def test_own_requirements_state_an_areas_need_outright(base: Path, own: Write) -> None:
+    text = (base / "requirements.toml").read_text()
+    text = changed(text, 'version = "prosaic-100h-2026"', 'version = "mine-1"')
+    text = changed(text, "# minutes = {", "minutes = {")
+    right = load_catalogue([own(text)], base=base)
+    assert right.requirements.needed_minutes(right.factors)["ai_control"] == 10020.0
+    for old, new, message in (
+        ("ai_control =", "ai_contrl =", "did you mean 'ai_control'?"),
+        ("10020.0", "-1.0", "greater than 0"),
+    ):
+        wrong = changed(text, old, new)
+        problem = only(problems_of(own(wrong)))
+        assert (problem.line, message in problem.message) == (line_of(wrong, "minutes = {"), True)
+
+
 @pytest.mark.parametrize("name", ["areas", "factors", "requirements", "batteries", "templates"])
 def test_a_packaged_file_that_is_missing_is_told(base: Path, name: str) -> None:
     (base / f"{name}.toml").unlink()

@@ -183,6 +183,12 @@ def test_more_amenable_areas_never_need_more(data: st.DataObject) -> None:
                 assert needed[one] <= needed[other]
 
 
+def test_a_need_stated_outright_replaces_the_derived_one(catalogue: Catalogue) -> None:
+    stated = catalogue.requirements.model_copy(update={"minutes": {"ai_control": 480.0}})
+    derived = catalogue.requirements.needed_minutes(catalogue.factors)
+    assert stated.needed_minutes(catalogue.factors) == derived | {"ai_control": 480.0}
+
+
 def test_a_table_without_the_factor_gives_no_view(catalogue: Catalogue) -> None:
     factors = catalogue.factors
     table = FactorTable(
