@@ -68,7 +68,16 @@ def metr_points(version: str) -> list[Measurement]:
 
 def epoch_points(series: str) -> list[Measurement]:
     """Record systems of a series of Epoch AI (CC BY 4.0, see the file's head)."""
-    with (Path(__file__).parent / "data" / "epoch_frontier.csv").open(newline="") as handle:
+    return _records("epoch_frontier.csv", series)
+
+
+def leaderboard_points(series: str) -> list[Measurement]:
+    """Record scores of a public leaderboard (see the file's head)."""
+    return _records("leaderboard_records.csv", series)
+
+
+def _records(file: str, series: str) -> list[Measurement]:
+    with (Path(__file__).parent / "data" / file).open(newline="") as handle:
         rows = list(csv.DictReader(line for line in handle if not line.startswith("#")))
 
     def number(text: str) -> float | None:

@@ -10,7 +10,7 @@ from scipy import stats
 
 from questions.records import SeriesVersion
 from tests.estimates.invented import FIRST, frontier, points, scattered
-from tests.estimates.published import epoch_points, metr_points
+from tests.estimates.published import epoch_points, leaderboard_points, metr_points
 from tracker.errors import UsageError
 from tracker.estimates.backtest import (
     LAST_PLUS_SLOPE,
@@ -69,6 +69,20 @@ def test_the_default_beats_both_references_on_epochs_index():
     for reference in (LINE, LAST_PLUS_SLOPE):
         assert default.crps < found.summary(reference).crps
         assert default.mean_absolute_error < found.summary(reference).mean_absolute_error
+
+
+@pytest.mark.parametrize(("series", "records"), [("swe_bench_leaderboard", 26), ("mle_bench", 9)])
+def test_the_default_beats_both_references_on_two_leaderboards(series, records):
+    """SWE-bench Verified (submissions up to 2025-12) and MLE-bench (up to 2026-02): shares of tasks, on the odds
+    scale, the settings those of every other series."""
+    made = leaderboard_points(series)
+    found = backtest(made, RECORDS, scale_for(made[0].unit), seed=0)
+    default = found.summary(MIXTURE)
+    assert default.n == records
+    for reference in (LINE, LAST_PLUS_SLOPE):
+        assert default.crps < 0.9 * found.summary(reference).crps
+        assert default.mean_absolute_error < found.summary(reference).mean_absolute_error
+    assert default.coverage[0.95] >= 0.85
 
 
 def test_on_a_later_edition_of_the_index_its_median_is_no_better_than_the_last_step():
