@@ -13,6 +13,8 @@ from tracker.estimates.aicc import aicc
 from tracker.estimates.frontier import frontier_of, scale_for
 from tracker.estimates.shapes import (
     DECAYING,
+    HIGH_POWER,
+    POWER,
     PRIORS,
     QUADRATIC,
     SHAPES,
@@ -37,12 +39,22 @@ RATES = {
     QUADRATIC: lambda t, g, pace: g + pace * t,
     SHRINKING: lambda t, g, pace: g / (1.0 - t / pace) if t < pace else math.inf,
     DECAYING: lambda t, g, pace: g * 2.0 ** (t / pace),
+    POWER: lambda t, g, pace: g * (1.0 + t / pace) ** 0.5,
+    HIGH_POWER: lambda t, g, pace: g * (1.0 + t / pace) ** 2,
 }
 
 
 @pytest.mark.parametrize(
     ("kind", "pace"),
-    [(QUADRATIC, 1.5), (SHRINKING, 4.0), (SHRINKING, 1.0), (DECAYING, 2.0), (DECAYING, -1.5)],
+    [
+        (QUADRATIC, 1.5),
+        (SHRINKING, 4.0),
+        (SHRINKING, 1.0),
+        (DECAYING, 2.0),
+        (DECAYING, -1.5),
+        (POWER, 0.4),
+        (HIGH_POWER, 4.0),
+    ],
 )
 def test_growth_that_changes_adds_up_to_the_closed_form(kind, pace):
     """Against a numerical solution of height' = growth(t), the doubling time never below 30 days."""
@@ -68,11 +80,37 @@ def test_doubling_times_that_halve_every_two_years():
 
 
 def test_past_and_future_of_a_curve_are_one_curve():
-    for kind, pace in ((SHRINKING, 3.0), (DECAYING, 2.0), (DECAYING, -2.0), (QUADRATIC, 1.0)):
+    cases = (
+        (SHRINKING, 3.0),
+        (DECAYING, 2.0),
+        (DECAYING, -2.0),
+        (QUADRATIC, 1.0),
+        (POWER, 2.0),
+        (HIGH_POWER, 5.0),
+    )
+    for kind, pace in cases:
         step = np.array([1e-5])
         offset, (_, growth) = columns(-step, np.array([float(kind)]), np.array([pace]))
         before = float(offset[0, 0] + 3.0 * growth[0, 0])
         assert -before == pytest.approx(rise(step, 3.0, kind, pace)[0], rel=1e-4)
+
+
+def test_a_power_law_runs_through_its_beginning_and_all_points_come_after_it():
+    """height = level + c ((t + P)^e - P^e) on both sides of the last point, with slope ``growth`` there."""
+    for kind, exponent in ((POWER, 1.5), (HIGH_POWER, 3.0)):
+        growth, pace, past = 2.0, 5.0, np.array([-4.9, -3.0, -0.5])
+        c = growth / (exponent * pace ** (exponent - 1.0))
+        _, (_, unit) = columns(past, np.array([float(kind)]), np.array([pace]))
+        assert growth * unit[0] == pytest.approx(c * ((past + pace) ** exponent - pace**exponent))
+        ahead = rise([0.3, 0.6], growth, kind, pace)
+        assert ahead == pytest.approx(c * ((np.array([0.3, 0.6]) + pace) ** exponent - pace**exponent))
+    found = frontier([float(i) for i in range(20)], gap_days=200)
+    cells = cells_of(found, "superexponential")
+    powers = np.isin(cells.settings["kind"], (POWER, HIGH_POWER))
+    assert (cells.settings["pace"][powers] > -found.years.min()).all()
+    share = [np.mean(cells.settings["kind"] == kind) for kind in (QUADRATIC, SHRINKING, DECAYING)]
+    assert share == pytest.approx([0.25] * 3)
+    assert powers.mean() == pytest.approx(0.25)
 
 
 def test_a_singularity_is_never_reached():

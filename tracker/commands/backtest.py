@@ -164,7 +164,8 @@ def _records_json(found: Backtest) -> list[dict[str, Any]]:
 def _warnings(found: Backtest) -> list[str]:
     count = len(found.weights)
     warnings = [
-        "every forecast is given the record's release date and that it is a record; one step ahead only"
+        "every forecast is given the record's release date and that it is a record; one step ahead only",
+        "records are a selection, the best of several systems: errors here are not those of a typical system",
     ]
     if count < 10:
         warnings.append(f"{count} records: differences between forecasters are mostly chance")

@@ -7,7 +7,17 @@ import math
 import numpy as np
 
 from tracker.estimates.frontier import Floats, Frontier
-from tracker.estimates.shapes import DECAYING, PRIORS, SHRINKING, Priors, ShapeName, columns, fittable
+from tracker.estimates.shapes import (
+    DECAYING,
+    EXPONENTS,
+    PRIORS,
+    SHRINKING,
+    Priors,
+    ShapeName,
+    beginnings,
+    columns,
+    fittable,
+)
 
 UNKNOWNS: dict[ShapeName, int] = {
     "exponential": 3,
@@ -71,10 +81,12 @@ def _designs(
     spans = np.geomspace(*priors.pace_years, 25)
     if shape == "subexponential":
         return _bent(years, np.full(spans.size, float(DECAYING)), -spans)
-    kinds = np.repeat([SHRINKING, DECAYING], spans.size).astype(np.float64)
+    since = beginnings(frontier.years, priors, spans.size)
+    kinds = np.repeat([SHRINKING, DECAYING, *EXPONENTS], spans.size).astype(np.float64)
+    paces = np.concatenate([np.tile(spans, 2), np.tile(since, len(EXPONENTS))])
     bent = np.column_stack([line, years**2])
     convex = np.linalg.lstsq(bent, heights, rcond=None)[0][2] >= 0.0
-    return [*_bent(years, kinds, np.tile(spans, 2)), bent if convex else line]
+    return [*_bent(years, kinds, paces), bent if convex else line]
 
 
 def _bent(years: Floats, kinds: Floats, paces: Floats) -> list[Floats]:

@@ -7,10 +7,11 @@ units of the series' scale, times in years from the last point.
 
 - exponential: level + growth * t.
 - piecewise: the same, with another growth before one knot, anywhere with three points on both sides.
-- superexponential: growth itself grows, in one of three ways. Quadratic: curvature >= 0. Shrinking: each
+- superexponential: growth itself grows, in one of four ways. Quadratic: curvature >= 0. Shrinking: each
   doubling takes a fixed share of the time of the one before (AI Futures), so f = level - growth H ln(1 - t/H)
   with H years left until the horizon would be infinite. Decaying: doubling time 2^(-t/h) (metr_graph).
-  None goes on below a doubling time of ``floor_days``: the date of a singularity is not in the data.
+  Power: a power of the time since a beginning P years ago, f = level + growth P/e ((1 + t/P)^e - 1). None
+  goes on below a doubling time of ``floor_days``: the date of a singularity is not in the data.
 - subexponential: growth halves every so many years, and the trend nears a level: the mirror image, for
   benchmarks that near their top as for a field that meets diminishing returns.
 - random_walk: growth (and, less, the level) wanders; Gaussian-process form of the local linear trend.
@@ -37,7 +38,8 @@ MIN_POINTS: dict[ShapeName, int] = {
     "subexponential": 4,
     "random_walk": 4,
 }
-QUADRATIC, SHRINKING, DECAYING = 0, 1, 2
+QUADRATIC, SHRINKING, DECAYING, POWER, HIGH_POWER = 0, 1, 2, 3, 4
+EXPONENTS = {POWER: 1.5, HIGH_POWER: 3.0}  # of power laws; the square is among the quadratics
 LN2 = math.log(2.0)
 # The grid: knots and paces tried, and scatters in units of the scale (every other one for random_walk,
 # which has two settings more).
@@ -50,8 +52,9 @@ class Priors:
     """What is assumed before the data, the same for every series, fixed in advance.
 
     Growth in units a year: N(2, 2^2), so a doubling time between two months and never. Change of growth
-    at the knot N(0, 2^2). Curvature half-normal, 1 unit/year^2. Years to a singularity, and years in
-    which the doubling time (subexponential: the growth) halves: log-uniform over ``pace_years``. Scatter
+    at the knot N(0, 2^2). Curvature half-normal, 1 unit/year^2. Years to a singularity, years in which
+    the doubling time (subexponential: the growth) halves, and years since the beginning of a power law (no
+    later than the first point): log-uniform over ``pace_years``. Scatter
     about the curve half-normal, 0.5. Wandering of the level half-normal 0.5 per sqrt(year), of the
     growth half-normal 1. ``shared``: the share of a published interval's variance that all points have
     in common, equally likely values; METR's 1.0 bootstrap draws correlate by 0.53 on average and by
@@ -85,7 +88,8 @@ class Priors:
                 f"change of growth at the knot normal +- {self.bend_sd:g}; knot uniform, 3 points a side",
             ),
             "superexponential": (
-                "quadratic, shrinking and decaying doubling times equally likely",
+                "quadratic, shrinking and decaying doubling times and power laws of time equally likely; "
+                f"exponents {', '.join(f'{e:g}' for e in EXPONENTS.values())}",
                 f"curvature half-normal {self.curvature_sd:g} per year^2; pace log-uniform {low:g} to {high:g} years",
                 f"no doubling time below {self.floor_days:g} days; growth positive",
             ),
@@ -167,12 +171,28 @@ def _settings(frontier: Frontier, shape: ShapeName, priors: Priors) -> tuple[Flo
         return knots, np.full(_KNOTS, -1.0), np.zeros(_KNOTS)
     spans = np.geomspace(*priors.pace_years, _PACES)
     if shape == "superexponential":
-        paces = np.concatenate([_half_normal_grid(priors.curvature_sd, _PACES), spans, spans])
-        kinds = np.repeat([QUADRATIC, SHRINKING, DECAYING], _PACES).astype(np.float64)
-        return np.zeros(paces.size), kinds, paces
+        since = beginnings(frontier.years, priors, _PACES // len(EXPONENTS))
+        curvatures = _half_normal_grid(priors.curvature_sd, _PACES)
+        paces = np.concatenate([curvatures, spans, spans, *(since for _ in EXPONENTS)])
+        kinds = np.repeat([QUADRATIC, SHRINKING, DECAYING], _PACES).tolist()
+        kinds += np.repeat(list(EXPONENTS), since.size).tolist()
+        return np.zeros(paces.size), np.array(kinds, dtype=np.float64), paces
     if shape == "subexponential":
         return np.zeros(_PACES), np.full(_PACES, float(DECAYING)), -spans
     return np.zeros(1), np.full(1, -1.0), np.zeros(1)
+
+
+def beginnings(years: Floats, priors: Priors, count: int) -> Floats:
+    """Years since the beginning of a power law, at the last point: ``count`` of them, before the first point."""
+    low, high = priors.pace_years
+    least = max(low, -1.02 * float(years.min()))
+    values: Floats = np.geomspace(least, max(high, 3.0 * least), count)
+    return values
+
+
+def _powers(kind: Floats) -> Floats:
+    """The exponent of each power law, 0 for what is none; of the kinds' shape."""
+    return np.select([kind == k for k in EXPONENTS], list(EXPONENTS.values()), 0.0)
 
 
 def columns(years: Floats, kinds: Floats, paces: Floats) -> tuple[Floats, list[Floats]]:
@@ -181,15 +201,27 @@ def columns(years: Floats, kinds: Floats, paces: Floats) -> tuple[Floats, list[F
     A negative pace turns decaying doubling times into decaying growth.
     """
     times = np.broadcast_to(years, (len(kinds), years.size))
-    pace = np.where((kinds == SHRINKING) | (kinds == DECAYING), paces, 1.0)[:, None]
+    pace = np.where(kinds >= SHRINKING, paces, 1.0)[:, None]
     kind = kinds[:, None]
+    power = _powers(kind)
     growth = np.select(
-        [kind == SHRINKING, kind == DECAYING],
-        [-pace * np.log1p(-times / np.abs(pace)), pace / LN2 * np.expm1(times * LN2 / pace)],
+        [kind == SHRINKING, kind == DECAYING, power > 0],
+        [
+            -pace * np.log1p(-times / np.abs(pace)),
+            pace / LN2 * np.expm1(times * LN2 / pace),
+            _power_law(times, pace, power),
+        ],
         times,
     )
     offset = np.where(kind == QUADRATIC, paces[:, None] * times**2 / 2.0, 0.0)
     return offset, [np.ones_like(times), growth]
+
+
+def _power_law(times: Floats, pace: Floats, power: Floats) -> Floats:
+    """Rise by unit growth at time 0 of a power law that began ``pace`` years before; 0 where power is 0."""
+    since = np.where(power > 0, np.maximum(1.0 + times / np.abs(pace), 0.0), 1.0)
+    rise: Floats = np.abs(pace) / np.maximum(power, 1.0) * (since**power - 1.0)
+    return rise
 
 
 def _half_normal_grid(sd: float, size: int) -> Floats:
@@ -256,19 +288,26 @@ def bent_rise(years: Floats, growth: Floats, kind: Floats, pace: Floats, floor_d
     Closed forms until the doubling time has fallen to ``floor_days``, a straight line after that.
     """
     g, kind, pace = growth[:, None], kind[:, None], pace[:, None]
+    power = _powers(kind)
     fastest = np.maximum(DAYS_PER_YEAR / floor_days, g)
     with np.errstate(divide="ignore", over="ignore"):
         bent = np.select(
-            [kind == QUADRATIC, kind == SHRINKING, pace > 0],
-            [(fastest - g) / pace, pace * (1.0 - g / fastest), pace * np.log2(fastest / g)],
+            [kind == QUADRATIC, kind == SHRINKING, power > 0, pace > 0],
+            [
+                (fastest - g) / pace,
+                pace * (1.0 - g / fastest),
+                pace * ((fastest / g) ** (1.0 / np.maximum(power - 1.0, 0.5)) - 1.0),
+                pace * np.log2(fastest / g),
+            ],
             np.inf,
         )
     curved = np.minimum(years, bent)
     rise = np.select(
-        [kind == QUADRATIC, kind == SHRINKING],
+        [kind == QUADRATIC, kind == SHRINKING, power > 0],
         [
             g * curved + pace * curved**2 / 2.0,
             -g * pace * np.log1p(-np.where(kind == SHRINKING, curved, 0.0) / np.abs(pace)),
+            g * _power_law(np.where(power > 0, curved, 0.0), pace, power),
         ],
         g * pace / LN2 * np.expm1(np.where(kind == DECAYING, curved, 0.0) * LN2 / pace),
     )
