@@ -297,7 +297,7 @@ def test_the_chart_is_written_as_png_and_svg(program: Program, path: str) -> Non
         assert document["plot"] == str(target)
     assert png.read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
     text = svg.read_text()
-    for words in ("mixture of trend shapes", "least squares: doubling every", "ceiling", "results.yaml"):
+    for words in ("mixture of trend shapes", "line: doubling every", "ceiling", "results.yaml"):
         assert words in text
 
 

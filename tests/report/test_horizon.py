@@ -128,7 +128,7 @@ def test_each_threshold_carries_the_dates_of_the_outlook_and_not_of_the_line() -
     text = all_text(plots.svg_text(figure))
     assert "work-month, 167 h: trend passes 2027-06 (80 %: 2027-03 to 2027-08)" in text
     assert "line crosses" not in text
-    assert "least squares: doubling every" in text
+    assert "line: doubling every" in text
     day = (date(2027, 6, 1) - date(1970, 1, 1)).days
     axes = figure.axes[0]
     bars = [

@@ -160,7 +160,7 @@ def horizon_chart(
         foot = clean(note) or f"{clean(credit)}. {_counts(series)}. As of {day(as_of)} (UTC)."
         _draw_titles(figure, clean(title), METRIC_MEANING.get(metric, clean(metric)), foot)
         legend = main.legend(
-            loc="lower right", fontsize=canvas.NOTE_PT, frameon=False, labelcolor=canvas.INK, handlelength=2.6
+            loc="lower right", fontsize=canvas.NOTE_PT, frameon=False, labelcolor=canvas.INK, handlelength=2.2
         )
         _draw_names(main, series, [*labels, *legend.get_texts()])
         if series.revised:
@@ -422,7 +422,7 @@ def _draw_fit(
             color=canvas.INK,
             linewidth=1.1,
             linestyle=(0, (5, 2, 1, 2)),
-            label=f"least squares: {_doubling(fit)}",
+            label=f"line: {_doubling(fit)}",
             zorder=2,
         )
         return
