@@ -200,7 +200,7 @@ def look_ahead(
         if asked not in (None, "exponential"):
             raise
         return Ahead("exponential", None, (), None, (), str(error))
-    if single in mixture.skipped:
+    if single is not None and single in mixture.skipped:
         raise UsageError(mixture.skipped[single])
     members = mixture.members if single is None else (mixture.fits[single],)
     futures = simulate(members, seed=seed)
