@@ -12,7 +12,7 @@ from questions.model import Area, FactorTable
 from questions.records import OutcomeState, Quantity
 from storage.store import Store
 from tracker.errors import UsageError
-from tracker.estimates.area_dates import AreaDates, area_dates, dates_voice
+from tracker.estimates.area_dates import AreaDates, area_dates, check_needs, dates_voice
 from tracker.estimates.factors import rank_factors
 from tracker.estimates.frontier import frontier_of, horizon_scale
 from tracker.estimates.market import market_voice
@@ -90,8 +90,9 @@ def orderings(
         seed=options.seed,
         groups=groups,
     )
+    needed = _needs(catalogue, table, options)
     mixture = None if store is None else stored_mixture(store, known_at, options.seed)
-    dates = None if mixture is None else _area_dates(catalogue, table, mixture, options)
+    dates = None if mixture is None else _area_dates(catalogue, needed, mixture, options)
     voices = {
         "internal": internal,
         "market": _market(catalogue, store, options, groups, now, known_at),
@@ -171,15 +172,21 @@ def _market(
     )
 
 
-def _area_dates(
-    catalogue: Catalogue, table: FactorTable, mixture: Mixture, options: ModelOptions
-) -> AreaDates:
-    """When the shapes reach what each area needs. Raises UsageError for a need of no known area."""
+def _needs(catalogue: Catalogue, table: FactorTable, options: ModelOptions) -> dict[str, float]:
+    """Minutes each area is assumed to need. Raises UsageError for one of no known area or not positive."""
     areas = [area.key for area in catalogue.areas]
     unknown = sorted(set(options.needs) - set(areas))
     if unknown:
         raise UsageError(f"no such area: {', '.join(unknown)}; there are: {', '.join(areas)}")
     assumed = catalogue.requirements.needed_minutes(table) | dict(options.needs)
-    sd = catalogue.requirements.sd_doublings if options.need_sd is None else options.need_sd
     needed = {area: assumed[area] for area in areas if area in assumed}
+    check_needs(needed, options.need_sd or 0.0)
+    return needed
+
+
+def _area_dates(
+    catalogue: Catalogue, needed: Mapping[str, float], mixture: Mixture, options: ModelOptions
+) -> AreaDates:
+    """When the shapes reach what each area needs."""
+    sd = catalogue.requirements.sd_doublings if options.need_sd is None else options.need_sd
     return area_dates(mixture, needed, sd, draws=options.draws, seed=options.seed)

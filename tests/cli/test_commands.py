@@ -136,6 +136,21 @@ def test_a_users_weights_make_another_model(program: Program) -> None:
     assert document["internal"]["scores"] != base["internal"]["scores"]
 
 
+@pytest.mark.parametrize(
+    ("need", "words"),
+    [
+        ("alignment=60", "no such area: alignment; there are: interpretability"),
+        ("ai_control=soon", "'soon' is not a number"),
+        ("ai_control=-3", "positive number of minutes"),
+        ("ai_control=nan", "positive number of minutes"),
+    ],
+)
+def test_a_need_that_makes_no_sense_is_exit_2(program: Program, need: str, words: str) -> None:
+    answer = program("order", "--need", need)
+    assert answer.code == 2
+    assert words in answer.err
+
+
 def test_a_broken_factor_table_names_file_row_and_column(program: Program) -> None:
     table = program.folder / "mine.csv"
     table.write_text("row,weight,interpretability\ntask_length,1.0,11.5\n")

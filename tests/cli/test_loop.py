@@ -139,22 +139,6 @@ def test_another_need_moves_its_area_alone(connected: Program) -> None:
     assert "when the trend reaches" in connected("order", "--draws", "500").out
 
 
-@pytest.mark.parametrize(
-    ("need", "words"),
-    [
-        ("alignment=60", "no such area: alignment; there are: interpretability"),
-        ("ai_control=soon", "'soon' is not a number"),
-        ("ai_control=-3", "positive number of minutes"),
-        ("ai_control=nan", "positive number of minutes"),
-    ],
-)
-def test_a_need_that_makes_no_sense_is_exit_2(connected: Program, need: str, words: str) -> None:
-    connected("pull", "metr")
-    answer = connected("order", "--need", need)
-    assert answer.code == 2
-    assert words in answer.err
-
-
 def test_order_shows_three_voices_with_coverage_and_evidence(connected: Program) -> None:
     connected("pull", *NAMES)
     document = connected("order", "--json", "--draws", "2000").json

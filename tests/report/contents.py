@@ -12,6 +12,7 @@ from tracker.estimates.voice import Comparison, Disagreement
 from tracker.report import plots
 from tracker.report.content import (
     PARTS,
+    AreaDateRow,
     Chart,
     DatabaseNote,
     EvidenceRow,
@@ -97,6 +98,22 @@ def full_content(
             ),
             EvidenceRow(
                 "Training efficiency", "trend", "speedrun record time", "curated table", "proxy", 0.35
+            ),
+        ),
+        area_dates=(
+            AreaDateRow(
+                "Interpretability",
+                2527.0,
+                date(2026, 10, 13),
+                (date(2026, 3, 11), date(2027, 8, 11)),
+                {date(2027, 12, 31): 0.96, date(2029, 12, 31): 0.998},
+            ),
+            AreaDateRow(
+                "Alignment theory",
+                114_362.0,
+                date(2028, 6, 8),
+                (date(2027, 5, 26), None),
+                {date(2027, 12, 31): 0.32, date(2029, 12, 31): 0.74},
             ),
         ),
         revisions=(

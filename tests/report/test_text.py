@@ -34,6 +34,13 @@ def test_every_word_of_every_cell_survives_the_layout(width: int) -> None:
                     assert [w for w in missing if f"{w}:" not in words] == [], (width, cell.text)
 
 
+def test_dates_by_area_say_what_is_assumed_and_what_lies_beyond() -> None:
+    text = render_text(full_content(), 200, only=("horizons",))
+    assert "each area is assumed to need (an assumption, not a measurement)" in text
+    row = next(line for line in text.splitlines() if line.startswith("Alignment theory"))
+    assert row.split()[2:] == ["1,906", "2028-06-08", "2027-05-26", "later", "0.32", "0.74"]
+
+
 def test_there_are_no_colour_codes_unless_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FORCE_COLOR", "1")
     assert "\x1b" not in render_text(full_content(), 100)
