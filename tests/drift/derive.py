@@ -62,6 +62,16 @@ WORDS |= {("forecastbench", "question_set.questions", "source"): WORDS[
     ("forecastbench", "resolution_set.resolutions", "source")
 ]}  # fmt: skip
 
+#: Fields that are always there but may be missing without a word: nothing reads them, and the bundled recording,
+#: which holds facts alone, leaves them out.
+SPARE = {
+    ("FullMarket", "textDescription"),
+    ("question_set.questions", "market_info_open_datetime"),
+    ("results", "long_tasks_version"),
+    ("results", "swaa_version"),
+    ("results.results.*", "scaffolds"),
+}
+
 #: Kinds of answer that no document describes: template -> name of the shape.
 UNDOCUMENTED = {
     "manifold": {"v0/market-probs": "marketProbs"},
@@ -236,7 +246,8 @@ class Deriving:
                 known.types |= set(kinds or ())
                 known.anything = kinds is None
             shapes[name] = {
-                key: {**self._node(part, name, key), **({"required": True} if shape.always(key) else {})}
+                key: self._node(part, name, key)
+                | ({"required": True} if shape.always(key) and (name, key) not in SPARE else {})
                 for key, part in sorted(shape.fields.items())
             }
         kinds = {template: self._node(node, "", "") for template, node in sorted(self.kinds.items())}
@@ -256,6 +267,10 @@ class Deriving:
         elif node.shape is not None:
             written["shape"] = node.name
         return written
+
+
+def _needed(name: str, shape: Shape, key: str) -> bool:
+    return shape.always(key) and (name, key) not in SPARE
 
 
 def json_type(value: Any) -> str:

@@ -15,10 +15,12 @@ from hypothesis import given, settings, strategies as st
 
 from questions.time import EPOCH
 from storage.records import DriftKind
+from tests.demo.tables import LAST, morning_after, recording
 from tests.drift.derive import FOLDER, derive, json_type, printed
 from tests.drift.examples import Example, below, examples
 from tests.sources.answers import AT, GOOD, SOME_ID, answer, link
 from tests.sources.test_contract import NONSENSE, mutated, shortened
+from tracker.demo.recording import sample_answers
 from tracker.drift import MOST, compare
 from tracker.errors import ParseError
 from tracker.sources import SOURCES
@@ -58,6 +60,16 @@ def test_no_example_differs_from_the_shape_derived_of_it() -> None:
     assert {name: found for name, found in differing.items() if found} == STRANGE
     assert len(differing) == 138
     assert {one.source for one in examples()} == set(SOURCES)
+
+
+def test_the_bundled_recording_differs_in_nothing() -> None:
+    answers = list(sample_answers(recording(), morning_after(LAST)))
+    for name, said in answers:
+        platform, _, path = name.partition("/")
+        path = path.removesuffix(".json") if platform in ("manifold", "metaculus") else path
+        raw = answer(platform, said.body, url=f"https://host.example/{path}", status=said.status)
+        assert compare(platform, raw) == (), name
+    assert len(answers) >= 8
 
 
 @pytest.mark.parametrize("source", sorted(SOURCES))
