@@ -38,6 +38,7 @@ __all__ = ["compare"]
 
 MOST = 200  # drifts told of one answer: more is another answer altogether
 LARGEST = 32 * 1024 * 1024  # bytes; no source's answers may be as large as that
+LARGEST_YAML = 128 * 1024  # YAML is read a hundred times as slowly; METR's files have 30 kB
 WORD_CHARS = 60
 WHOLE = "$"  # the place of the answer itself
 
@@ -217,7 +218,8 @@ class _Found:
 
 def _read(raw: RawPayload, kind: _Kind) -> Any:
     """The body. Raises ParseError, ValueError or RecursionError when it cannot be read."""
-    if len(raw.body) > LARGEST or looks_like_html(raw.body) or not raw.body.strip():
+    largest = LARGEST_YAML if kind.yaml else LARGEST
+    if len(raw.body) > largest or looks_like_html(raw.body) or not raw.body.strip():
         raise ValueError("too large, a web page, or nothing")
     if kind.yaml:
         from tracker.sources.metr import load_yaml  # PyYAML loads slowly
