@@ -280,6 +280,18 @@ def test_the_values_of_every_example(name: str, values: list[tuple[str, str, str
     assert {snapshot.forecasters for snapshot in parsed.batch.snapshots} <= {41}
 
 
+@pytest.mark.parametrize("word", [0.01, [], None], ids=["number", "list", "renamed"])
+def test_the_payout_of_a_resolved_answer_is_no_price_even_if_its_word_cannot_be_read(word: Any) -> None:
+    """A platform that renames or retypes ``resolution`` leaves a probability of exactly 1 that is no forecast."""
+    body = market("multiple_choice_independent")
+    (ended,) = (answer for answer in body["answers"] if "resolution" in answer)
+    assert ended["probability"] == 1
+    ended["resolution"] = word
+    parsed = whole(body)
+    assert [value(snapshot) for snapshot in parsed.batch.snapshots] == [("exMkt0003AbC", "exAns00", NOON, 0.3)]
+    assert parsed.batch.resolutions == ()
+
+
 @pytest.mark.parametrize(
     ("name", "outcomes"),
     [

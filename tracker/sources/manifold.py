@@ -508,7 +508,7 @@ def _answers(found: Gathering, market: _Market) -> None:
             _resolve_answer(found, market, answer)
         elif answer.probability is None:
             found.fault(market.id, join(at, "probability"), "is missing")
-        else:
+        elif answer.probability not in (0.0, 1.0):  # those are payouts: see _answer_price
             found.add(_quality(found, market, answer.id, probability=answer.probability, answer=answer))
         p = {None: answer.probability, "YES": 1.0, "NO": 0.0}.get(answer.resolution)
         if p is not None and answer.midpoint is not None:
