@@ -288,7 +288,9 @@ def test_the_payout_of_a_resolved_answer_is_no_price_even_if_its_word_cannot_be_
     assert ended["probability"] == 1
     ended["resolution"] = word
     parsed = whole(body)
-    assert [value(snapshot) for snapshot in parsed.batch.snapshots] == [("exMkt0003AbC", "exAns00", NOON, 0.3)]
+    assert [value(snapshot) for snapshot in parsed.batch.snapshots] == [
+        ("exMkt0003AbC", "exAns00", NOON, 0.3)
+    ]
     assert parsed.batch.resolutions == ()
 
 
