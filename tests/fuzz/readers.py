@@ -111,6 +111,8 @@ def manifold_market(body: Any, ref: str) -> Iterator[Statement]:
 def manifold_bets(body: Any, ref: str) -> Iterator[Statement]:
     for bet in parts(body):
         at, p = number(bet.get("createdTime")), share(bet.get("probAfter"))
+        if not (number(bet.get("amount")) or bet.get("fills")):
+            continue  # an order nobody has taken
         if at is not None and p is not None and bet.get("contractId") == ref:
             yield ref, "yes" if bet.get("answerId") is None else str(bet["answerId"]), int(at), p
 
@@ -253,7 +255,8 @@ def metr_results(body: bytes, ref: str) -> Iterator[Statement]:
         at = millis(f"{day.strip()}T00:00:00+00:00") if isinstance(day, str) else None
         for metric in ("p50", "p80"):
             estimate = _object(_object(_object(row).get("metrics")).get(f"{metric}_horizon_length"))
-            value = number(estimate.get("estimate"))
+            text = estimate.get("estimate")
+            value = number(text.replace("_", "") if isinstance(text, str) else None)  # YAML 1.1: 1_000
             if at is not None and value is not None and value > 0:
                 yield str(key), metric, at, value
 

@@ -315,6 +315,16 @@ def test_mutated_pages_are_read_or_refused(shown: Any) -> None:
     assert readable > 100, "the mutations are so wild that they test only the refusal"
 
 
+def test_two_different_bets_under_one_id_are_named_and_the_same_one_twice_is_not() -> None:
+    first, second = EXCLUSIVE[0], {**EXCLUSIVE[1], "id": EXCLUSIVE[0]["id"]}
+    parsed = page([first, second, first], "exMkt0003AbC")
+    assert [(fault.field, fault.message) for fault in parsed.faults] == [
+        ("[1].id", "two different bets have this id; first kept")
+    ]
+    assert [one.key.outcome for one in parsed.batch.snapshots] == [first["answerId"]]
+    assert page([first, first], "exMkt0003AbC").faults == ()
+
+
 # --- pages ----------------------------------------------------------------------------------------------
 
 

@@ -614,15 +614,19 @@ def _asked(raw: RawPayload) -> tuple[int, int]:
 
 def _readable(found: Gathering, rows: list[Any], after: int) -> Iterable[_Bet]:
     """The bets of a page that can be read, each once; none from another market, time or the future."""
-    seen: set[str] = set()
+    seen: dict[str, _Bet] = {}
     now = _ms(found.at)
     for number, row in enumerate(rows):
         at = join("", number)
         bet, faults = read_part(_Bet, row, found.raw.ref, at)
         found.faults.extend(faults)
-        if bet is None or faults or bet.id in seen:
+        if bet is None or faults:
             continue
-        seen.add(bet.id)
+        known = seen.setdefault(bet.id, bet)
+        if known != bet:
+            found.fault(found.raw.ref, join(at, "id"), "two different bets have this id; first kept")
+        if known is not bet:
+            continue
         if bet.market != found.raw.ref:
             found.fault(found.raw.ref, join(at, "contractId"), "is another market")
         elif bet.answer is not None and _ID.fullmatch(bet.answer) is None:
