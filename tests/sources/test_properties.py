@@ -14,7 +14,7 @@ from hypothesis import given, settings, strategies as st
 from questions.model import Link
 from questions.time import EPOCH
 from storage.memory import MemoryStore
-from storage.records import RawPayload, Validator
+from storage.records import RawPayload
 from tests.fuzz import readers
 from tests.sources.answers import AT, SOME_ID, answer, link
 from tests.sources.manifold_bets import MARKET, path_of
@@ -29,8 +29,8 @@ from tracker.sources import SOURCES
 CHANCES = st.integers(1, 9999).map(lambda number: number / 10_000)
 DAYS = st.integers(0, 300).map(lambda number: date(2025, 6, 1) + timedelta(days=number))
 PATHS = st.dictionaries(DAYS, CHANCES, min_size=1, max_size=12).map(lambda path: dict(sorted(path.items())))
-FEW = settings(max_examples=20, deadline=None)
-MANY = settings(max_examples=100, deadline=None)
+FEW = settings(max_examples=10, deadline=None)
+MANY = settings(max_examples=50, deadline=None)
 
 
 # --- written down and read again ------------------------------------------------------------------------
@@ -225,14 +225,7 @@ class Wire:
     asked: list[str] = field(default_factory=list)
 
     def fetch(
-        self,
-        request: Request,
-        traits: SourceTraits,
-        *,
-        base_url: str,
-        secret: str | None,
-        now: Callable[[], datetime],
-        validator: Validator | None = None,
+        self, request: Request, traits: SourceTraits, *, base_url: str, now: Callable[[], datetime], **_: Any
     ) -> RawPayload:
         self.asked.append(request.path)
         body = json.dumps(self.answers(request, now())).encode()
@@ -285,7 +278,7 @@ def poll(store: MemoryStore, source: str, links: Sequence[Link], at: datetime) -
     assert wire.asked
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(st.data())
 def test_polls_in_any_interleaving_give_the_same_history(data: st.DataObject) -> None:
     """At each hour some sources are polled, for all questions at once or one by one, in any order."""
