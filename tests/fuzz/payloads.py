@@ -199,14 +199,17 @@ def followed(base: Base) -> set[str]:
 
 
 def statements(parsed: Parsed, questions: set[str]) -> Iterator[Statement]:
-    """The numbers of a batch that would be stored, as statements."""
+    """The probabilities, outcomes and measurements of a batch that would be stored, as statements.
+
+    Values in real units (means of ladders, say) are left out: the plain readers know no distributions.
+    """
     for one in parsed.batch.snapshots:
-        said = one.probability if one.probability is not None else one.value
+        said = one.probability
         if said is not None and one.key.external_id in questions:
             at = round(one.as_of.timestamp() * 1000) if one.timed_by_source else "now"
             yield one.key.external_id, one.key.outcome, at, said
     for end in parsed.batch.resolutions:
-        if end.value is not None and end.external_id in questions:
+        if end.value is not None and end.outcome != "value" and end.external_id in questions:
             yield end.external_id, end.outcome, "end", end.value
     for version in parsed.batch.versions:
         for point in version.measurements:

@@ -87,6 +87,8 @@ def ask(
     traits = replace(SOURCES[source].traits, secret_param=None)
     params = [(name, "1") for name in operation.required]
     ref = "KXEX10X-26-A" if operation.name.startswith("hist") else REFS[source]
+    if operation.name in ("getMarket", "getPost") and source in ("manifold", "metaculus"):
+        ref = str(shown_value.get("id", ref))  # what was asked for is what is answered
     if operation.name == "listBets":
         ref = shown_value[0]["contractId"] if isinstance(shown_value, list) and shown_value else ref
         params = [("contractId", ref), ("afterTime", "0"), ("limit", "1000")]

@@ -219,7 +219,7 @@ class _Thread:
 class Manifold:
     """The adapter. Prices of all linked markets at every poll; each whole market in its turn."""
 
-    parser_version = "3"
+    parser_version = "4"
     traits = SourceTraits(
         name=NAME,
         setting="manifold",
