@@ -210,7 +210,10 @@ def fatebook_question(body: Any, ref: str) -> Iterator[Statement]:
     for one in parts(question.get("forecasts")):
         at, p = one.get("createdAt"), share(one.get("forecast"))
         user = _object(one.get("user")).get("id")
-        option = _object(one.get("option")).get("text") if one.get("option") is not None else None
+        chosen = one.get("option")
+        option = _object(chosen).get("text") if chosen is not None else None
+        if not isinstance(_object(chosen).get("id"), str | None):
+            continue
         when = text_millis(at)
         known = isinstance(user, str) and 0 < len(user) <= 100
         plain = option is None or isinstance(option, str)
