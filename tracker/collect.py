@@ -139,6 +139,7 @@ class SourceReport:
     notes: list[str] = field(default_factory=list)
     answered: int = 0
     missing: int = 0
+    empty: int = 0  # answers that a page is not there and that say nothing else
     denied: int = 0
     values: int = 0
     not_before_s: float | None = None
@@ -207,6 +208,9 @@ class Collector:
         self._drain(requests, hearing, secret, report, conditional=self._follows_as_before(followed))
         if new:
             self._owe(_incomplete(new, report), started, self.now())
+        if report.answered and report.empty == report.answered and not report.errors:
+            message = "every page asked for is missing: the source has moved or closed"
+            report.errors.append(ReportError("*", "http_404", message, retry=True))
         if not report.errors:
             self._remember_follows(followed)
         report.status = _status(report)
@@ -469,6 +473,8 @@ class Collector:
             report.errors.append(ReportError(request.ref, f"http_{answer.status}", message, retry=True))
             return None
         _hear(hearing, answer, result)
+        if answer.status in MISSING and isinstance(result, Parsed) and result.batch == Batch():
+            report.empty += 1
         return note_parsed(self.store, self.source, answer, result, report)
 
     def _remember_tags(self, request: Request, raw: Answer | None) -> None:
@@ -683,5 +689,5 @@ def _status(report: SourceReport) -> str:
         return "ok"
     if report.denied and not report.values:
         return "not_permitted"
-    useful = report.answered - report.missing - report.quarantined
+    useful = report.answered - report.missing - report.empty - report.quarantined
     return "partial" if useful > 0 or report.values else "failed"

@@ -253,9 +253,9 @@ def test_refusals_and_absences_are_told_apart_from_faults_and_store_no_number(na
             assert states <= {"not_permitted"}
         elif name in ("metr", "kalshi", "polymarket"):  # a file or a listing, which is always there
             assert {error.kind for error in report.errors} == {f"http_{status}"}
-            assert report.status == ("partial" if name == "kalshi" else "failed")
-        elif name == "forecastbench":  # a fortnight without a file is an answer
-            assert states == set()
+            assert report.status == "failed"
+        elif name == "forecastbench":  # one fortnight without a file is an answer, all without one are not
+            assert (report.status, states) == ("failed", set())
         else:
             assert states == {"gone"}
 

@@ -16,7 +16,7 @@ from tests.tracker.fakes import START, Clock, FairSource, FakeNet, link
 from tracker.collect import Collector, SourceReport, reparse
 from tracker.config import Settings
 from tracker.errors import FetchError
-from tracker.source import Plan, Request
+from tracker.source import Parsed, Plan, Request
 
 A, B = link("a"), link("b")
 
@@ -167,6 +167,33 @@ def test_a_page_that_is_not_there_is_reported_and_its_bytes_are_kept_but_not_qua
     assert [raw.status for raw in store.raw_payloads()] == [404]
 
 
+class Rounds(FairSource):
+    """One file a round; a round without a file is an answer."""
+
+    def plan(self, links: Sequence[Link], now: datetime, since: datetime | None) -> Plan:
+        rounds = (Request("fair", f"r{n}", f"r{n}", accept_missing=True) for n in range(3))
+        return Plan(tuple(rounds))
+
+    def parse(self, raw: RawPayload) -> Parsed:
+        return Parsed() if raw.status == 404 else super().parse(raw)
+
+
+def test_a_feed_whose_every_file_is_missing_has_moved_or_closed() -> None:
+    store = MemoryStore()
+    net = FakeNet({"r0": 404, "r1": 404, "r2": 404})
+    report = collect(net, store, A, source=Rounds())
+    assert (report.status, [error.kind for error in report.errors]) == ("failed", ["http_404"])
+    assert store.health()["fair"].failures == 1
+    net.answers["r1"] = b'{"a": 0.3}'
+    assert collect(net, store, A, source=Rounds()).status == "ok"
+
+
+def test_missing_files_do_not_make_up_for_those_that_fail() -> None:
+    down = FetchError("fair", "r1", "refused", "connection refused", retry=True)
+    report = collect(FakeNet({"r0": 404, "r1": down, "r2": 404}), MemoryStore(), A, source=Rounds())
+    assert report.status == "failed"
+
+
 def test_not_modified_costs_no_bytes_and_extends_the_sighting() -> None:
     store, clock = MemoryStore(), Clock()
     net = FakeNet({"history": b'{"a": 0.3}', "now": b'{"a": 0.3}'}, tag='"v1"')
@@ -228,7 +255,6 @@ def test_reparsing_after_a_fix_gives_the_same_records_and_releases_the_quarantin
 
 def test_a_page_chain_that_never_ends_is_stopped_and_named(monkeypatch: pytest.MonkeyPatch) -> None:
     from tracker import collect as module
-    from tracker.source import Parsed, Request
 
     class Endless(FairSource):
         def parse(self, raw: RawPayload) -> Parsed:
