@@ -6,15 +6,16 @@ import copy
 import json
 from collections import Counter
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from questions.records import OutcomeState
 from tests.servers.spec import load_spec
-from tests.sources.answers import PAYLOADS, link
+from tests.sources.answers import AT, PAYLOADS, link
 from tests.sources.test_poll_cost import World
-from tracker.source import Request
+from tracker.source import Request, Rereading
 from tracker.sources import SOURCES
 
 GAMMA, DATA, KALSHI = (
@@ -115,7 +116,7 @@ def known(name: str, count: int = MANY) -> tuple[World, set[str], list[Request]]
     [
         ("polymarket", [1, 2, 24, 168], 5),
         ("kalshi", [1, 2, 24, 168], 6),
-        ("forecastbench", [24, 24, 24, 24], 14),
+        ("forecastbench", [24, 24, 24, 24], 8),
         ("fatebook", [6, 12, 24, 168], 1),
     ],
 )
@@ -169,3 +170,39 @@ def test_an_outcome_that_is_taken_back_is_no_outcome_and_may_come_again(name: st
     decided.add(question)
     world.poll(6)
     assert world.outcome(question) is first
+
+
+#: Requests that unchanged answers lead to, at most: ForecastBench's pointer to its newest questions, Kalshi's
+#: events whose turn it is, the newest release in a tree of files.
+FOLLOWING = {"forecastbench": 1, "kalshi": 3, "aei": 1}
+
+
+def followed(name: str) -> list[tuple[str, str]]:
+    """The questions of a platform that are followed; ForecastBench delivers those of its platforms too."""
+    ids = {
+        "manifold": [f"market{number:03d}" for number in range(MANY)],
+        "metaculus": [str(990_000 + number) for number in range(MANY)],
+        "polymarket": CONDITIONS,
+        "kalshi": TICKERS,
+        "fatebook": QUESTIONS[:0],
+    }
+    if name == "forecastbench":
+        return [
+            (platform, one) for platform in ("manifold", "metaculus", "polymarket") for one in ids[platform]
+        ]
+    return [(name, one) for one in ids.get(name, [])]
+
+
+def test_a_cycle_of_all_sources_over_a_thousand_known_questions_costs_forty_requests() -> None:
+    """Every source polled once more, each a period of its own after the last poll; nothing has changed."""
+    cost: Counter[str] = Counter()
+    for name, source in SOURCES.items():
+        links = [link(platform, one) for platform, one in followed(name)]
+        last = AT - timedelta(hours=source.traits.period_hours)
+        if isinstance(source, Rereading):
+            requests = source.plan_after(links, last, AT).requests
+        else:
+            requests = source.plan(links, AT, None).requests
+        cost[name] = len(requests) + FOLLOWING.get(name, 0)
+    assert sum(len(followed(name)) for name in ("manifold", "metaculus", "polymarket", "kalshi")) == 1000
+    assert sum(cost.values()) <= 40, cost

@@ -86,15 +86,15 @@ def test_every_fortnight_of_the_last_370_days_is_asked_for() -> None:
 
 
 @pytest.mark.parametrize("days", [1, 2, 7, 30])
-def test_later_the_newest_rounds_are_asked_for_always_and_older_ones_once_a_week(days: int) -> None:
-    times = [AT + timedelta(days=days * n) for n in range(9)]
+def test_later_the_newest_rounds_are_asked_for_always_and_older_ones_by_turns(days: int) -> None:
+    times = [AT + timedelta(days=days * n) for n in range(10)]
     for last, now in pairwise(times):
         every, asked = rounds(None, now), rounds(last, now)
-        assert asked[:8] == every[:8]
-        assert len(asked) <= 8 + -(-len(every[8:]) * days // 7) + 1
-    week = [day for last, now in pairwise(times[:8]) for day in rounds(last, now)]
-    lasting = set(rounds(None, times[0])) & set(rounds(None, times[7]))
-    assert lasting <= set(week)
+        assert asked[:3] == every[:3]
+        assert len(asked) <= 3 + -(-len(every[3:]) * days // 8) + 1
+    turn = [day for last, now in pairwise(times[:9]) for day in rounds(last, now)]
+    lasting = set(rounds(None, times[0])) & set(rounds(None, times[8]))
+    assert lasting <= set(turn)
 
 
 def test_since_reaches_back_but_never_shortens_the_window() -> None:

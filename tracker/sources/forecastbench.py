@@ -49,10 +49,10 @@ ANCHOR = date(2025, 3, 2)  # every second Sunday from here on
 BEFORE_THE_GRID = (date(2024, 7, 21),)  # the one round of the first year
 FORTNIGHT = timedelta(days=14)
 LOOK_BACK = timedelta(days=370)
-#: The newest rounds are asked for at every poll; older ones by turns, once a week. So a question that stands in no
-#: round of the last 16 weeks has a value every seventh day, and its outcome as late.
-AT_EVERY_POLL = 8
-REREAD = timedelta(days=7)
+#: The newest rounds are asked for at every poll; older ones by turns. So a question that stands in no round of
+#: the last six weeks has a value every eighth day, and its outcome as late: that keeps a poll at eight requests.
+AT_EVERY_POLL = 3
+REREAD = timedelta(days=8)
 END_OF_DAY = timedelta(hours=23, minutes=59, seconds=59)
 
 LATEST = "datasets/question_sets/latest-llm.json"
