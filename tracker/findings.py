@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from itertools import pairwise
 
 from questions.catalogue import Catalogue
@@ -13,8 +14,10 @@ from storage.records import VersionInfo
 from storage.store import Store
 from tracker import __version__
 from tracker.collect import SourceReport
+from tracker.config import LinkSettings
 from tracker.estimates.releases import fan, passage, simulate
 from tracker.estimates.trend import Crossing, crossing
+from tracker.health import views
 from tracker.orderings import (
     NO_TREND,
     TREND_SELECTION,
@@ -108,7 +111,8 @@ def find(
         area_dates=_area_dates(result),
         revisions=_revisions(store, versions),
         calibration=_records(record),
-        health=tuple(_health(store, source, totals) for source in sources),
+        health=tuple(_health(store, source, totals, now) for source in sources),
+        n_overdue=_overdue(store, catalogue, now),
         sources=tuple(
             c.SourceCredit(s.traits.name, s.traits.credit, s.traits.licence, s.traits.base_url)
             for s in sources
@@ -232,8 +236,22 @@ def _revisions(store: Store, versions: Sequence[VersionInfo]) -> tuple[c.Revisio
     return tuple(rows)
 
 
-def _health(store: Store, source: Source, totals: Mapping[str, SourceReport]) -> c.HealthRow:
+def _overdue(store: Store, catalogue: Catalogue, now: datetime) -> int:
+    """How many linked questions closed more than thirty days ago (the default) and have no outcome."""
+    found = views(
+        catalogue.links,
+        store.question_health(known_at=now),
+        store.infos(known_at=now),
+        store.resolutions(known_at=now),
+        now=now,
+        overdue_after=timedelta(days=LinkSettings().overdue_days),
+    )
+    return sum(question.overdue_days is not None for question in found)
+
+
+def _health(store: Store, source: Source, totals: Mapping[str, SourceReport], now: datetime) -> c.HealthRow:
     name = source.traits.name
+    words = [s.health.state for s in store.question_health(known_at=now) if s.health.source == name]
     health = store.health().get(name)
     stored = sum(1 for key in store.streams() if key.source == name)
     total = totals.get(name)
@@ -244,6 +262,7 @@ def _health(store: Store, source: Source, totals: Mapping[str, SourceReport]) ->
         values_stored=stored or (_points_stored(store) if not source.traits.platforms else 0),
         requests=total.requests if total else 0,
         problem=health.message if health else "never asked",
+        questions=dict(sorted(Counter(word.value for word in words).items())),
     )
 
 

@@ -124,11 +124,12 @@ def full_content(
         ),
         calibration=(RELIABILITY, ReliabilityReport("kalshi", 9, 41, 0.201)),
         health=(
-            HealthRow("manifold", "ok", NOW, 20413, 96),
+            HealthRow("manifold", "ok", NOW, 20413, 96, questions={"gone": 1, "no_trade": 2, "ok": 31}),
             HealthRow(
                 "kalshi", "not_permitted", None, 0, 3, "the token may not see these questions; set a new one"
             ),
         ),
+        n_overdue=2,
         sources=(
             SourceCredit(
                 "METR", "METR, time horizons", "facts, attributed", "https://metr.org/time-horizons/"

@@ -41,6 +41,12 @@ def test_dates_by_area_say_what_is_assumed_and_what_lies_beyond() -> None:
     assert row.split()[2:] == ["1,906", "2028-06-08", "2027-05-26", "later", "0.32", "0.74"]
 
 
+def test_the_health_of_questions_and_what_is_overdue_are_told() -> None:
+    text = render_text(full_content(), 200, only=("health",))
+    assert "1 gone, 2 no trade, 31 ok" in text
+    assert "2 questions closed long ago and still undecided" in text
+
+
 def test_there_are_no_colour_codes_unless_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FORCE_COLOR", "1")
     assert "\x1b" not in render_text(full_content(), 100)

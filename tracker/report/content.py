@@ -221,7 +221,10 @@ class RevisionRow:
 
 @dataclass(frozen=True)
 class HealthRow:
-    """How one source is doing. ``problem`` says what is wrong and what to do; empty when all is well."""
+    """How one source is doing. ``problem`` says what is wrong and what to do; empty when all is well.
+
+    ``questions`` counts the questions it is asked for by their state (``questions.records.QuestionState``).
+    """
 
     source: str
     state: str
@@ -229,6 +232,7 @@ class HealthRow:
     values_stored: int
     requests: int
     problem: str = ""
+    questions: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -263,6 +267,7 @@ class PageContent:
     revisions: tuple[RevisionRow, ...] = ()
     calibration: tuple[ReliabilityReport, ...] = ()
     health: tuple[HealthRow, ...] = ()
+    n_overdue: int = 0
     sources: tuple[SourceCredit, ...] = ()
     database: DatabaseNote | None = None
     caveats: tuple[str, ...] = WHAT_THIS_IS_NOT

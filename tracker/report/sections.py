@@ -364,10 +364,22 @@ def _health(content: PageContent) -> Section:
     paragraph = f"{counted(len(rows), 'source')}; " + (
         f"{len(wrong)} not in order." if wrong else "all in order."
     )
+    if content.n_overdue:
+        paragraph += (
+            f" {counted(content.n_overdue, 'question')} closed long ago and still undecided: no outcome is read"
+            " off a frozen price."
+        )
     table = Table(
         "How each source is doing",
         _columns(
-            "source", "state", "last success", "values stored", "requests", "what is wrong", numeric=(3, 4)
+            "source",
+            "state",
+            "last success",
+            "values stored",
+            "questions",
+            "requests",
+            "what is wrong",
+            numeric=(3, 5),
         ),
         tuple(_health_row(row) for row in rows),
     )
@@ -380,6 +392,9 @@ def _health_row(row: HealthRow) -> tuple[Cell, ...]:
         Cell(row.state.replace("_", " ")),
         _absent("never") if row.last_ok_at is None else Cell(minute(row.last_ok_at)),
         _count(row.values_stored),
+        Cell(", ".join(f"{n} {state.replace('_', ' ')}" for state, n in row.questions.items()))
+        if row.questions
+        else _absent("none"),
         _count(row.requests),
         Cell(row.problem) if row.problem else _absent("nothing"),
     )
