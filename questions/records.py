@@ -8,12 +8,14 @@ Times are converted to UTC on the way in. "When the source says so" (``as_of``) 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
+from itertools import islice
+from operator import lt
 
-from questions.time import utc
+from questions.time import from_micros, utc
 
 
 class Quantity(StrEnum):
@@ -183,6 +185,49 @@ class Snapshot:
             )
         if not self.timed_by_source and self.as_of != self.fetched_at:
             raise ValueError("as_of must equal fetched_at unless the source gives the time")
+
+
+@dataclass(frozen=True)
+class History:
+    """What one fetch told of a stream's past: probabilities at the source's own times, in columns.
+
+    Means what ``snapshots`` gives, and takes a small part of the time and memory that a million of them take.
+    ``as_of`` in microseconds since 1970-01-01T00:00Z, strictly rising; one ``probability`` for each.
+    """
+
+    key: StreamKey
+    fetched_at: datetime
+    as_of: tuple[int, ...]
+    probability: tuple[float, ...]
+    payload_sha256: str | None = None
+
+    def __post_init__(self) -> None:
+        _in_utc(self, "fetched_at")
+        if not self.as_of or len(self.as_of) != len(self.probability):
+            raise ValueError("a history needs one or more points, as many times as probabilities")
+        if not all(map(lt, self.as_of, islice(self.as_of, 1, None))):
+            raise ValueError("the times of a history must strictly rise")
+        try:
+            from_micros(self.as_of[0]), from_micros(self.as_of[-1])
+        except OverflowError:
+            raise ValueError("a time of a history lies outside the calendar") from None
+        if not all(0.0 <= number <= 1.0 for number in self.probability):
+            raise ValueError("the probabilities of a history must lie in 0..1")
+
+    def __len__(self) -> int:
+        return len(self.as_of)
+
+    def snapshots(self) -> Iterator[Snapshot]:
+        """Its points one by one, oldest first."""
+        for micros, probability in zip(self.as_of, self.probability, strict=True):
+            yield Snapshot(
+                self.key,
+                from_micros(micros),
+                self.fetched_at,
+                probability=probability,
+                timed_by_source=True,
+                payload_sha256=self.payload_sha256,
+            )
 
 
 @dataclass(frozen=True)

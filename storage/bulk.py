@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import cache
+from itertools import repeat
 from typing import Any
 
 from sqlalchemy import (
@@ -28,7 +29,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, TIMESTAMP
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import TypeEngine
 
-from questions.time import to_micros
+from questions.time import from_micros, to_micros
 from storage.columns import UtcMicros
 from storage.tables import table
 
@@ -84,18 +85,54 @@ def insert_many(connection: Connection, name: str, rows: Sequence[dict[str, Any]
     """Insert rows that all have the same columns; many of them go past the statement compiler."""
     if len(rows) < MANY:
         run_many(connection, insert(table(name)), rows)
-    elif connection.dialect.name == "postgresql":
-        _copy(connection, name, rows)
-    else:
-        _executemany(connection, name, rows)
+        return
+    columns = [_stored(connection, name, column, [row[column] for row in rows]) for column in rows[0]]
+    _write(connection, name, list(rows[0]), zip(*columns, strict=False))
 
 
-def _copy(connection: Connection, name: str, rows: Sequence[dict[str, Any]]) -> None:
-    """COPY takes the values as they are: every storage type is its Python type on PostgreSQL."""
+def insert_alike(
+    connection: Connection, name: str, shared: Mapping[str, Any], columns: Mapping[str, Sequence[Any]]
+) -> None:
+    """Insert rows that differ in a few columns only: ``shared`` holds for all, what is not named is null.
+
+    Instants in ``columns`` are microseconds since 1970. No list of rows is made, and nothing is converted on
+    SQLite.
+    """
+    same = [repeat(*_stored(connection, name, column, [value])) for column, value in shared.items()]
+    varying: list[Iterable[Any]] = [
+        map(from_micros, values)
+        if connection.dialect.name == "postgresql" and isinstance(table(name).c[column].type, UtcMicros)
+        else values
+        for column, values in columns.items()
+    ]
+    _write(connection, name, [*shared, *columns], zip(*same, *varying, strict=False))
+
+
+def _stored(connection: Connection, name: str, column: str, values: Sequence[Any]) -> Iterable[Any]:
+    """A column's values as the driver takes them: on PostgreSQL every storage type is its Python type."""
+    if connection.dialect.name == "postgresql":
+        return values
+    kind = table(name).c[column].type.dialect_impl(connection.dialect)
+    convert = kind.bind_processor(connection.dialect)
+    return values if convert is None else map(convert, values)
+
+
+def _write(connection: Connection, name: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Rows straight to the driver: COPY on PostgreSQL, its own executemany on SQLite."""
+    if connection.dialect.name == "postgresql":
+        _copy(connection, name, columns, rows)
+        return
+    names = ", ".join(f'"{column}"' for column in columns)
+    marks = ", ".join("?" * len(columns))
+    statement = f'INSERT INTO "{name}" ({names}) VALUES ({marks})'  # noqa: S608 - names are our tables'
+    bare: Any = connection.connection.driver_connection
+    bare.executemany(statement, rows)
+
+
+def _copy(connection: Connection, name: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     import psycopg
     from psycopg import sql
 
-    columns = list(rows[0])
     statement = sql.SQL("COPY {} ({}) FROM STDIN").format(
         sql.Identifier(name), sql.SQL(", ").join(map(sql.Identifier, columns))
     )
@@ -103,23 +140,9 @@ def _copy(connection: Connection, name: str, rows: Sequence[dict[str, Any]]) -> 
     try:
         with bare.cursor() as cursor, cursor.copy(statement) as copy:
             for row in rows:
-                copy.write_row([row[column] for column in columns])
+                copy.write_row(row)
     except psycopg.Error as error:
         raise DBAPIError(f"COPY {name}", None, error, hide_parameters=True) from error
-
-
-def _executemany(connection: Connection, name: str, rows: Sequence[dict[str, Any]]) -> None:
-    """The driver's own executemany, with each column's conversion to what SQLite stores."""
-    columns = [table(name).c[column] for column in rows[0]]
-    ready: list[list[Any]] = []
-    for column in columns:
-        values = [row[column.name] for row in rows]
-        convert = column.type.dialect_impl(connection.dialect).bind_processor(connection.dialect)
-        ready.append(values if convert is None else [convert(value) for value in values])
-    names = ", ".join(f'"{column.name}"' for column in columns)
-    marks = ", ".join("?" * len(columns))
-    statement = f'INSERT INTO "{name}" ({names}) VALUES ({marks})'  # noqa: S608 - names are our tables'
-    connection.exec_driver_sql(statement, list(zip(*ready, strict=True)))
 
 
 def upsert(connection: Connection, name: str, key: dict[str, Any], values: dict[str, Any]) -> None:

@@ -173,7 +173,7 @@ class MemoryStore:
 
     def append(self, batch: Batch) -> AppendReport:
         streams: dict[StreamKey, list[Snapshot]] = defaultdict(list)
-        for snapshot in batch.snapshots:
+        for snapshot in batch.values():
             streams[admit(snapshot.key)].append(snapshot)
         versions = [admit_version(version) for version in batch.versions]
         resolutions = [admit(resolution) for resolution in batch.resolutions]

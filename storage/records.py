@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from questions.records import (
     Forecast,
+    History,
     Measurement,
     QuestionHealth,
     QuestionInfo,
@@ -99,6 +100,11 @@ class Batch:
     resolutions: tuple[Resolution, ...] = ()
     infos: tuple[QuestionInfo, ...] = ()
     healths: tuple[QuestionHealth, ...] = ()
+    histories: tuple[History, ...] = ()
+
+    def values(self) -> tuple[Snapshot, ...]:
+        """Every community value one by one, the points of histories too."""
+        return (*self.snapshots, *(point for history in self.histories for point in history.snapshots()))
 
 
 @dataclass(frozen=True)

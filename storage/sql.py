@@ -93,14 +93,15 @@ class SqlStore:
         kept: dict[StreamKey, list[Snapshot]] = defaultdict(list)
         for key, arriving in streams.items():
             kept[admit(key)] += arriving
+        histories = values.alone(batch.histories, kept)
         versions = [admit_version(version) for version in batch.versions]
         resolutions = [admit(word) for word in batch.resolutions]
         infos = [admit(word) for word in batch.infos]
         healths = [admit(word) for word in batch.healths]
         report = AppendReport()
         with self._database.write(undo=True) as connection:
-            if kept:
-                report += values.append(connection, kept, self.max_gap)
+            if kept or histories:
+                report += values.append(connection, kept, histories, self.max_gap)
             numbers = payload_ids(connection, {version.payload_sha256 for version in versions})
             for version in versions:
                 report += _series.append(connection, version, numbers[version.payload_sha256])

@@ -107,6 +107,7 @@ class Store(Protocol):
         """Store what was parsed from one payload, all or nothing. Appending it again adds nothing.
 
         The batches of many payloads may be joined into one (a replay is much faster so).
+        Histories mean their points, and are the quick way to bring many.
         A snapshot is new in the report when it begins a row. Measurements count against the version
         in force before: a point it did not have is new, one that changed or went is revised.
         """

@@ -2,17 +2,18 @@
 
 What is new is decided by ``storage.decide``; here it is only fetched and written. Of a stream, the newest
 row and the rows at the instants a batch mentions are all that has to be read; only when a current value
-comes late are they all.
+comes late are they all. The points of a history at instants without rows need no decision.
 """
 
 from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cache
+from itertools import compress
 from typing import Any
 
 from sqlalchemy import (
@@ -27,8 +28,10 @@ from sqlalchemy import (
     update,
 )
 
-from questions.records import Distribution, Quantity, Snapshot, StreamKey, ValueState
-from storage.bulk import insert_many, key_table, key_values, payload_ids, run_many
+from questions.records import Distribution, History, Quantity, Snapshot, StreamKey, ValueState
+from questions.time import from_micros, to_micros
+from storage.border import admit
+from storage.bulk import insert_alike, insert_many, key_table, key_values, payload_ids, run_many
 from storage.decide import Spell, Timeline, last_per_instant
 from storage.records import AppendReport, Observation
 from storage.tables import table
@@ -182,6 +185,7 @@ class _Stream:
     key: StreamKey
     newest: Spell | None
     arriving: list[Snapshot]
+    history: History | None
 
     @property
     def late(self) -> bool:
@@ -200,15 +204,31 @@ class _Stream:
         return {(self.number, s.as_of) for s in self.arriving if s.as_of <= newest.as_of}
 
 
+def alone(histories: Iterable[History], snapshots: dict[StreamKey, list[Snapshot]]) -> dict[StreamKey, History]:
+    """The histories that are all a batch tells of their streams; the points of others join the snapshots."""
+    told: dict[StreamKey, list[History]] = defaultdict(list)
+    for history in histories:
+        told[admit(history.key)].append(history)
+    found = {key: several[0] for key, several in told.items() if len(several) == 1 and key not in snapshots}
+    for key in told.keys() - found.keys():
+        snapshots[key] += [point for history in told[key] for point in history.snapshots()]
+    return found
+
+
 def append(
-    connection: Connection, batch: Mapping[StreamKey, list[Snapshot]], max_gap: timedelta
+    connection: Connection,
+    snapshots: Mapping[StreamKey, list[Snapshot]],
+    histories: Mapping[StreamKey, History],
+    max_gap: timedelta,
 ) -> AppendReport:
-    """Store the snapshots of a batch, grouped by stream. Inside the caller's transaction."""
-    streams = _open_streams(connection, batch)
+    """Store the values of a batch, grouped by stream. Inside the caller's transaction."""
+    streams = _open_streams(connection, snapshots, histories)
+    _leave_to_timelines(connection, [stream for stream in streams if stream.history is not None])
     known = _spells_at(connection, [stream for stream in streams if not stream.late])
     begun: list[tuple[int, Spell]] = []
     touched: list[tuple[int, Spell]] = []
-    new = total = 0
+    points = [(stream.number, stream.history) for stream in streams if stream.history is not None]
+    new = total = sum(len(history) for _, history in points)
     for stream in streams:
         timeline = Timeline(max_gap, _loaded(connection, stream, known))
         timeline.take(stream.arriving)
@@ -217,10 +237,72 @@ def append(
         touched += [(stream.number, s) for s in timeline.touched.values() if id(s) not in started]
         new += timeline.fresh
         total += len(stream.arriving)
-    payloads = payload_ids(connection, {spell.first.payload_sha256 for _, spell in begun})
+    told = {spell.first.payload_sha256 for _, spell in begun}
+    payloads = payload_ids(connection, told | {history.payload_sha256 for _, history in points})
     insert_many(connection, "observation", [_spell_row(n, spell, payloads) for n, spell in begun])
+    for number, history in points:
+        _insert_points(connection, number, history, payloads[history.payload_sha256])
     run_many(connection, _EXTEND, [_extend_row(n, spell) for n, spell in touched])
     return AppendReport(snapshots_new=new, snapshots_unchanged=total - new)
+
+
+def _leave_to_timelines(connection: Connection, streams: Sequence[_Stream]) -> None:
+    """Of each history keep what is sure to be new; the rest arrives as snapshots.
+
+    A point with the source's time at an instant without a row is a row, whatever else the stream holds. At
+    instants with rows a ``Timeline`` decides, and it is given the last point too, which tells it whether the
+    newest row is still the newest.
+    """
+    taken: dict[int, set[int]] = defaultdict(set)
+    spans = [
+        (stream.number, from_micros(history.as_of[0]), from_micros(history.as_of[-1]))
+        for stream in streams
+        if (history := stream.history) is not None and stream.newest is not None
+    ]
+    if spans:
+        dialect = connection.dialect.name
+        bound = key_values(dialect, (int, datetime, datetime), spans)
+        for number, as_of in connection.execute(_instants(dialect), bound):
+            taken[number].add(to_micros(as_of))
+    for stream in streams:
+        history = stream.history
+        if history is not None and stream.number in taken:
+            known = taken[stream.number] | {history.as_of[-1]}
+            left = [at in known for at in history.as_of]
+            stream.arriving += compress(history.snapshots(), left)
+            stream.history = _without(history, left)
+
+
+def _without(history: History, left: Sequence[bool]) -> History | None:
+    """The history of the other points, if there are any."""
+    kept = [not one for one in left]
+    if not any(kept):
+        return None
+    as_of, probability = compress(history.as_of, kept), compress(history.probability, kept)
+    return replace(history, as_of=tuple(as_of), probability=tuple(probability))
+
+
+@cache
+def _instants(dialect: str) -> Select[Any]:
+    wanted = key_table(dialect, (int, datetime, datetime))
+    within = and_(SPELL.c.stream_id == wanted.c.k0, SPELL.c.as_of.between(wanted.c.k1, wanted.c.k2))
+    return select(SPELL.c.stream_id, SPELL.c.as_of).select_from(wanted.join(SPELL, within))
+
+
+def _insert_points(connection: Connection, number: int, history: History, payload: int | None) -> None:
+    """The rows that ``_spell_row`` makes of the points, without making them one by one."""
+    shared = {
+        "stream_id": number,
+        "seen_first": history.fetched_at,
+        "reading": 0,
+        "seen_last": history.fetched_at,
+        "times_seen": 1,
+        "timed": True,
+        "state": ValueState.OK.value,
+        "payload_id": payload,
+    }
+    columns = {"as_of": history.as_of, "probability": history.probability}
+    insert_alike(connection, "observation", shared, columns)
 
 
 _EXTEND = (
@@ -246,24 +328,28 @@ def _extend_row(number: int, spell: Spell) -> dict[str, Any]:
     }
 
 
-def _open_streams(connection: Connection, batch: Mapping[StreamKey, list[Snapshot]]) -> list[_Stream]:
+def _open_streams(
+    connection: Connection,
+    snapshots: Mapping[StreamKey, list[Snapshot]],
+    histories: Mapping[StreamKey, History],
+) -> list[_Stream]:
     """The batch's streams with their newest spells; those never seen before are created."""
-    found: list[_Stream] = []
-    missing = dict(batch)
-    for number, newest in _newest_spells(connection, batch, None):
-        key = newest.first.key
-        found.append(_Stream(number, key, newest, missing.pop(key)))
-    if missing:
-        found += _create_streams(connection, missing)
-    return found
+    keys = snapshots.keys() | histories.keys()
+    found = [(number, newest.first.key, newest) for number, newest in _newest_spells(connection, keys, None)]
+    missing = keys - {key for _, key, _ in found}
+    return [
+        _Stream(number, key, newest, snapshots.get(key, []), histories.get(key))
+        for number, key, newest in [*found, *_create_streams(connection, missing)]
+    ]
 
 
-def _create_streams(connection: Connection, batch: Mapping[StreamKey, list[Snapshot]]) -> list[_Stream]:
+def _create_streams(connection: Connection, keys: Collection[StreamKey]) -> list[tuple[int, StreamKey, None]]:
+    if not keys:
+        return []
     names = [column.name for column in _KEY]
-    rows = [dict(zip(names, _key_values(key), strict=True)) for key in sorted(batch)]
+    rows = [dict(zip(names, _key_values(key), strict=True)) for key in sorted(keys)]
     created = connection.execute(insert(STREAM).returning(STREAM.c.id, *_KEY), rows).all()
-    streams = [(row[0], _key(row[1:])) for row in created]
-    return [_Stream(number, key, None, batch[key]) for number, key in streams]
+    return [(row[0], _key(row[1:]), None) for row in created]
 
 
 def _loaded(connection: Connection, stream: _Stream, known: Mapping[int, Sequence[Spell]]) -> Iterable[Spell]:

@@ -392,6 +392,7 @@ class Collector:
         if any(batch != Batch() for batch in kept):
             whole = completed(self.store, self.source, merged(kept))
             report.values += sum(snapshot.state is ValueState.OK for snapshot in whole.snapshots)
+            report.values += sum(map(len, whole.histories))
             report.appended += self.store.append(whole)
 
     def _read(self, request: Request, answer: Answer | None) -> Parsed | ParseError | None:
@@ -631,6 +632,7 @@ def only(batch: Batch, followed: Collection[tuple[str, str]]) -> Batch:
         versions=batch.versions,
         resolutions=tuple(r for r in batch.resolutions if (r.platform, r.external_id) in followed),
         infos=tuple(i for i in batch.infos if (i.platform, i.external_id) in followed),
+        histories=tuple(h for h in batch.histories if (h.key.platform, h.key.external_id) in followed),
     )
 
 
@@ -641,6 +643,7 @@ def merged(batches: Sequence[Batch]) -> Batch:
         versions=tuple(record for batch in batches for record in batch.versions),
         resolutions=tuple(record for batch in batches for record in batch.resolutions),
         infos=tuple(record for batch in batches for record in batch.infos),
+        histories=tuple(record for batch in batches for record in batch.histories),
     )
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -18,7 +18,7 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
-from questions.records import QuestionInfo, Resolution, SeriesVersion, Snapshot
+from questions.records import History, QuestionInfo, Resolution, SeriesVersion, Snapshot, StreamKey
 from questions.time import EPOCH, parse_utc
 from storage.records import Batch, RawPayload
 from tracker.errors import ParseError
@@ -182,6 +182,19 @@ def read_part(model: type[Model], value: object, ref: str, at: str) -> tuple[Mod
         return None, faults
 
 
+def columns(rows: Sequence[Any], kinds: Mapping[str, Collection[type]]) -> list[list[Any]] | None:
+    """Members of all rows as columns, if every row is an object that has each, of just one of these types.
+
+    None when one has not: the rows are then to be read one by one, which finds what is wrong where.
+    """
+    try:
+        found = [[row[name] for row in rows] for name in kinds]
+    except (TypeError, KeyError):
+        return None
+    plain = all(set(map(type, column)) <= set(kinds[name]) for name, column in zip(kinds, found, strict=True))
+    return found if plain else None
+
+
 def join(at: str, *steps: str | int) -> str:
     """A readable path: ``results[3].question.type``."""
     path = at
@@ -244,6 +257,7 @@ class Gathering:
     digest: str = field(init=False)
     at: datetime = field(init=False)
     snapshots: dict[tuple[Any, datetime], Snapshot] = field(default_factory=dict)
+    points: dict[StreamKey, dict[int, float]] = field(default_factory=dict)
     versions: list[SeriesVersion] = field(default_factory=list)
     resolutions: dict[tuple[str, str, str], Resolution] = field(default_factory=dict)
     infos: dict[tuple[str, str], QuestionInfo] = field(default_factory=dict)
@@ -275,9 +289,26 @@ class Gathering:
                 known = self.infos.setdefault((record.platform, record.external_id), record)
                 ref = record.external_id
             if known != record:
-                self.fault(
-                    ref, "", f"two different {type(record).__name__} records for one thing; first kept"
-                )
+                self._contradicted(ref, type(record))
+
+    def add_points(self, key: StreamKey, points: Iterable[tuple[int, float]]) -> None:
+        """Take in probabilities at the source's own times (microseconds since 1970), in any order.
+
+        The same point twice is one; two that contradict each other are a Fault.
+        """
+        told = self.points.setdefault(key, {})
+        for at, probability in points:
+            if told.setdefault(at, probability) != probability:
+                self._contradicted(key.external_id, Snapshot)
+
+    def _contradicted(self, ref: str, kind: type) -> None:
+        self.fault(ref, "", f"two different {kind.__name__} records for one thing; first kept")
+
+    def _histories(self) -> Iterable[History]:
+        for key, told in sorted(self.points.items()):
+            if told:
+                as_of = tuple(sorted(told))
+                yield History(key, self.at, as_of, tuple(map(told.__getitem__, as_of)), self.digest)
 
     def parsed(self, *, nothing_is_an_error: bool = False) -> Parsed:
         """Everything gathered, in an order that does not depend on the order in the payload.
@@ -289,6 +320,7 @@ class Gathering:
             versions=tuple(self.versions),
             resolutions=_by(self.resolutions.values(), lambda r: (r.platform, r.external_id, r.outcome)),
             infos=_by(self.infos.values(), lambda i: (i.platform, i.external_id)),
+            histories=tuple(self._histories()),
         )
         if nothing_is_an_error and self.faults and batch == Batch() and not self.follow:
             first = self.faults[0]
@@ -335,6 +367,7 @@ __all__ = [
     "Probability",
     "UtcMillis",
     "UtcText",
+    "columns",
     "criteria_digest",
     "denied",
     "from_seconds",

@@ -94,7 +94,7 @@ def _ask(session: Session, source: Source, ref: str, secret: str | None) -> list
 
 
 def _parsed_json(parsed: Parsed, ref: str) -> dict[str, Any]:
-    mine = [s for s in parsed.batch.snapshots if s.key.external_id == ref] or list(parsed.batch.snapshots)
+    mine = [s for s in parsed.batch.values() if s.key.external_id == ref] or list(parsed.batch.values())
     return {
         "snapshots": [asdict(snapshot) for snapshot in mine],
         "measurements": sum(len(version.measurements) for version in parsed.batch.versions),
@@ -115,7 +115,7 @@ def _show(answers: list[tuple[RawPayload, Parsed]], ref: str) -> None:
             click.echo(
                 f"  {printable(info.title)}  [{printable(info.question_type)}, {printable(info.status)}]"
             )
-        rows = [s for s in parsed.batch.snapshots if s.key.external_id == ref] or list(parsed.batch.snapshots)
+        rows = [s for s in parsed.batch.values() if s.key.external_id == ref] or list(parsed.batch.values())
         if rows:
             table(
                 "",
