@@ -81,16 +81,16 @@ def fetch(client: HttpClient, server: LocalServer, request: Request, source: Sou
 def check(parsed: Parsed, raw: RawPayload) -> None:
     """What holds for whatever a source reads: values in range, times aware, every record traced to its bytes."""
     batch = parsed.batch
-    for snapshot in batch.snapshots:
+    for snapshot in batch.values():
         assert snapshot.probability is None or 0.0 <= snapshot.probability <= 1.0
         assert snapshot.as_of.tzinfo is UTC
         assert snapshot.as_of <= raw.fetched_at
         assert snapshot.key.platform in SOURCES[raw.source].traits.platforms
-    records: list[Any] = [*batch.snapshots, *batch.resolutions, *batch.infos, *batch.versions]
+    records: list[Any] = [*batch.values(), *batch.resolutions, *batch.infos, *batch.versions]
     for record in records:
         assert record.payload_sha256 == raw.sha256
         assert record.fetched_at == raw.fetched_at
-    assert all(snapshot.key.source == raw.source for snapshot in batch.snapshots)
+    assert all(snapshot.key.source == raw.source for snapshot in batch.values())
     for version in batch.versions:
         assert all(point.value > 0 for point in version.measurements)
     for request in parsed.follow:
@@ -288,7 +288,7 @@ def poll(
         parsed = source.parse(raw)
         check(parsed, raw)
         waiting.extend(parsed.follow)
-        said |= {value(snapshot) for snapshot in parsed.batch.snapshots}
+        said |= {value(snapshot) for snapshot in parsed.batch.values()}
     raise AssertionError("the poll does not end")
 
 
@@ -308,8 +308,8 @@ def test_values_do_not_depend_on_when_the_bytes_are_read_again(name: str) -> Non
     """A later fetch of the same bytes gives the same values; only the times of seeing differ."""
     later = AT + timedelta(days=30)
     now, then = SOURCES[name].parse(good(name)), SOURCES[name].parse(good(name, at=later))
-    assert [s.probability for s in now.batch.snapshots] == [s.probability for s in then.batch.snapshots]
-    assert [s.key for s in now.batch.snapshots] == [s.key for s in then.batch.snapshots]
+    assert [s.probability for s in now.batch.values()] == [s.probability for s in then.batch.snapshots]
+    assert [s.key for s in now.batch.values()] == [s.key for s in then.batch.snapshots]
     check(then, good(name, at=later))
 
 

@@ -51,7 +51,7 @@ def page(
 
 
 def prices(parsed: Parsed) -> list[float | None]:
-    return [snapshot.probability for snapshot in parsed.batch.snapshots]
+    return [snapshot.probability for snapshot in parsed.batch.values()]
 
 
 def followed(parsed: Parsed) -> list[tuple[str, dict[str, str]]]:
@@ -117,10 +117,10 @@ def test_a_ref_that_is_not_ours_is_refused_or_means_nothing(ref: str) -> None:
 
 def test_the_documents_page_has_one_trade_and_one_order_nobody_filled() -> None:
     parsed = page(SPEC.example("listBets", "page"), after=CREATED)
-    assert [value(snapshot) for snapshot in parsed.batch.snapshots] == [
+    assert [value(snapshot) for snapshot in parsed.batch.values()] == [
         (MARKET, "yes", "2026-11-19T04:00:00Z", 0.2594)
     ]
-    (snapshot,) = parsed.batch.snapshots
+    (snapshot,) = parsed.batch.values()
     assert snapshot.timed_by_source
     assert snapshot.key.quantity is Quantity.PLAY_MONEY_PRICE
     assert parsed.follow == ()
@@ -128,20 +128,20 @@ def test_the_documents_page_has_one_trade_and_one_order_nobody_filled() -> None:
 
 def test_a_bet_on_an_answer_is_that_answers_price_whatever_side_it_took() -> None:
     parsed = page(SPEC.example("listBets", "answers"), "exMkt0003AbC")
-    assert [value(snapshot)[1:] for snapshot in parsed.batch.snapshots] == [
+    assert [value(snapshot)[1:] for snapshot in parsed.batch.values()] == [
         ("exAns01", "2026-11-19T04:00:00Z", 0.5)
     ]
 
 
 def test_a_bet_on_an_exclusive_answer_moves_the_others_and_redeemed_shares_move_nothing() -> None:
     parsed = page(EXCLUSIVE, "exMkt0003AbC")
-    assert [value(snapshot)[1:] for snapshot in parsed.batch.snapshots] == [
+    assert [value(snapshot)[1:] for snapshot in parsed.batch.values()] == [
         ("exAns00", "2026-11-19T04:00:00Z", 0.188),
         ("exAns01", "2026-11-19T04:00:00Z", 0.53),
         ("exAns02", "2026-11-19T04:00:00Z", 0.282),
         ("exAns02", "2026-11-19T06:00:00Z", 0.282),  # a rebalance: the price it was made at
     ]
-    at_once = [s.probability for s in parsed.batch.snapshots if s.as_of == parse_utc("2026-11-19T04:00:00Z")]
+    at_once = [s.probability for s in parsed.batch.values() if s.as_of == parse_utc("2026-11-19T04:00:00Z")]
     assert sum(p for p in at_once if p is not None) == pytest.approx(1.0)
 
 
@@ -164,7 +164,7 @@ def test_a_bet_on_an_exclusive_answer_moves_the_others_and_redeemed_shares_move_
 )
 def test_what_is_a_trade(changes: dict[str, Any], kept: bool) -> None:
     row = {key: part for key, part in bet(1, CREATED, 0.5, 0.6, **changes).items() if part is not None}
-    assert bool(page([row]).batch.snapshots) == kept
+    assert bool(page([row]).batch.values()) == kept
 
 
 def test_an_empty_page_is_no_fault_and_no_value() -> None:
@@ -182,7 +182,7 @@ def test_bets_after_a_resolution_are_kept_for_scoring_to_leave_out() -> None:
 
 def test_the_first_bet_tells_the_price_the_market_was_made_with() -> None:
     parsed = page(path_of([0.55, 0.6]), f"{MARKET}?created={CREATED}", after=CREATED - 1)
-    assert [value(snapshot)[2:] for snapshot in parsed.batch.snapshots] == [
+    assert [value(snapshot)[2:] for snapshot in parsed.batch.values()] == [
         ("2026-07-28T09:00:00Z", 0.5),
         ("2026-07-28T09:01:00Z", 0.55),
         ("2026-07-28T09:01:01Z", 0.6),
@@ -227,13 +227,13 @@ def test_the_prices_of_a_numeric_market_are_read_on_its_scale() -> None:
     assert request.ref == f"exMkt0006AbC?created={numeric['createdTime']}&min=0.0&max=99.0&log=1"
     rows = [{**bet(1, numeric["createdTime"] + 1, 0.25, 0.5), "contractId": "exMkt0006AbC"}]
     parsed = page(rows, request.ref)
-    assert [(s.key.outcome, s.probability) for s in parsed.batch.snapshots] == [("value", None)] * 2
-    assert [s.value for s in parsed.batch.snapshots] == pytest.approx([10**0.5 - 1, 9.0])
+    assert [(s.key.outcome, s.probability) for s in parsed.batch.values()] == [("value", None)] * 2
+    assert [s.value for s in parsed.batch.values()] == pytest.approx([10**0.5 - 1, 9.0])
 
 
 def test_a_linear_scale_is_linear() -> None:
     parsed = page([bet(1, CREATED, 0.5, 0.75)], f"{MARKET}?min=-100.0&max=100.0&log=0")
-    assert [snapshot.value for snapshot in parsed.batch.snapshots] == [50.0]
+    assert [snapshot.value for snapshot in parsed.batch.values()] == [50.0]
 
 
 def test_without_a_scale_the_bets_of_a_numeric_market_are_not_asked_for() -> None:
@@ -296,7 +296,7 @@ def test_a_missing_history_is_a_note_and_a_refused_one_is_denied() -> None:
 
 def test_a_missing_market_is_gone_under_its_own_id() -> None:
     raw = answer("manifold", {}, ref=f"{MARKET}?since=0", url=f"https://api/v0/market/{MARKET}", status=404)
-    (snapshot,) = SOURCE.parse(raw).batch.snapshots
+    (snapshot,) = SOURCE.parse(raw).batch.values()
     assert (snapshot.key.external_id, snapshot.state) == (MARKET, ValueState.GONE)
 
 
@@ -309,7 +309,7 @@ def test_mutated_pages_are_read_or_refused(shown: Any) -> None:
         for _ in range(chance.randint(1, 3)):
             body = mutated(chance, body)
         try:
-            readable += bool(page(body, "exMkt0003AbC" if shown is EXCLUSIVE else MARKET).batch.snapshots)
+            readable += bool(page(body, "exMkt0003AbC" if shown is EXCLUSIVE else MARKET).batch.values())
         except ParseError:
             continue
     assert readable > 100, "the mutations are so wild that they test only the refusal"
@@ -360,7 +360,7 @@ def together(pages: list[Parsed]) -> dict[tuple[str, Any], float | None]:
     """What all pages say; no page contradicts or repeats another."""
     said: dict[tuple[str, Any], float | None] = {}
     for parsed in pages:
-        for snapshot in parsed.batch.snapshots:
+        for snapshot in parsed.batch.values():
             name = (snapshot.key.outcome, snapshot.as_of)
             assert name not in said
             said[name] = snapshot.probability

@@ -6,9 +6,10 @@ import copy
 import hashlib
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from hypothesis import given, settings, strategies as st
@@ -26,6 +27,7 @@ from tracker.config import Settings
 from tracker.errors import ParseError
 from tracker.http import HttpClient, HttpSettings, request_url
 from tracker.source import Parsed, Request
+from tracker.sources import polymarket
 from tracker.sources.polymarket import CLOB, DATA, Polymarket
 
 NOON = "2026-11-20T12:00:00Z"
@@ -503,9 +505,9 @@ LIFE = grid(0.18, 0.19, 0.2, 0.21, 0.22, 0.23, 0.24, 0.25)
 )
 def test_the_points_of_every_example(name: str, points: list[Any]) -> None:
     parsed = history(DATA_SPEC.example("dataHistory", name))
-    assert [value(snapshot)[2:] for snapshot in parsed.batch.snapshots] == points
-    assert {snapshot.key.quantity for snapshot in parsed.batch.snapshots} <= {MID}
-    assert all(snapshot.timed_by_source for snapshot in parsed.batch.snapshots)
+    assert [value(snapshot)[2:] for snapshot in parsed.batch.values()] == points
+    assert {snapshot.key.quantity for snapshot in parsed.batch.values()} <= {MID}
+    assert all(snapshot.timed_by_source for snapshot in parsed.batch.values())
     assert parsed.batch.resolutions == ()
     assert parsed.faults == ()
 
@@ -527,7 +529,7 @@ def test_a_page_that_leads_to_itself_is_a_fault_and_not_a_loop() -> None:
     parsed = history(DATA_SPEC.example("dataHistory", "page1"), f"token_id={YES_TOKEN}&cursor=exCursor1")
     assert parsed.follow == ()
     assert [fault.field for fault in parsed.faults] == ["pagination.next_cursor"]
-    assert len(parsed.batch.snapshots) == 4
+    assert len(parsed.batch.values()) == 4
 
 
 @pytest.mark.parametrize(
@@ -572,7 +574,7 @@ def test_what_the_data_api_does_not_have_is_asked_for_at_clob(
     assert (request.base, request.path, request.ref) == (CLOB, "prices-history", AB)
     assert params(request) == {"market": YES_TOKEN, **span, "fidelity": "720"}
     assert "asked CLOB" in parsed.notes[0]
-    assert parsed.batch.snapshots == ()
+    assert parsed.batch.values() == ()
 
 
 def test_an_empty_last_page_is_not_asked_for_elsewhere() -> None:
@@ -586,14 +588,14 @@ def test_an_empty_last_page_is_not_asked_for_elsewhere() -> None:
 )
 def test_the_points_of_every_example_of_clob(name: str, points: list[Any]) -> None:
     parsed = old_history(CLOB_SPEC.example("clobHistory", name))
-    assert [value(snapshot)[2:] for snapshot in parsed.batch.snapshots] == points
-    assert {snapshot.key.quantity for snapshot in parsed.batch.snapshots} <= {MID}
+    assert [value(snapshot)[2:] for snapshot in parsed.batch.values()] == points
+    assert {snapshot.key.quantity for snapshot in parsed.batch.values()} <= {MID}
     assert (parsed.follow, parsed.faults) == ((), ())
 
 
 def test_both_histories_of_the_same_points_are_the_same_records() -> None:
-    one = history(DATA_SPEC.example("dataHistory", "whole_life")).batch.snapshots
-    other = old_history(CLOB_SPEC.example("clobHistory", "points")).batch.snapshots
+    one = history(DATA_SPEC.example("dataHistory", "whole_life")).batch.values()
+    other = old_history(CLOB_SPEC.example("clobHistory", "points")).batch.values()
     assert [(s.key, s.as_of, s.probability) for s in one] == [(s.key, s.as_of, s.probability) for s in other]
 
 
@@ -608,9 +610,9 @@ def test_a_payout_is_never_a_forecast() -> None:
         {"timestamp": 1788264000, "price": 0.5, "resolution_seconds": 43200},
         {"timestamp": 1788307200, "price": 0.5, "resolution_seconds": 43200},
     ]
-    assert [value(s)[3] for s in history({"data": rows}).batch.snapshots] == [0.18]
+    assert [value(s)[3] for s in history({"data": rows}).batch.values()] == [0.18]
     ends = {"history": [{"t": 1788220800, "p": 0.18}, {"t": 1788264000, "p": 1}, {"t": 1788307200, "p": 0}]}
-    assert [value(s)[3] for s in old_history(ends).batch.snapshots] == [0.18]
+    assert [value(s)[3] for s in old_history(ends).batch.values()] == [0.18]
 
 
 @pytest.mark.parametrize(
@@ -627,8 +629,40 @@ def test_a_payout_is_never_a_forecast() -> None:
 def test_a_point_that_is_none_is_a_fault_and_the_rest_is_taken(point: Any) -> None:
     good = {"timestamp": 1788264000, "price": 0.19, "resolution_seconds": 43200}
     parsed = history({"data": [point, good]})
-    assert [value(snapshot)[3] for snapshot in parsed.batch.snapshots] == [0.19]
+    assert [value(snapshot)[3] for snapshot in parsed.batch.values()] == [0.19]
     assert [fault.ref for fault in parsed.faults] == [AB]
+
+
+def past(at: Any = None, price: Any = None) -> dict[str, Any]:
+    return {"timestamp": at, "price": price, "resolution_seconds": 43200}
+
+
+pages = st.lists(
+    st.builds(
+        past,
+        st.integers(1788220800, 1788220803) | st.sampled_from([-1, 1900000000, 10**12, 1788220800.5, "1788220801", None]),
+        st.sampled_from([0, 0.18, 0.19, 1, 1e-320]) | st.sampled_from([1.5, -0.1, True, "0.2", None, 10**400]),
+    )
+    | st.sampled_from([past(1788220802, 1) | {"resolution_seconds": 0}, {}, "none", None]),
+    max_size=8,
+)
+
+
+def parsed_or_refused(read: Callable[[Any], Parsed], body: Any) -> Parsed | str:
+    try:
+        return read(body)
+    except ParseError as error:
+        return str(error)
+
+
+@settings(max_examples=200, deadline=None)
+@given(rows=pages)
+def test_a_page_read_in_columns_says_what_it_says_read_row_by_row(rows: list[Any]) -> None:
+    old = [{"t": row.get("timestamp"), "p": row.get("price")} if isinstance(row, dict) else row for row in rows]
+    for read, body in ((history, {"data": rows}), (old_history, {"history": old})):
+        quick = parsed_or_refused(read, body)
+        with patch.object(polymarket, "columns", return_value=None):
+            assert parsed_or_refused(read, body) == quick
 
 
 @pytest.mark.parametrize("ref", ["", "990001", f"{AB},{ID[1]}"])

@@ -597,10 +597,13 @@ def _bets_page(found: Gathering, rows: list[Any], thread: _Thread) -> None:
             together.setdefault((bet.made, bet.answer or own), []).append(bet)
     if thread.created is not None and together and not found.faults:
         _first_price(found, thread, together[min(together)])
+    prices: dict[str, list[tuple[int, float]]] = {}
     for (made, outcome), several in together.items():
         trades = [bet for bet in several if bet.traded]
         if trades:
-            _price(found, thread, outcome, made, _last(trades).after)
+            prices.setdefault(outcome, []).append((made, _last(trades).after))
+    for outcome, points in prices.items():
+        _add_prices(found, thread, outcome, points)
 
 
 def _asked(raw: RawPayload) -> tuple[int, int]:
@@ -678,7 +681,7 @@ def _first_price(found: Gathering, thread: _Thread, earliest: Sequence[_Bet]) ->
     starts = {bet.before for bet in earliest if bet.before not in ends}
     made = thread.created
     if len(starts) == 1 and earliest[0].answer is None and made is not None and made < earliest[0].made:
-        _price(found, thread, YES if thread.scale is None else VALUE, made, starts.pop())
+        _add_prices(found, thread, YES if thread.scale is None else VALUE, [(made, starts.pop())])
 
 
 def _last(trades: Sequence[_Bet]) -> _Bet:
@@ -689,19 +692,30 @@ def _last(trades: Sequence[_Bet]) -> _Bet:
     return max(ends or trades, key=lambda bet: bet.id)
 
 
-def _price(found: Gathering, thread: _Thread, outcome: str, made: int, p: float) -> None:
-    if outcome not in (YES, VALUE) and p in (0.0, 1.0):
-        return  # cannot be traded: see _answer_price
-    value = None if thread.scale is None else thread.scale.value(p)
-    if thread.scale is not None and value is None:
-        found.fault(thread.market, "probAfter", "lies beyond every number on the market's scale")
+def _add_prices(
+    found: Gathering, thread: _Thread, outcome: str, points: Sequence[tuple[int, float]]
+) -> None:
+    """Prices of one stream, each at a time in milliseconds."""
+    key = StreamKey(NAME, NAME, thread.market, outcome, Quantity.PLAY_MONEY_PRICE)
+    if thread.scale is not None:
+        for made, p in points:
+            _add_value(found, key, thread.scale, made, p)
+        return
+    # an answer at exactly 0 or 1 cannot be traded: see _answer_price
+    told = points if outcome in (YES, VALUE) else [point for point in points if point[1] not in (0.0, 1.0)]
+    found.add_points(key, ((made * 1000, p) for made, p in told))
+
+
+def _add_value(found: Gathering, key: StreamKey, scale: _Scale, made: int, p: float) -> None:
+    value = scale.value(p)
+    if value is None:
+        found.fault(key.external_id, "probAfter", "lies beyond every number on the market's scale")
         return
     found.add(
         Snapshot(
-            key=StreamKey(NAME, NAME, thread.market, outcome, Quantity.PLAY_MONEY_PRICE),
+            key=key,
             as_of=EPOCH + timedelta(milliseconds=made),
             fetched_at=found.at,
-            probability=p if thread.scale is None else None,
             value=value,
             timed_by_source=True,
             payload_sha256=found.digest,

@@ -11,11 +11,12 @@ Source of the shapes: polymarket-client 0.14.0 (the official Python client), py-
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 from urllib.parse import parse_qsl, urlsplit
 from zlib import crc32
 
@@ -31,7 +32,7 @@ from questions.records import (
     StreamKey,
     ValueState,
 )
-from questions.time import EPOCH, parse_utc
+from questions.time import EPOCH, parse_utc, to_micros
 from storage.records import RawPayload
 from tracker.errors import ParseError
 from tracker.payload import (
@@ -42,6 +43,7 @@ from tracker.payload import (
     Gathering,
     Payload,
     UtcText,
+    columns,
     criteria_digest,
     denied,
     from_seconds,
@@ -160,6 +162,12 @@ class _DataPoint(Payload):
 class _ClobPoint(Payload):
     at: Annotated[_Stamp, Field(alias="t")]
     price: Annotated[DecimalProbability, Field(alias="p")]
+
+
+_Past = TypeVar("_Past", _DataPoint, _ClobPoint)
+_Price = Decimal | float
+_CLOB_COLUMNS = {"t": (int,), "p": (int, float)}
+_DATA_COLUMNS = {"timestamp": (int,), "price": (int, float), "resolution_seconds": (int,)}
 
 
 class _Pages(Payload):
@@ -504,16 +512,14 @@ def _data_history(found: Gathering) -> None:
     if not rows:
         _ask_clob(found, condition, query)
         return
-    points: list[_DataPoint] = []
-    for number, value in enumerate(rows):
-        point, faults = read_part(_DataPoint, value, condition, join("data", number))
-        found.faults.extend(faults)
-        if point is not None:
-            points.append(point)
-    paid = min((point.at for point in points if point.step_s <= 0), default=None)
-    for point in points:
-        if paid is None or point.at < paid:
-            _point(found, condition, point.at, point.price)
+    told = _ordinary(found, columns(rows, _DATA_COLUMNS))
+    points: list[tuple[int, _Price, int]] = (
+        list(zip(*told, strict=True))
+        if told is not None
+        else [(to_micros(p.at), p.price, p.step_s) for p in _one_by_one(found, condition, _DataPoint, rows, "data")]
+    )
+    paid = min((at for at, _, step_s in points if step_s <= 0), default=math.inf)
+    _add_points(found, condition, [(at, price) for at, price, _ in points if at < paid])
     _next_page(found, condition, query, body.get("pagination"))
 
 
@@ -547,28 +553,48 @@ def _clob_history(found: Gathering) -> None:
     if found.raw.status in MISSING:
         return
     require_ok(found.raw)
-    for number, value in enumerate(rows_of(found.raw, read_object(found.raw), "history")):
-        point, faults = read_part(_ClobPoint, value, condition, join("history", number))
+    rows = rows_of(found.raw, read_object(found.raw), "history")
+    told = _ordinary(found, columns(rows, _CLOB_COLUMNS))
+    points: list[tuple[int, _Price]] = (
+        list(zip(*told, strict=True))
+        if told is not None
+        else [(to_micros(p.at), p.price) for p in _one_by_one(found, condition, _ClobPoint, rows, "history")]
+    )
+    _add_points(found, condition, points)
+
+
+def _ordinary(found: Gathering, told: list[list[Any]] | None) -> list[list[Any]] | None:
+    """Columns of times (seconds, made microseconds), prices and the rest, if nothing in them is out of range.
+
+    Reads a page of numbers many times as fast as ``_one_by_one``, which reads anything and says what is wrong.
+    """
+    if told is None or not told[0]:
+        return None
+    times, prices, *rest = told
+    if min(times) < 0 or max(times) > to_micros(found.at) // 1_000_000:
+        return None
+    if not all(0 <= price <= 1 for price in prices):
+        return None
+    return [[at * 1_000_000 for at in times], prices, *rest]
+
+
+def _one_by_one(
+    found: Gathering, condition: str, model: type[_Past], rows: Sequence[Any], name: str
+) -> Iterator[_Past]:
+    for number, value in enumerate(rows):
+        point, faults = read_part(model, value, condition, join(name, number))
         found.faults.extend(faults)
         if point is not None:
-            _point(found, condition, point.at, point.price)
+            yield point
 
 
-def _point(found: Gathering, condition: str, at: datetime, price: Decimal) -> None:
-    """A past middle. Exactly 0 or 1 is a payout and no forecast."""
-    if at > found.at:
+def _add_points(found: Gathering, condition: str, points: Sequence[tuple[int, _Price]]) -> None:
+    """Past middles (microseconds, price). Exactly 0 or 1 is a payout and no forecast."""
+    now = to_micros(found.at)
+    if any(at > now for at, _ in points):
         found.fault(condition, "timestamp", "lies after the answer")
-    elif 0 < price < 1:
-        found.add(
-            Snapshot(
-                key=StreamKey(NAME, NAME, condition, YES, Quantity.REAL_MONEY_MID),
-                as_of=at,
-                fetched_at=found.at,
-                probability=float(price),
-                timed_by_source=True,
-                payload_sha256=found.digest,
-            )
-        )
+    key = StreamKey(NAME, NAME, condition, YES, Quantity.REAL_MONEY_MID)
+    found.add_points(key, ((at, float(price)) for at, price in points if at <= now and 0 < price < 1))
 
 
 # --- outcomes -------------------------------------------------------------------------------------------
