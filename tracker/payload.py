@@ -14,6 +14,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import cache
 from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
@@ -151,6 +152,19 @@ def read_list(raw: RawPayload) -> list[Any]:
     except ValidationError as error:
         path, message = _first(error)
         raise ParseError(raw.source, raw.ref, path, message) from None
+
+
+def read_rows(model: type[Model], raw: RawPayload) -> list[Model] | None:
+    """The whole body as a list of models, in one go. None when any is wrong: ``read_list`` then finds which."""
+    try:
+        return _rows(model).validate_json(_body(raw))
+    except ValidationError:
+        return None
+
+
+@cache
+def _rows(model: type[Model]) -> TypeAdapter[list[Model]]:
+    return TypeAdapter(list[model])  # type: ignore[valid-type]
 
 
 def rows_of(raw: RawPayload, body: Mapping[str, Any], key: str) -> list[Any]:
@@ -379,6 +393,7 @@ __all__ = [
     "read_list",
     "read_object",
     "read_part",
+    "read_rows",
     "refs",
     "require_ok",
     "rows_of",

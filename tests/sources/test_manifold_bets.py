@@ -6,6 +6,7 @@ import copy
 import json
 import random
 from typing import Any
+from unittest.mock import patch
 from urllib.parse import urlencode
 
 import pytest
@@ -321,8 +322,31 @@ def test_two_different_bets_under_one_id_are_named_and_the_same_one_twice_is_not
     assert [(fault.field, fault.message) for fault in parsed.faults] == [
         ("[1].id", "two different bets have this id; first kept")
     ]
-    assert [one.key.outcome for one in parsed.batch.snapshots] == [first["answerId"]]
+    assert [one.key.outcome for one in parsed.batch.values()] == [first["answerId"]]
     assert page([first, first], "exMkt0003AbC").faults == ()
+
+
+def parsed_or_refused(body: Any) -> Parsed | str:
+    try:
+        return page(body)
+    except ParseError as error:
+        return str(error)
+
+
+def test_a_page_read_at_once_says_what_it_says_read_row_by_row() -> None:
+    chance = random.Random("rows")
+    rows = path_of([0.5 + number / 100 for number in range(1, 9)])
+    at_once = 0
+    for _ in range(300):
+        body = [dict(row) for row in rows]
+        which = chance.randrange(len(body))
+        body[which] = mutated(chance, body[which])
+        with patch.object(manifold, "read_list", wraps=manifold.read_list) as reads:
+            whole = parsed_or_refused(body)
+        at_once += not reads.called
+        with patch.object(manifold, "read_rows", return_value=None):
+            assert parsed_or_refused(body) == whole
+    assert 50 < at_once < 250, "both ways are to be tested"
 
 
 # --- pages ----------------------------------------------------------------------------------------------

@@ -64,6 +64,7 @@ from tracker.payload import (
     read_list,
     read_object,
     read_part,
+    read_rows,
     refs,
     require_ok,
 )
@@ -265,7 +266,8 @@ class Manifold:
             return found.parsed()
         require_ok(raw)
         if bets:
-            _bets_page(found, read_list(raw), thread)
+            whole = read_rows(_Bet, raw)
+            _bets_page(found, read_list(raw) if whole is None else whole, thread)
             return found.parsed(nothing_is_an_error=True)
         body = read_object(raw)
         if "outcomeType" in body or "question" in body:
@@ -585,7 +587,7 @@ def _steps(x: Sequence[float], cdf: Sequence[float], *, seconds: bool) -> Distri
 # --- bets -----------------------------------------------------------------------------------------------
 
 
-def _bets_page(found: Gathering, rows: list[Any], thread: _Thread) -> None:
+def _bets_page(found: Gathering, rows: Sequence[Any], thread: _Thread) -> None:
     """The price after every bet of a page, and the request for the next page."""
     after, limit = _asked(found.raw)
     bets = list(_readable(found, rows, after))
@@ -615,20 +617,20 @@ def _asked(raw: RawPayload) -> tuple[int, int]:
         raise ParseError(raw.source, raw.ref, "url", "a page of bets needs afterTime and limit") from None
 
 
-def _readable(found: Gathering, rows: list[Any], after: int) -> Iterable[_Bet]:
-    """The bets of a page that can be read, each once; none from another market, time or the future."""
+def _readable(found: Gathering, rows: Sequence[Any], after: int) -> Iterable[_Bet]:
+    """The bets of a page, read already or as they can be, each once; none of another market, time or the future."""
     seen: dict[str, _Bet] = {}
     now = _ms(found.at)
     for number, row in enumerate(rows):
-        at = join("", number)
-        bet, faults = read_part(_Bet, row, found.raw.ref, at)
+        at = f"[{number}]"
+        bet, faults = (row, ()) if isinstance(row, _Bet) else read_part(_Bet, row, found.raw.ref, at)
         found.faults.extend(faults)
         if bet is None or faults:
             continue
         known = seen.setdefault(bet.id, bet)
-        if known != bet:
-            found.fault(found.raw.ref, join(at, "id"), "two different bets have this id; first kept")
         if known is not bet:
+            if known != bet:
+                found.fault(found.raw.ref, join(at, "id"), "two different bets have this id; first kept")
             continue
         if bet.market != found.raw.ref:
             found.fault(found.raw.ref, join(at, "contractId"), "is another market")
@@ -686,6 +688,8 @@ def _first_price(found: Gathering, thread: _Thread, earliest: Sequence[_Bet]) ->
 
 def _last(trades: Sequence[_Bet]) -> _Bet:
     """Of several trades in one millisecond the one from whose price no other went on."""
+    if len(trades) == 1:
+        return trades[0]
     ends = [
         bet for bet in trades if not any(bet.after == other.before for other in trades if other is not bet)
     ]
