@@ -2,7 +2,7 @@
 
 What is new is decided by ``storage.decide``; here it is only fetched and written. Of a stream, the newest
 row and the rows at the instants a batch mentions are all that has to be read; only when a current value
-comes late are they all. The points of a history at instants without rows need no decision.
+comes late are they all. Of a history, points at instants without rows and points that are known need no decision.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from sqlalchemy import (
     Select,
     and_,
     bindparam,
+    case,
     insert,
     select,
     true,
@@ -204,7 +205,9 @@ class _Stream:
         return {(self.number, s.as_of) for s in self.arriving if s.as_of <= newest.as_of}
 
 
-def alone(histories: Iterable[History], snapshots: dict[StreamKey, list[Snapshot]]) -> dict[StreamKey, History]:
+def alone(
+    histories: Iterable[History], snapshots: dict[StreamKey, list[Snapshot]]
+) -> dict[StreamKey, History]:
     """The histories that are all a batch tells of their streams; the points of others join the snapshots."""
     told: dict[StreamKey, list[History]] = defaultdict(list)
     for history in histories:
@@ -228,7 +231,8 @@ def append(
     begun: list[tuple[int, Spell]] = []
     touched: list[tuple[int, Spell]] = []
     points = [(stream.number, stream.history) for stream in streams if stream.history is not None]
-    new = total = sum(len(history) for _, history in points)
+    new = sum(len(history) for _, history in points)
+    total = sum(map(len, snapshots.values())) + sum(map(len, histories.values()))
     for stream in streams:
         timeline = Timeline(max_gap, _loaded(connection, stream, known))
         timeline.take(stream.arriving)
@@ -236,7 +240,6 @@ def append(
         started = {id(spell) for spell in timeline.begun}
         touched += [(stream.number, s) for s in timeline.touched.values() if id(s) not in started]
         new += timeline.fresh
-        total += len(stream.arriving)
     told = {spell.first.payload_sha256 for _, spell in begun}
     payloads = payload_ids(connection, told | {history.payload_sha256 for _, history in points})
     insert_many(connection, "observation", [_spell_row(n, spell, payloads) for n, spell in begun])
@@ -247,46 +250,64 @@ def append(
 
 
 def _leave_to_timelines(connection: Connection, streams: Sequence[_Stream]) -> None:
-    """Of each history keep what is sure to be new; the rest arrives as snapshots.
+    """Of each history keep the points that are sure to be new; those a ``Timeline`` must decide arrive.
 
-    A point with the source's time at an instant without a row is a row, whatever else the stream holds. At
-    instants with rows a ``Timeline`` decides, and it is given the last point too, which tells it whether the
-    newest row is still the newest.
+    A point with the source's time at an instant without a row is a row, whatever else the stream holds; one
+    that says what the only row at its instant says is known. All others are left to be decided, and so is the
+    last point, which tells whether the newest row is still the newest.
     """
-    taken: dict[int, set[int]] = defaultdict(set)
-    spans = [
-        (stream.number, from_micros(history.as_of[0]), from_micros(history.as_of[-1]))
-        for stream in streams
-        if (history := stream.history) is not None and stream.newest is not None
-    ]
-    if spans:
-        dialect = connection.dialect.name
-        bound = key_values(dialect, (int, datetime, datetime), spans)
-        for number, as_of in connection.execute(_instants(dialect), bound):
-            taken[number].add(to_micros(as_of))
+    stored = _stored_points(connection, streams)
     for stream in streams:
-        history = stream.history
-        if history is not None and stream.number in taken:
-            known = taken[stream.number] | {history.as_of[-1]}
-            left = [at in known for at in history.as_of]
-            stream.arriving += compress(history.snapshots(), left)
-            stream.history = _without(history, left)
+        history, said = stream.history, stored.get(stream.number)
+        if history is not None and said:
+            points, last = list(zip(history.as_of, history.probability, strict=True)), history.as_of[-1]
+            undecided = _only(history, [at == last or said.get(at, p) != p for at, p in points])
+            stream.arriving += () if undecided is None else undecided.snapshots()
+            stream.history = _only(history, [at != last and at not in said for at, _ in points])
 
 
-def _without(history: History, left: Sequence[bool]) -> History | None:
-    """The history of the other points, if there are any."""
-    kept = [not one for one in left]
-    if not any(kept):
+def _only(history: History, wanted: Sequence[bool]) -> History | None:
+    """The history of some of its points, if there are any."""
+    if not any(wanted):
         return None
-    as_of, probability = compress(history.as_of, kept), compress(history.probability, kept)
+    as_of, probability = compress(history.as_of, wanted), compress(history.probability, wanted)
     return replace(history, as_of=tuple(as_of), probability=tuple(probability))
 
 
+def _stored_points(
+    connection: Connection, streams: Sequence[_Stream]
+) -> Mapping[int, Mapping[int, float | None]]:
+    """By stream, the instants (microseconds) with rows between the first and last point of its history.
+
+    With the probability where there is one row only, seen by the time of the history, that says nothing else.
+    """
+    spans = [
+        (stream.number, from_micros(history.as_of[0]), from_micros(history.as_of[-1]), history.fetched_at)
+        for stream in streams
+        if (history := stream.history) is not None and stream.newest is not None
+    ]
+    found: dict[int, dict[int, float | None]] = defaultdict(dict)
+    if spans:
+        dialect = connection.dialect.name
+        bound = key_values(dialect, _SPAN_KINDS, spans)
+        for number, as_of, probability in connection.execute(_points_within(dialect), bound):
+            said, at = found[number], to_micros(as_of)
+            said[at] = None if at in said else probability
+    return found
+
+
+_SPAN_KINDS = (int, datetime, datetime, datetime)
+
+
 @cache
-def _instants(dialect: str) -> Select[Any]:
-    wanted = key_table(dialect, (int, datetime, datetime))
+def _points_within(dialect: str) -> Select[Any]:
+    wanted = key_table(dialect, _SPAN_KINDS)
     within = and_(SPELL.c.stream_id == wanted.c.k0, SPELL.c.as_of.between(wanted.c.k1, wanted.c.k2))
-    return select(SPELL.c.stream_id, SPELL.c.as_of).select_from(wanted.join(SPELL, within))
+    others = (SPELL.c[name] for name in _CONTENT if name not in ("state", "probability"))
+    plain = and_(SPELL.c.seen_first <= wanted.c.k3, *(column.is_(None) for column in others))
+    return select(SPELL.c.stream_id, SPELL.c.as_of, case((plain, SPELL.c.probability))).select_from(
+        wanted.join(SPELL, within)
+    )
 
 
 def _insert_points(connection: Connection, number: int, history: History, payload: int | None) -> None:

@@ -19,8 +19,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 from time import perf_counter
@@ -199,7 +198,10 @@ def plain_postgresql(url: str) -> dict[str, float]:
         connection.commit()
         for chunk in chunks(rows):
             began = perf_counter()
-            with connection.cursor() as cursor, cursor.copy(f"COPY observation ({LISTED}) FROM STDIN") as copy:
+            with (
+                connection.cursor() as cursor,
+                cursor.copy(f"COPY observation ({LISTED}) FROM STDIN") as copy,
+            ):
                 for row in chunk:
                     copy.write_row(row)
             connection.commit()

@@ -640,8 +640,10 @@ def past(at: Any = None, price: Any = None) -> dict[str, Any]:
 pages = st.lists(
     st.builds(
         past,
-        st.integers(1788220800, 1788220803) | st.sampled_from([-1, 1900000000, 10**12, 1788220800.5, "1788220801", None]),
-        st.sampled_from([0, 0.18, 0.19, 1, 1e-320]) | st.sampled_from([1.5, -0.1, True, "0.2", None, 10**400]),
+        st.integers(1788220800, 1788220803)
+        | st.sampled_from([-1, 1900000000, 10**12, 1788220800.5, "1788220801", None]),
+        st.sampled_from([0, 0.18, 0.19, 1, 1e-320])
+        | st.sampled_from([1.5, -0.1, True, "0.2", None, 10**400]),
     )
     | st.sampled_from([past(1788220802, 1) | {"resolution_seconds": 0}, {}, "none", None]),
     max_size=8,
@@ -658,7 +660,9 @@ def parsed_or_refused(read: Callable[[Any], Parsed], body: Any) -> Parsed | str:
 @settings(max_examples=200, deadline=None)
 @given(rows=pages)
 def test_a_page_read_in_columns_says_what_it_says_read_row_by_row(rows: list[Any]) -> None:
-    old = [{"t": row.get("timestamp"), "p": row.get("price")} if isinstance(row, dict) else row for row in rows]
+    old = [
+        {"t": row.get("timestamp"), "p": row.get("price")} if isinstance(row, dict) else row for row in rows
+    ]
     for read, body in ((history, {"data": rows}), (old_history, {"history": old})):
         quick = parsed_or_refused(read, body)
         with patch.object(polymarket, "columns", return_value=None):

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from itertools import count
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
@@ -117,9 +118,7 @@ def test_a_history_is_stored_as_its_points_would_be_one_by_one(
     def batch(way: str, several: Sequence[Told], values: Sequence[Snapshot]) -> Batch:
         return Batch(
             snapshots=tuple(replace(s, key=stream(way, s.key.external_id)) for s in values),
-            histories=tuple(
-                history(stream(way, name), fetched, points) for name, fetched, points in several
-            ),
+            histories=tuple(history(stream(way, name), fetched, points) for name, fetched, points in several),
         )
 
     for several, values in brought:
@@ -151,6 +150,24 @@ def test_a_correction_in_a_history_is_one_row_more(store: Store) -> None:
     assert len(store.revisions(key("q"))) == 5
 
 
+@pytest.mark.parametrize(
+    ("more", "new"), [({}, 1), ({"volume": 2.0}, 1), ({"forecasters": 3}, 2), ({"value": 4.5}, 2)]
+)
+def test_a_point_that_says_less_than_the_row_at_its_instant_is_another_account(
+    store: Store, more: dict[str, Any], new: int
+) -> None:
+    store.append(Batch(snapshots=(point(1, 5, 0.25, key("q"), **more),)))
+    assert store.append(Batch(histories=(history(key("q"), 6, {1: 0.25, 2: 0.3}),))).snapshots_new == new
+
+
+def test_a_correction_taken_back_is_another_row(store: Store) -> None:
+    for fetched, probability in ((5, 0.1), (6, 0.9), (7, 0.1)):
+        told = history(key("q"), fetched, {1: probability, 2: 0.5})
+        assert store.append(Batch(histories=(told,))).snapshots_new == (2 if fetched == 5 else 1)
+    assert store.append(Batch(histories=(told,))).snapshots_new == 0
+    assert [seen.snapshot.probability for seen in store.revisions(key("q"))] == [0.1, 0.9, 0.1, 0.5]
+
+
 MICROS = to_micros(T0)
 
 
@@ -167,6 +184,8 @@ MICROS = to_micros(T0)
         ((MICROS,), (float("nan"),), "0..1"),
     ],
 )
-def test_a_history_checks_itself(as_of: tuple[int, ...], probability: tuple[float, ...], message: str) -> None:
+def test_a_history_checks_itself(
+    as_of: tuple[int, ...], probability: tuple[float, ...], message: str
+) -> None:
     with pytest.raises(ValueError, match=message):
         History(key("q"), T0, as_of, probability)

@@ -696,9 +696,7 @@ def _last(trades: Sequence[_Bet]) -> _Bet:
     return max(ends or trades, key=lambda bet: bet.id)
 
 
-def _add_prices(
-    found: Gathering, thread: _Thread, outcome: str, points: Sequence[tuple[int, float]]
-) -> None:
+def _add_prices(found: Gathering, thread: _Thread, outcome: str, points: Sequence[tuple[int, float]]) -> None:
     """Prices of one stream, each at a time in milliseconds."""
     key = StreamKey(NAME, NAME, thread.market, outcome, Quantity.PLAY_MONEY_PRICE)
     if thread.scale is not None:

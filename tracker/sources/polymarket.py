@@ -516,7 +516,10 @@ def _data_history(found: Gathering) -> None:
     points: list[tuple[int, _Price, int]] = (
         list(zip(*told, strict=True))
         if told is not None
-        else [(to_micros(p.at), p.price, p.step_s) for p in _one_by_one(found, condition, _DataPoint, rows, "data")]
+        else [
+            (to_micros(p.at), p.price, p.step_s)
+            for p in _one_by_one(found, condition, _DataPoint, rows, "data")
+        ]
     )
     paid = min((at for at, _, step_s in points if step_s <= 0), default=math.inf)
     _add_points(found, condition, [(at, price) for at, price, _ in points if at < paid])
