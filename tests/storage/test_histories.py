@@ -103,7 +103,7 @@ appends: st.SearchStrategy[list[tuple[list[Told], list[Snapshot]]]] = st.lists(
 
 
 @given(brought=appends)
-@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_history_is_stored_as_its_points_would_be_one_by_one(
     database: Database, brought: Sequence[tuple[Sequence[Told], Sequence[Snapshot]]]
 ) -> None:
