@@ -219,15 +219,21 @@ class History:
 
     def snapshots(self) -> Iterator[Snapshot]:
         """Its points one by one, oldest first."""
-        for micros, probability in zip(self.as_of, self.probability, strict=True):
-            yield Snapshot(
-                self.key,
-                from_micros(micros),
-                self.fetched_at,
-                probability=probability,
-                timed_by_source=True,
-                payload_sha256=self.payload_sha256,
-            )
+        return map(self._snapshot, self.as_of, self.probability)
+
+    def newest(self) -> Snapshot:
+        """Its last point."""
+        return self._snapshot(self.as_of[-1], self.probability[-1])
+
+    def _snapshot(self, micros: int, probability: float) -> Snapshot:
+        return Snapshot(
+            self.key,
+            from_micros(micros),
+            self.fetched_at,
+            probability=probability,
+            timed_by_source=True,
+            payload_sha256=self.payload_sha256,
+        )
 
 
 @dataclass(frozen=True)

@@ -106,6 +106,10 @@ class Batch:
         """Every community value one by one, the points of histories too."""
         return (*self.snapshots, *(point for history in self.histories for point in history.snapshots()))
 
+    def newest(self) -> tuple[Snapshot, ...]:
+        """The snapshots, and the newest point of each history: every stream that is told of, and its present."""
+        return (*self.snapshots, *(history.newest() for history in self.histories))
+
 
 @dataclass(frozen=True)
 class AppendReport:

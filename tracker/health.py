@@ -65,7 +65,7 @@ class Hearing:
 
     def take(self, raw: RawPayload, batch: Batch) -> None:
         """What a readable answer says."""
-        for snapshot in batch.snapshots:
+        for snapshot in batch.newest():
             heard = self._of((snapshot.key.platform, snapshot.key.external_id))
             known = heard.newest.get(snapshot.key)
             if known is None or (known.as_of, known.fetched_at) <= (snapshot.as_of, snapshot.fetched_at):
@@ -229,7 +229,7 @@ def gone_everywhere(batch: Batch, streams: Iterable[StreamKey]) -> tuple[Snapsho
         for s in batch.snapshots
         if s.state is ValueState.GONE and not s.timed_by_source
     }
-    told = {snapshot.key for snapshot in batch.snapshots}
+    told = {snapshot.key for snapshot in batch.newest()}
     found = []
     for key in streams if gone else ():
         word = gone.get((key.source, key.platform, key.external_id))
@@ -253,7 +253,7 @@ def taken_back(
     told = {(r.source, r.platform, r.external_id, r.outcome) for r in batch.resolutions}
     priced = {
         (s.key.source, s.key.platform, s.key.external_id, s.key.outcome, s.payload_sha256)
-        for s in batch.snapshots
+        for s in batch.newest()
         if s.state is ValueState.OK
     }
     again: dict[tuple[str, str, str], QuestionInfo] = {
