@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from storage import open_store
+from storage.engine import Database, locate, open_database
 from storage.store import Store
 from tests.postgres import new_postgres, postgres_server, postgres_template, postgres_url
 
@@ -51,3 +52,16 @@ def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         return f"sqlite:///{tmp_path / 'tracker.db'}"
     create: Callable[[], str] = request.getfixturevalue("new_postgres")
     return create()
+
+
+@pytest.fixture(params=DATABASES, scope="module")
+def database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    """One database of each kind in turn for all examples of a test."""
+    if request.param == "postgresql":
+        server = request.getfixturevalue("postgres_server")
+        url = server.url(server.create(request.getfixturevalue("postgres_template")))
+    else:
+        url = url_for(request.param, tmp_path_factory.mktemp("database"), request)
+    opened = open_database(locate(url), create=True, read_only=False)
+    yield opened
+    opened.close()

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 from sqlalchemy import text
 
 from questions.records import Forecast, ForecasterKind, Resolution, Score, SeriesVersion
-from storage.engine import Database, locate, open_database
+from storage.engine import Database
 from storage.errors import StorageError
 from storage.memory import MemoryStore
 from storage.records import Batch, Gap, Quarantined, Run, RunState, SourceHealth, Validator
 from storage.sql import SqlStore
 from storage.store import Store
 from storage.tables import metadata
-from tests.storage.conftest import DATABASES
 from tests.storage.samples import (
     drift,
     health,
@@ -176,18 +173,6 @@ def everything(store: Store) -> dict[str, object]:
             f"forecasts {at}": store.forecasts(known_at=at),
         }
     return asked
-
-
-@pytest.fixture(params=DATABASES, scope="module")
-def database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
-    if request.param == "postgresql":
-        server = request.getfixturevalue("postgres_server")
-        url = server.url(server.create(request.getfixturevalue("postgres_template")))
-    else:
-        url = f"sqlite:///{tmp_path_factory.mktemp('agreement') / 'tracker.db'}"
-    opened = open_database(locate(url), create=True, read_only=False)
-    yield opened
-    opened.close()
 
 
 def emptied(database: Database) -> SqlStore:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from itertools import count
@@ -14,29 +14,15 @@ from sqlalchemy import text
 
 from questions.records import History, Snapshot, StreamKey
 from questions.time import to_micros
-from storage.engine import Database, locate, open_database
+from storage.engine import Database
 from storage.memory import MemoryStore
 from storage.records import Batch
 from storage.sql import SqlStore
 from storage.store import Store
-from tests.storage.conftest import DATABASES, url_for
 from tests.storage.samples import T0, hours, key, point, poll
 
 GAP = timedelta(hours=3)
 _numbers = count()
-
-
-@pytest.fixture(params=DATABASES, scope="module")
-def database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
-    """One database for all examples; every example brings streams of its own."""
-    if request.param == "postgresql":
-        server = request.getfixturevalue("postgres_server")
-        url = server.url(server.create(request.getfixturevalue("postgres_template")))
-    else:
-        url = url_for(request.param, tmp_path_factory.mktemp("histories"), request)
-    opened = open_database(locate(url), create=True, read_only=False)
-    yield opened
-    opened.close()
 
 
 def history(stream: StreamKey, fetched: float, points: dict[int, float]) -> History:

@@ -11,6 +11,7 @@ import pytest
 
 from questions.model import Link
 from questions.records import (
+    History,
     OutcomeState,
     Quantity,
     QuestionHealth,
@@ -21,6 +22,7 @@ from questions.records import (
     StreamKey,
     ValueState,
 )
+from questions.time import to_micros
 from storage.memory import MemoryStore
 from storage.records import Batch, RawPayload, Standing
 from tests.tracker.fakes import START, TRAITS, Clock, FairSource, FakeNet, link
@@ -264,6 +266,34 @@ def test_a_question_that_is_gone_is_gone_in_each_of_its_outcomes() -> None:
     latest = {key.outcome: seen.snapshot.state for key, seen in poll.store.latest().items()}
     assert latest == {"yes": ValueState.GONE, "option": ValueState.GONE}
     assert [seen.snapshot.probability for seen in poll.store.history(option.key)] == [0.2, None]
+
+
+class PastSource(FairSource):
+    """Answers tell the past of their questions and nothing else."""
+
+    def parse(self, raw: RawPayload) -> Parsed:
+        times = tuple(to_micros(raw.fetched_at) - ago for ago in (2_000_000, 1_000_000))
+        histories = tuple(
+            History(key_of(name), raw.fetched_at, times, (0.25, 0.75), raw.sha256)
+            for name in json.loads(raw.body)
+        )
+        return Parsed(batch=Batch(histories=histories))
+
+
+def test_a_history_is_stored_for_what_we_follow_and_is_word_of_the_question() -> None:
+    poll = Poll(PastSource())
+    report = poll({"a": 1, "not followed": 1})
+    assert (report.status, report.values, report.appended.snapshots_new) == ("ok", 2, 2)
+    assert poll.store.streams() == [key_of("a")]
+    assert poll.state() == ("ok", "")
+
+
+def test_a_stream_whose_past_was_told_is_not_gone_with_the_others() -> None:
+    gone = Snapshot(key_of("a"), START, START, ValueState.GONE)
+    past = History(key_of("a", "told"), START, (to_micros(START),), (0.5,))
+    streams = [key_of("a"), key_of("a", "told"), key_of("a", "other")]
+    added = gone_everywhere(Batch(snapshots=(gone,), histories=(past,)), streams)
+    assert [snapshot.key for snapshot in added] == [key_of("a", "other")]
 
 
 def test_other_questions_and_outcomes_that_were_told_are_left_alone() -> None:
