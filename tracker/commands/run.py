@@ -43,6 +43,7 @@ def command(session: Session, once: bool, only: str | None) -> int:
     document = {
         "started_at": started,
         "finished_at": session.now(),
+        "requests": sum(report.requests for report in reports),
         "sources": [report.as_json() for report in reports],
     }
     session.print(document, lambda: show(reports))
