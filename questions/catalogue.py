@@ -30,13 +30,14 @@ from questions.locate import KeyPath
 from questions.model import Area, FactorTable, Link, Platform, Record, Relation, Seen
 from questions.problems import CatalogueFile, read_record, suggestion
 from questions.question import Battery, Question
+from questions.series import SeriesRecord, Tracked
 from questions.templates import TemplateSet, generate
 
 PACKAGED_NAME = "questions/data"
 
-_LISTS = ("area", "battery", "question", "link", "platform", "seen")
+_LISTS = ("area", "battery", "question", "link", "platform", "seen", "series", "tracked")
 _OWN_TABLES = ("question", "link", "platform", "seen", "factors", "requirements")
-_ALL_TABLES = (*_OWN_TABLES, "area", "battery", "printed", "template")
+_ALL_TABLES = (*_OWN_TABLES, "area", "battery", "printed", "template", "series", "tracked")
 
 RecordT = TypeVar("RecordT", bound=Record)
 
@@ -68,6 +69,8 @@ class Catalogue:
     links: tuple[Link, ...]
     platforms: Mapping[str, Platform] = field(default_factory=dict)
     seen: Mapping[tuple[str, str], Seen] = field(repr=False, default_factory=dict)
+    series: Mapping[str, SeriesRecord] = field(default_factory=dict)
+    tracked: tuple[Tracked, ...] = ()
     places: Mapping[str, Place] = field(repr=False, compare=False, default_factory=dict)
     link_places: Mapping[tuple[str, str, str], Place] = field(repr=False, compare=False, default_factory=dict)
 
@@ -154,12 +157,27 @@ def _packaged_area_keys() -> tuple[str, ...]:
 # Files ------------------------------------------------------------------------------------------------
 
 
+def parse_toml(name: str, content: bytes, problems: list[Problem]) -> CatalogueFile | None:
+    """A file of TOML as read; None, and the reason added with its line, when it is none."""
+    text = _text(name, content, problems)
+    data = None if text is None else _parsed(text, name, problems)
+    return None if text is None or data is None else CatalogueFile(name, text, data)
+
+
 def _decoded(source: Traversable, name: str, problems: list[Problem]) -> str | None:
+    content = _content(source, name, problems)
+    return None if content is None else _text(name, content, problems)
+
+
+def _content(source: Traversable, name: str, problems: list[Problem]) -> bytes | None:
     try:
-        content = source.read_bytes()
+        return source.read_bytes()
     except OSError as error:
         problems.append(Problem(name, 0, "", f"cannot be read: {error.strerror or error}"))
         return None
+
+
+def _text(name: str, content: bytes, problems: list[Problem]) -> str | None:
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -208,14 +226,13 @@ class _Reading:
                 self.read_file(entry, f"{name}/{entry.name}", tables)
 
     def read_file(self, source: Traversable, name: str, tables: Sequence[str]) -> None:
-        text = _decoded(source, name, self.problems)
-        data = None if text is None else _parsed(text, name, self.problems)
-        if text is None or data is None:
+        content = _content(source, name, self.problems)
+        file = None if content is None else parse_toml(name, content, self.problems)
+        if file is None:
             self.unread = True
             return
-        file = CatalogueFile(name, text, data)
-        known = {key: value for key, value in data.items() if self._is_table(file, key, value, tables)}
-        self.files.append(CatalogueFile(name, text, known))
+        known = {key: value for key, value in file.data.items() if self._is_table(file, key, value, tables)}
+        self.files.append(CatalogueFile(name, file.text, known))
 
     def _is_table(self, file: CatalogueFile, key: str, value: object, tables: Sequence[str]) -> bool:
         if key not in tables:
@@ -302,6 +319,8 @@ class _Reading:
         links = self._links(keys, questions)
         platforms = self._unique("platform", self._entries("platform", Platform), "key")
         seen = self._unique("record of", self._entries("seen", Seen), "key")
+        series = self._series(keys)
+        tracked = self._tracked(series, questions, links)
         if self.problems:
             raise CatalogueError(self.problems)
         return Catalogue(
@@ -314,6 +333,8 @@ class _Reading:
             links=tuple(link for link, _ in links.values()),
             platforms=MappingProxyType({key: platform for key, (platform, _) in platforms.items()}),
             seen=MappingProxyType({key[:2]: seen[key][0] for key in sorted(seen)}),
+            series=MappingProxyType(series),
+            tracked=tracked,
             places=MappingProxyType({name: place for name, (_, place) in questions.items()}),
             link_places=MappingProxyType({key: place for key, (_, place) in links.items()}),
         )
@@ -400,3 +421,28 @@ class _Reading:
             if link.question is not None:
                 self._reference(place, ("question",), link.question, questions)
         return found
+
+    def _series(self, areas: Sequence[str]) -> dict[str, SeriesRecord]:
+        found = self._unique("series", self._entries("series", SeriesRecord), "id")
+        for record, place in found.values():
+            for index, area in enumerate(record.areas):
+                self._area(place, ("areas", index), area, areas)
+        return {name: record for name, (record, _) in found.items()}
+
+    def _tracked(
+        self,
+        series: Mapping[str, object],
+        questions: Mapping[str, object],
+        links: Iterable[tuple[str, str, str]],
+    ) -> tuple[Tracked, ...]:
+        linked = {f"{platform}/{external_id}" for platform, external_id, _ in links}
+        found = self._unique("entry", self._entries("tracked", Tracked), "name")
+        for entry, place in found.values():
+            for index, name in enumerate(entry.questions):
+                self._reference(place, ("questions", index), name, questions)
+            for kind, names, known in (("series", entry.series, series), ("link", entry.links, linked)):
+                key = "links" if kind == "link" else kind
+                for index, name in enumerate(names):
+                    if name not in known and not self.unread and kind not in self.refused:
+                        self._problem(place, (key, index), f"no {kind} {name!r}{suggestion(name, known)}")
+        return tuple(entry for entry, _ in found.values())

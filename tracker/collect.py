@@ -201,7 +201,8 @@ class Collector:
             return report
         followed = {(link.platform, link.external_id) for link in links}
         hearing = Hearing(traits.name, followed)
-        requests, new = self._requests(links, since, hearing, report)
+        requests, new, at_hand = self._requests(links, since, hearing, report)
+        self._take_at_hand(at_hand, report)
         started = self.now()
         if new:
             self._owe(new, started, None)
@@ -239,11 +240,11 @@ class Collector:
 
     def _requests(
         self, links: Sequence[Link], since: datetime | None, hearing: Hearing, report: SourceReport
-    ) -> tuple[list[Request], tuple[Link, ...]]:
+    ) -> tuple[list[Request], tuple[Link, ...], tuple[RawPayload, ...]]:
         """What to ask: the present of what we know, and as far back as can be of what is new to us.
 
-        Returns the links whose history is asked for too. One whose history did not come whole the last time
-        is still new.
+        Returns the links whose history is asked for too, and the payloads that need no asking. A link whose
+        history did not come whole the last time is still new.
         """
         unique = tuple({(link.platform, link.external_id): link for link in reversed(links)}.values())[::-1]
         told: tuple[StreamKey | Resolution | QuestionInfo, ...] = (
@@ -275,7 +276,8 @@ class Collector:
         if since is None:
             hearing.resting.update(_place(link) for link in known if link not in asked)
         requests = [request for plan in plans for request in plan.requests]
-        return requests, new if since is None else unique
+        at_hand = tuple(raw for plan in plans for raw in plan.at_hand)
+        return requests, new if since is None else unique, at_hand
 
     def _present(self, known: Sequence[Link]) -> Plan:
         """The plan for links we know; a source that is read whole in turns is told of the last good poll."""
@@ -310,6 +312,23 @@ class Collector:
         resting = {_name(link): link for link in known if decided[_place(link)] <= now - SETTLED}
         due = turns(resting, RESTING, self._last_ok(), now)
         return [*living, *fresh, *(resting[name] for name in due)]
+
+    def _take_at_hand(self, payloads: Sequence[RawPayload], report: SourceReport) -> None:
+        """Keep and read payloads that were not asked for; bytes that are in force already are only sighted."""
+        with self.store.together():
+            for raw in payloads:
+                self.store.put_raw(raw)
+        for raw in payloads:
+            report.answered += 1
+            report.bytes += len(raw.body)
+            parsed = note_parsed(self.store, self.source, raw, parse(self.source, raw), report)
+            if parsed is not None and not self._in_force(parsed.batch, raw.sha256):
+                report.appended += self.store.append(parsed.batch)
+
+    def _in_force(self, batch: Batch, sha256: str) -> bool:
+        """Whether the series of a batch are already read from these bytes."""
+        known = [self.store.versions(version.series) for version in batch.versions]
+        return bool(known) and all(seen and seen[-1].payload_sha256 == sha256 for seen in known)
 
     def _owe(self, links: Sequence[Link], started: datetime, finished: datetime | None) -> None:
         """Write down whose history is still to come (``finished`` None: it is being asked for).

@@ -64,6 +64,12 @@ class Settings(BaseModel):
     polymarket_data_url: str = ""
     kalshi_url: str = ""
     fatebook_url: str = ""
+    epoch_hub_url: str = ""
+    epoch_eci_url: str = ""
+    epoch_dc_url: str = ""
+    swebench_url: str = ""
+    mlebench_url: str = ""
+    aei_url: str = ""
     metaculus_token: SecretStr | None = None
     manifold_key: SecretStr | None = None
     fatebook_key: SecretStr | None = None
@@ -87,6 +93,7 @@ class Settings(BaseModel):
     @field_validator(
         "manifold_url", "metaculus_url", "forecastbench_url", "metr_url",
         "polymarket_gamma_url", "polymarket_clob_url", "polymarket_data_url", "kalshi_url", "fatebook_url",
+        "epoch_hub_url", "epoch_eci_url", "epoch_dc_url", "swebench_url", "mlebench_url", "aei_url",
     )  # fmt: skip
     @classmethod
     def _base_url(cls, value: str) -> str:

@@ -10,6 +10,7 @@ from itertools import pairwise
 
 from questions.catalogue import Catalogue
 from questions.records import Measurement
+from questions.series import record_of
 from storage.records import VersionInfo
 from storage.store import Store
 from tracker import __version__
@@ -17,6 +18,7 @@ from tracker.collect import SourceReport
 from tracker.config import LinkSettings
 from tracker.estimates.releases import fan, passage, simulate
 from tracker.estimates.trend import Crossing, crossing
+from tracker.freshness import freshness
 from tracker.health import views
 from tracker.orderings import (
     NO_TREND,
@@ -110,8 +112,11 @@ def find(
         ),
         area_dates=_area_dates(result),
         revisions=_revisions(store, versions),
+        series_ages=tuple(
+            _age(store, catalogue, series, now) for series in ([TREND_SERIES] if versions else [])
+        ),
         calibration=_records(record),
-        health=tuple(_health(store, source, totals, now) for source in sources),
+        health=tuple(_health(store, catalogue, source, totals, now) for source in sources),
         n_overdue=_overdue(store, catalogue, now),
         sources=tuple(
             c.SourceCredit(s.traits.name, s.traits.credit, s.traits.licence, s.traits.base_url)
@@ -249,7 +254,24 @@ def _overdue(store: Store, catalogue: Catalogue, now: datetime) -> int:
     return sum(question.overdue_days is not None for question in found)
 
 
-def _health(store: Store, source: Source, totals: Mapping[str, SourceReport], now: datetime) -> c.HealthRow:
+def _age(store: Store, catalogue: Catalogue, series: str, now: datetime) -> str:
+    """How old a series is, so that one without change is not read as a trend that stopped."""
+    fresh = freshness(
+        record_of(series, catalogue.series),
+        store.versions(series, known_at=now),
+        store.measurements(series, known_at=now),
+        now,
+    )
+    reason = f" ({fresh.reason})" if fresh.reason else ""
+    return (
+        f"The series {series} is {fresh.standing.value}{reason}: unchanged for {fresh.unchanged_days} days, its newest "
+        f"system is {fresh.newest_point_days} days old. A series that does not change is not a trend that stopped."
+    )
+
+
+def _health(
+    store: Store, catalogue: Catalogue, source: Source, totals: Mapping[str, SourceReport], now: datetime
+) -> c.HealthRow:
     name = source.traits.name
     words = [s.health.state for s in store.question_health(known_at=now) if s.health.source == name]
     health = store.health().get(name)
@@ -259,15 +281,21 @@ def _health(store: Store, source: Source, totals: Mapping[str, SourceReport], no
         source=name,
         state=health.state if health else "unknown",
         last_ok_at=health.last_ok_at if health else None,
-        values_stored=stored or (_points_stored(store) if not source.traits.platforms else 0),
+        values_stored=stored or _points_stored(store, catalogue, name),
         requests=total.requests if total else 0,
         problem=health.message if health else "never asked",
         questions=dict(sorted(Counter(word.value for word in words).items())),
     )
 
 
-def _points_stored(store: Store) -> int:
-    return sum(len(store.measurements(series)) for series in store.series_ids())
+def _points_stored(store: Store, catalogue: Catalogue, source: str) -> int:
+    """The points of all series that a source delivers."""
+    records = {series: record_of(series, catalogue.series) for series in store.series_ids()}
+    return sum(
+        len(store.measurements(series))
+        for series, record in records.items()
+        if record is not None and record.source == source
+    )
 
 
 def _titles(store: Store, catalogue: Catalogue, now: datetime) -> dict[str, tuple[str, str]]:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from types import MappingProxyType
 
 from questions.catalogue import Catalogue
 from questions.model import Link
@@ -14,13 +15,17 @@ from storage.records import RawPayload, Run, RunState
 from storage.store import Store
 from tracker.collect import HISTORY, Collector, Fetcher, ReportError, SourceReport, period_of
 from tracker.config import Settings
+from tracker.curated import NAME as CURATED, Curated
 from tracker.errors import SourceError, UsageError
 from tracker.schedule import is_due, missed, slot_at
 from tracker.source import Parsed, Plan, Source, SourceTraits
+from tracker.sources import SOURCES
 
 PREFIX = "poll:"
 #: With a history to fetch, however short, sources ask for each question by itself, with all it tells.
 LOOK_BACK = timedelta(days=1)
+#: Everything that is collected: what is asked for, and the curated tables, which are at hand.
+COLLECTED: Mapping[str, Source] = MappingProxyType({**SOURCES, CURATED: Curated()})
 
 
 def links_of(source: Source, catalogue: Catalogue) -> tuple[Link, ...]:

@@ -65,10 +65,14 @@ class Parsed:
 
 @dataclass(frozen=True)
 class Plan:
-    """The requests of one poll, and what cannot be asked and why (``skipped``: ref -> reason)."""
+    """The requests of one poll, and what cannot be asked and why (``skipped``: ref -> reason).
+
+    ``at_hand``: payloads that need no asking, such as packaged tables; they are kept and read like answers.
+    """
 
     requests: tuple[Request, ...]
     skipped: Mapping[str, str] = field(default_factory=dict)
+    at_hand: tuple[RawPayload, ...] = ()
 
 
 @dataclass(frozen=True)

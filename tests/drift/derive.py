@@ -21,9 +21,8 @@ import yaml
 
 import tracker
 from storage.records import RawPayload
-from tests.drift.examples import FILES, KALSHI, SPECS, Example, examples
+from tests.drift.examples import FILES, KALSHI, SHAPED, SPECS, Example, examples
 from tests.servers import spec
-from tracker.sources import SOURCES
 from tracker.sources.metr import load_yaml
 
 FOLDER = Path(tracker.__file__).parent / "shapes"
@@ -343,7 +342,7 @@ def _line(value: Any) -> str:
 
 def main() -> None:
     FOLDER.mkdir(exist_ok=True)
-    for source in SOURCES:
+    for source in SHAPED:
         text = printed(derive(source))
         (FOLDER / f"{source}.json").write_text(text, encoding="utf-8")
         sys.stdout.write(f"{source}: {len(text.splitlines())} lines\n")

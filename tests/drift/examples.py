@@ -43,6 +43,11 @@ FILES = {
     ("metr", "horizon_1_0.yaml"): "assets/benchmark_results_1_0.yaml",
 }
 
+#: Sources whose answers have an expected shape.
+SHAPED = tuple(sorted({source for source, _ in (*SPECS.values(), *FILES)}))
+#: The others: tables, whose columns their adapters check, and two JSON files of which one example is all there is.
+SHAPELESS = ("aei", "epoch_dc", "epoch_eci", "epoch_hub", "mlebench", "swebench")
+
 #: What stands for a path parameter. Ids of the platforms' own form, because templates may ask for it.
 PARAMETERS = {"condition_id": "0x" + "ab" * 32, "slug": "an-example", "ticker": "KXEX10X-27-A"}
 

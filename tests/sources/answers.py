@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import zipfile
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +23,19 @@ AT = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
 #: An id of the right form, for platforms that take no other.
 SOME_ID = {"polymarket": "0x" + "01" * 32}
+
+
+def zip_of(members: Mapping[str, bytes], how: int = zipfile.ZIP_DEFLATED) -> bytes:
+    """A zip with these members, always the same bytes for the same members."""
+    out = BytesIO()
+    with zipfile.ZipFile(out, "w", how) as archive:
+        for name, body in members.items():
+            archive.writestr(zipfile.ZipInfo(name, (2026, 1, 1, 0, 0, 0)), body, how)
+    return out.getvalue()
+
+
+#: The files of Epoch's zip that are read, by name.
+EPOCH_FILES = {path.name: path.read_bytes() for path in sorted((PAYLOADS / "epoch_hub").glob("*.csv"))}
 
 #: A whole, good answer of every source: (ref, url, body). Those in a payload folder are named in its good.json.
 GOOD: dict[str, tuple[str, str, bytes]] = {
@@ -37,6 +53,11 @@ GOOD: dict[str, tuple[str, str, bytes]] = {
         "990001",
         "https://www.metaculus.com/api/posts/990001/",
         json.dumps(load_spec("metaculus-read").example("getPost", "binary_open")).encode(),
+    ),
+    "epoch_hub": (
+        "benchmarks",
+        "https://epoch.ai/data/benchmark_data.zip",
+        zip_of(EPOCH_FILES | {"README.md": b"# Read me\n" * 3000}, zipfile.ZIP_STORED),
     ),
 }
 

@@ -17,6 +17,8 @@ from typing import Any
 import pytest
 from hypothesis import given, settings, strategies as st
 
+from questions.catalogue import load_catalogue
+from questions.series import record_of
 from questions.time import EPOCH
 from storage.records import Batch, RawPayload
 from tests.servers.local import LocalServer, cut, html_page, json_reply, reply, too_many
@@ -29,6 +31,7 @@ from tracker.source import Parsed, Request, Source
 from tracker.sources import SOURCES
 
 NAMES = sorted(SOURCES)
+RECORDS = load_catalogue().series
 MUTATIONS = 200
 
 #: Bodies that are no answer of any source.
@@ -92,7 +95,15 @@ def check(parsed: Parsed, raw: RawPayload) -> None:
         assert record.fetched_at == raw.fetched_at
     assert all(snapshot.key.source == raw.source for snapshot in batch.values())
     for version in batch.versions:
-        assert all(point.value > 0 for point in version.measurements)
+        record = record_of(version.series, RECORDS)
+        assert record is not None, version.series
+        assert record.source == raw.source
+        for point in version.measurements:
+            metric = record.metric(point.metric)
+            assert metric is not None, (version.series, point.metric)
+            assert metric.unit == point.unit
+            assert metric.allows(point.value)
+            assert raw.source != "metr" or point.value > 0
     for request in parsed.follow:
         assert request.source == raw.source
         assert ".." not in request.path
@@ -229,7 +240,8 @@ def test_an_answer_cut_short_never_becomes_a_value(name: str, client: HttpClient
 
 
 @pytest.mark.parametrize(
-    "name", ["manifold", "metaculus", "forecastbench", "fatebook", "polymarket", "kalshi"]
+    "name",
+    ["manifold", "metaculus", "forecastbench", "fatebook", "polymarket", "kalshi", "swebench", "aei"],
 )
 def test_json_cut_short_is_refused(name: str) -> None:
     body = GOOD[name][2].rstrip()
@@ -374,7 +386,7 @@ def examples() -> list[Any]:
                 if operation.name == "listBets":
                     ref, url = (shown[0]["contractId"] if shown else "exMkt0001AbC"), BETS
                 found.append(pytest.param(name, ref, url, shown, id=f"{name}-{operation.name}-{example}"))
-    for name in ("manifold", "forecastbench", "fatebook", "polymarket", "kalshi"):
+    for name in ("manifold", "forecastbench", "fatebook", "polymarket", "kalshi", "swebench", "aei"):
         ref, url, body = GOOD[name]
         found.append(pytest.param(name, ref, url, json.loads(body), id=f"{name}-fixture"))
     return found
@@ -409,6 +421,19 @@ def test_mutated_result_files_are_read_or_refused() -> None:
         for _ in range(chance.randint(1, 3)):
             lines = mutated_lines(chance, lines)
         readable += parse_or_refuse(answer("metr", "\n".join(lines).encode()))
+    assert readable > MUTATIONS // 4, "the mutations are so wild that they test only the refusal"
+
+
+@pytest.mark.parametrize("name", ["epoch_eci", "epoch_dc", "mlebench"])
+def test_mutated_tables_are_read_or_refused(name: str) -> None:
+    chance = random.Random(name)
+    lines = GOOD[name][2].decode().split("\n")
+    readable = 0
+    for _ in range(MUTATIONS):
+        body = list(lines)
+        for _ in range(chance.randint(1, 3)):
+            body = mutated_cells(chance, body)
+        readable += parse_or_refuse(answer(name, "\n".join(body).encode("utf-8", "surrogatepass")))
     assert readable > MUTATIONS // 4, "the mutations are so wild that they test only the refusal"
 
 
@@ -475,6 +500,29 @@ def slots(node: Any) -> Iterator[tuple[Any, Any]]:
     for key, part in list(inside):
         yield node, key
         yield from slots(part)
+
+
+CELLS = (
+    "", "x", "-1", "0", "1e308", "-1e308", "1e-320", "nan", "inf", "1,5", "101", "1e400", "2026-02-30",
+    "9999-12-31", "0001-01-01", "\x00", "\u202e", "\ud800", "x" * 1000, '"', "±", "1 ± x", "|", "[](", "\r",
+)  # fmt: skip
+
+
+def mutated_cells(chance: random.Random, lines: list[str]) -> list[str]:
+    """A table with a line removed, doubled or moved, or with another cell in a line."""
+    place = chance.randrange(len(lines))
+    line, turn = lines[place], chance.random()
+    if turn < 0.15:
+        return lines[:place] + lines[place + 1 :]
+    if turn < 0.3:
+        return [*lines[:place], line, *lines[place:]]
+    if turn < 0.4:
+        other = chance.randrange(len(lines))
+        return [*lines[:place], lines[other], *lines[place + 1 :]]
+    sign = "|" if "|" in line else ","
+    cells = line.split(sign)
+    cells[chance.randrange(len(cells))] = chance.choice(CELLS)
+    return [*lines[:place], sign.join(cells), *lines[place + 1 :]]
 
 
 def mutated_lines(chance: random.Random, lines: list[str]) -> list[str]:

@@ -13,7 +13,6 @@ from tracker.collect import SourceReport, reparse as reparse_source
 from tracker.commands.session import Moment, Session, printable, table, with_session
 from tracker.imported import NAME as IMPORTED, Imported
 from tracker.source import Source
-from tracker.sources import SOURCES
 
 
 @click.command("pull", epilog="Example:  speedup pull forecastbench metr --json")
@@ -23,7 +22,7 @@ from tracker.sources import SOURCES
 @with_session()
 def command(session: Session, names: tuple[str, ...], since: datetime | None, backfill: bool) -> int:
     """Poll sources now (all by default) and store what they say."""
-    sources = jobs.choose(names, SOURCES)
+    sources = jobs.choose(names, jobs.COLLECTED)
     started = session.now()
     store = session.store()
     try:
@@ -58,7 +57,7 @@ def reparse(session: Session, names: tuple[str, ...], since: datetime | None) ->
 
     SOURCE may be ``imported`` too: the files that were entered by hand.
     """
-    sources = jobs.choose(names, {**SOURCES, IMPORTED: Imported()})
+    sources = jobs.choose(names, {**jobs.COLLECTED, IMPORTED: Imported()})
     store = session.store(create=False)
     try:
         reports = [

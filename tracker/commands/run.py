@@ -8,7 +8,6 @@ from tracker import jobs
 from tracker.commands.pull import exit_code, show
 from tracker.commands.session import Session, with_session
 from tracker.errors import UsageError
-from tracker.sources import SOURCES
 
 
 @click.command("run", epilog="Example (cron, hourly):  speedup run --once")
@@ -25,7 +24,7 @@ def command(session: Session, once: bool, only: str | None) -> int:
             "write `speedup run --once` and let cron or a timer repeat it; there is no daemon yet"
         )
     names = [] if only is None else [only.removeprefix(jobs.PREFIX)]
-    sources = jobs.choose(names, SOURCES)
+    sources = jobs.choose(names, jobs.COLLECTED)
     started = session.now()
     store = session.store()
     try:

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 import click
 
 from questions.records import QuestionState
+from questions.series import SeriesRecord, record_of
+from questions.time import iso
+from storage.records import VersionInfo
 from storage.store import Store
 from tracker import jobs
 from tracker.collect import period_of
 from tracker.commands.session import Session, table, with_session
 from tracker.config import mask_url
+from tracker.freshness import byte_changes, freshness
 from tracker.health import QuestionView, views
 from tracker.schedule import next_slot
 from tracker.source import Source
-from tracker.sources import SOURCES
+
+LATELY = timedelta(days=30)  # changes of bytes told by default
 
 ADVICE = {
     "unknown": "never asked: run `speedup pull`",
@@ -56,14 +61,17 @@ def command(session: Session) -> int:
             "reason": "no database yet: run `speedup pull` or `speedup demo`",
             "sources": [],
             "series": [],
+            "series_changed": [],
             "rows": {},
         }
         session.print(document, lambda: click.echo(f"{document['database']}: {document['reason']}"))
         return 0
     try:
         now = session.as_of or session.now()
-        rows = [_source_row(store, source, session, now) for source in SOURCES.values()]
-        series = [_series_row(store, name, now, session.as_of) for name in store.series_ids()]
+        rows = [_source_row(store, source, session, now) for source in jobs.COLLECTED.values()]
+        known = session.catalogue.series
+        seen = {name: store.versions(name, known_at=session.as_of) for name in store.series_ids()}
+        series = [_series_row(store, name, seen[name], known, now) for name in seen]
         gaps = [gap for gap in store.gaps() if gap.end <= now]
         questions = _questions(store, session, now)
         drifts = store.drifts(known_at=session.as_of)
@@ -75,6 +83,7 @@ def command(session: Session) -> int:
             "questions": _summary(questions),
             "drift": [vars(drift) for drift in drifts[:DRIFTS_SHOWN]],
             "drift_total": len(drifts),
+            "series_changed": [vars(change) for change in byte_changes(seen, now - LATELY, known)],
             "quarantined": len(store.quarantined()),
             "gaps": [vars(gap) for gap in gaps],
             "rows": store.counts(),
@@ -139,15 +148,25 @@ def _what_to_do(question: QuestionView) -> str:
     return QUESTION_ADVICE[question.state]
 
 
-def _series_row(store: Store, series: str, now: datetime, known_at: datetime | None) -> dict[str, Any]:
-    versions = store.versions(series, known_at=known_at)
-    if not versions:
-        return {"series": series, "last_changed": None, "last_seen": None, "unchanged_for_days": None}
+def _series_row(
+    store: Store,
+    series: str,
+    versions: Sequence[VersionInfo],
+    records: Mapping[str, SeriesRecord],
+    now: datetime,
+) -> dict[str, Any]:
+    points = store.measurements(series, known_at=now)
+    fresh = freshness(record_of(series, records), versions, points, now)
     return {
         "series": series,
-        "last_changed": versions[-1].seen_first,
-        "last_seen": versions[-1].seen_last,
-        "unchanged_for_days": (now - versions[-1].seen_first).days,
+        "standing": fresh.standing.value,
+        "standing_reason": fresh.reason,
+        "last_changed": versions[-1].seen_first if versions else None,
+        "last_seen": versions[-1].seen_last if versions else None,
+        "unchanged_since": fresh.unchanged_since,
+        "unchanged_for_days": fresh.unchanged_days,
+        "newest_point": fresh.newest_point,
+        "newest_point_days": fresh.newest_point_days,
     }
 
 
@@ -173,12 +192,20 @@ def _show(document: dict[str, Any]) -> None:
     if document["series"]:
         table(
             "series (a series that does not change is not a trend that stopped)",
-            ["series", "last changed", "last seen", "unchanged for (days)"],
+            ["series", "state", "unchanged for (days)", "newest point", "its age (days)", "last seen", "why"],
             [
-                (r["series"], r["last_changed"], r["last_seen"], r["unchanged_for_days"])
+                (
+                    r["series"],
+                    r["standing"],
+                    r["unchanged_for_days"],
+                    r["newest_point"],
+                    r["newest_point_days"],
+                    r["last_seen"],
+                    r["standing_reason"],
+                )
                 for r in document["series"]
             ],
-            right=[3],
+            right=[2, 4],
         )
     _show_questions(document["questions"])
     if document["drift"]:
@@ -190,6 +217,12 @@ def _show(document: dict[str, Any]) -> None:
                 for d in document["drift"][:DRIFTS_LISTED]
             ],
         )
+    for change in document["series_changed"]:
+        if change["surprising"]:
+            click.echo(
+                f"the bytes of {change['series']} changed on {iso(change['at'])}, though its publisher had given it "
+                f"up: look at it with `speedup series diff`"
+            )
     if document["quarantined"]:
         click.echo(f"{document['quarantined']} payloads in quarantine: `speedup reparse` after an upgrade")
     if document["gaps"]:

@@ -265,6 +265,7 @@ class PageContent:
     evidence: tuple[EvidenceRow, ...] = ()
     area_dates: tuple[AreaDateRow, ...] = ()
     revisions: tuple[RevisionRow, ...] = ()
+    series_ages: tuple[str, ...] = ()
     calibration: tuple[ReliabilityReport, ...] = ()
     health: tuple[HealthRow, ...] = ()
     n_overdue: int = 0

@@ -250,6 +250,7 @@ def _horizon(content: PageContent) -> Section:
         "series is re-computed when systems are added, so points published earlier move too; each version seen "
         "is kept."
     ]
+    paragraphs += content.series_ages
     paragraphs += _reason(content, "horizon", bool(content.horizon))
     paragraphs += _reason(content, "revisions", bool(rows))
     table = Table(
