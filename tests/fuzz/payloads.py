@@ -24,6 +24,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from storage.records import RawPayload
+from tests.drift.examples import SHAPED
 from tests.fuzz import readers
 from tests.fuzz.readers import Reader, Statement
 from tests.servers.spec import load_spec
@@ -242,7 +243,7 @@ def main() -> None:
     given = [int(word) for word in sys.argv[1:]]
     count, seed = (*given, *(10_000, 0)[len(given) :])[:2]
     started, tallies = time.perf_counter(), []
-    for source in SOURCES:
+    for source in SHAPED:
         tallies.append((source, fuzz(source, count, seed)))
         for line in tallies[-1][1].shown:
             sys.stdout.write(f"{line}\n")

@@ -20,6 +20,7 @@ import pytest
 
 from questions.time import EPOCH
 from storage import open_store
+from tests.drift.examples import SHAPELESS
 from tests.servers.local import (
     Answer,
     Seen,
@@ -53,7 +54,9 @@ from tracker.http import HttpClient
 from tracker.sources import SOURCES
 
 NAMES = sorted(SOURCES)
-JSON_NAMES = [name for name in NAMES if name != "metr"]
+#: Feeds of measurements: their answers hold no probabilities, and their shapes are their adapters' business.
+SERIES_NAMES = ("metr", *SHAPELESS)
+JSON_NAMES = [name for name in NAMES if name not in SERIES_NAMES]
 OK = head(200, [("Content-Type", "application/json"), ("Transfer-Encoding", "chunked")])
 
 #: What the honest platforms say, read off their answers by hand: (id, outcome) -> numbers by time.
@@ -109,6 +112,61 @@ HONEST: dict[str, dict[tuple[str, str], list[tuple[str, float]]]] = {
         ("metr_th11", "aardvark_1"): [("2019-02-14", 0.05), ("2019-02-14", 0.004)],
         ("metr_th11", "middle-model_inspect"): [("2025-01-15", 45.0), ("2025-01-15", 9.0)],
         ("metr_th11", "zebra_2026_inspect"): [("2026-03-05", 1000.25), ("2026-03-05", 120.0)],
+    },
+    "epoch_hub": {
+        ("epoch_swe_bench_verified", "alpha-1_high"): [("2025-06-01", 0.55)],
+        ("epoch_swe_bench_verified", "beta-2"): [("2024-11-05", 0.25)],
+        ("epoch_swe_bench_bash", "alpha-1"): [("2025-06-01", 0.6)],
+        ("epoch_gso", "alpha-1@ToolA"): [("2025-06-01", 0.2)],
+        ("epoch_gso", "alpha-1@ToolB"): [("2025-06-01", 0.1)],
+        ("epoch_gso", "delta-0@ToolA"): [("2024-01-01", 0.0)],
+        ("epoch_posttrainbench", "alpha-1@ToolA"): [("2025-06-01", 0.21)],
+        ("epoch_gdpval", "alpha-1"): [("2025-06-01", 0.3), ("2025-06-01", 0.45)],
+        ("epoch_gdpval", "beta-2"): [("2024-11-05", 0.1)],
+        ("epoch_apex_agents", "alpha-1"): [("2025-06-01", 0.25)],
+        ("epoch_apex_agents", "beta-2"): [("2024-11-05", 0.03)],
+    },
+    "epoch_eci": {
+        ("epoch_eci", "Alpha 1"): [("2025-06-01", 151.5)],
+        ("epoch_eci", "Anchor"): [("2025-03-01", 150.0)],
+        ("epoch_eci", "Beta 2"): [("2024-11-05", 99.5)],
+    },
+    "epoch_dc": {
+        ("epoch_data_centers", "Example Campus@2025-03-01"): [
+            ("2025-03-01", n) for n in (40000.0, 100.5, 80.0)
+        ],
+        ("epoch_data_centers", "Example Campus@2027-09-01"): [("2027-09-01", n) for n in (1.5e6, 1000.0)],
+        ("epoch_data_centers", "Sample Site@2024-06-15"): [("2024-06-15", 0.0)] * 3,
+    },
+    "swebench": {
+        ("swebench_verified", "20250701_agent_a"): [("2025-07-01", 61.4)],
+        ("swebench_verified", "20231010_agent_b"): [("2023-10-10", 0.0)],
+        ("swebench_verified", "20240402_agent_c"): [("2024-04-02", 12.5)],
+        ("swebench_bash_only", "20250726_mini_alpha-1"): [("2025-07-26", 55.0)],
+    },
+    "mlebench": {
+        ("mle_bench", "Agent One (Example Labs)@alpha-1@24h@2026-01-05"): [
+            ("2026-01-05", n) for n in (80.3, 60.0, 40.0, 62.0)
+        ],
+        ("mle_bench", "Lab Agent-2.0@beta-2 (low effort)@12h@2025-02-01"): [
+            ("2025-02-01", n) for n in (40.5, 10.0, 5.0, 20.5)
+        ],
+        ("mle_bench", "Baseline@beta-2@24h@2024-10-08"): [("2024-10-08", n) for n in (4.5, 0.0, 0.0, 1.5)],
+        ("mle_bench_not_comparable", "Leaky@Ensemble (alpha-1, beta-2)@24h@2026-02-03"): [
+            ("2026-02-03", n) for n in (90.0, 72.0, 71.0, 77.0)
+        ],
+    },
+    "aei": {
+        ("aei_releases", "release_2026_01_15/data/intermediate/soc_structure.csv"): [("2026-01-15", 2500.0)],
+        (
+            "aei_releases",
+            "release_2026_01_15/data/intermediate/aei_raw_1p_api_2025-11-13_to_2025-11-20.csv",
+        ): [("2026-01-15", 4100200.0)],
+        ("aei_releases", "release_2026_06_26/data/aei_claude_ai_2026-06-26.csv"): [("2026-06-26", 219e6)],
+        ("aei_releases", "release_2026_06_26/data/aei_1p_api_2026-06-26.csv"): [("2026-06-26", 77e6)],
+        ("aei_1p_api_2026_01_15", "2025-11-20"): [("2025-11-20", 70.75), ("2025-11-20", 22.25)],
+        ("aei_1p_api_2026_06_26", "2026-05-01"): [("2026-05-01", 70.5), ("2026-05-01", 25.5)],
+        ("aei_1p_api_2026_06_26", "2026-06-01"): [("2026-06-01", n) for n in (72.0, 3.25, 42.5, 3.5)],
     },
 }
 
@@ -173,6 +231,10 @@ def test_an_honest_platform_gives_these_numbers_and_no_drift(name: str) -> None:
 
 # --- the network ----------------------------------------------------------------------------------------
 
+BOMB_BYTES = (
+    max(source.traits.max_body_bytes for source in SOURCES.values()) + 2**20
+)  # too much for any source
+
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 NETWORK: dict[str, tuple[Callable[[bytes], Answer], str]] = {
     "cut in the body": (lambda body: cut(body, len(body) // 2), "cut_off"),
@@ -191,7 +253,7 @@ NETWORK: dict[str, tuple[Callable[[bytes], Answer], str]] = {
     "TLS alert": (lambda _: raw(b"\x15\x03\x01\x00\x02\x02\x50"), "protocol"),
     "unasked coding": (lambda body: encoded_reply(body, "br"), "encoding"),
     "false coding": (lambda body: encoded_reply(body, "gzip"), "encoding"),
-    "zip bomb": (lambda _: gzip_bomb(64 * 2**20), "too_large"),
+    "zip bomb": (lambda _: gzip_bomb(BOMB_BYTES), "too_large"),
     "redirect inside": (lambda _: redirect("http://10.0.0.1/v0/market"), "redirect"),
     "redirect to metadata": (lambda _: redirect("http://169.254.169.254/latest"), "redirect"),
     "redirect to a file": (lambda _: redirect("file:///etc/passwd"), "redirect"),
@@ -251,7 +313,7 @@ def test_refusals_and_absences_are_told_apart_from_faults_and_store_no_number(na
                 {"not_permitted"},
             )
             assert states <= {"not_permitted"}
-        elif name in ("metr", "kalshi", "polymarket"):  # a file or a listing, which is always there
+        elif name in (*SERIES_NAMES, "kalshi", "polymarket"):  # a file or a listing, which is always there
             assert {error.kind for error in report.errors} == {f"http_{status}"}
             assert report.status == "failed"
         elif name == "forecastbench":  # one fortnight without a file is an answer, all without one are not

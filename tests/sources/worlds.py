@@ -83,6 +83,25 @@ def _bodies() -> dict[str, dict[str, bytes]]:
     for suite in ("1_0", "1_1"):
         body = (PAYLOADS / "metr" / f"horizon_{suite}.yaml").read_bytes()
         bodies["metr"][f"/assets/benchmark_results_{suite}.yaml"] = body
+    return bodies | _tables()
+
+
+def _tables() -> dict[str, dict[str, bytes]]:
+    """The feeds of measurements that are tables: each good answer at its own address, and what follows from it."""
+    paths = {
+        "epoch_hub": "/data/benchmark_data.zip",
+        "epoch_eci": "/data/eci_scores.csv",
+        "epoch_dc": "/data/data_centers/data_center_timelines.csv",
+        "swebench": "/data/leaderboards.json",
+        "mlebench": "/README.md",
+        "aei": "/api/datasets/Anthropic/EconomicIndex/tree/main",
+    }
+    bodies = {name: {path: GOOD[name][2]} for name, path in paths.items()}
+    files = "/datasets/Anthropic/EconomicIndex/resolve/main"
+    week = "release_2026_01_15/data/intermediate/aei_raw_1p_api_2025-11-13_to_2025-11-20.csv"
+    month = "release_2026_06_26/data/aei_1p_api_2026-06-26.csv"
+    bodies["aei"][f"{files}/{week}"] = (PAYLOADS / "aei" / "weeks.csv").read_bytes()
+    bodies["aei"][f"{files}/{month}"] = (PAYLOADS / "aei" / "months.csv").read_bytes()
     return bodies
 
 
@@ -103,7 +122,7 @@ FOLLOWED: Mapping[str, tuple[tuple[str, str], ...]] = {
         ("polymarket", "0x" + "0" * 62 + "bb"),
         ("infer", "4321"),
     ),
-    "metr": (),
+    **dict.fromkeys(("metr", "epoch_hub", "epoch_eci", "epoch_dc", "swebench", "mlebench", "aei"), ()),
 }
 
 #: A client that waits for nobody: shared, because making one takes longer than a poll.
