@@ -143,6 +143,8 @@ def _summary(questions: Sequence[QuestionView]) -> dict[str, Any]:
 
 
 def _what_to_do(question: QuestionView) -> str:
+    if question.since is None:
+        return "run `speedup pull`"
     if question.overdue_days is not None:
         return "closed and undecided: ask its creator, and do not read an outcome off the price"
     return QUESTION_ADVICE[question.state]
