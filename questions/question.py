@@ -8,39 +8,35 @@ writer fills but a draft may lack have an empty default.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from enum import StrEnum
-from typing import Annotated, Literal, Self, TypeVar
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
+from questions.fields import (
+    ANNUL as ANNUL,
+    PENDING as PENDING,
+    ContradictionError as ContradictionError,
+    IfBoundOnly,
+    IfGone,
+    IfMethodChanges,
+    IfRevised,
+    IfSilent,
+    Listed as Listed,
+    Moment as Moment,
+    Text as Text,
+    Url as Url,
+)
 from questions.model import Key, QuestionId, QuestionKind, Record, SpeedupKind, View
-from questions.time import utc
-
-ANNUL = "annul"
-"""What a question comes to when it cannot be decided: stored, never scored, never an outcome's name."""
-
-_Item = TypeVar("_Item")
-
-
-def _https(url: str) -> str:
-    if url and not url.startswith("https://"):
-        raise ValueError(f"{url!r} must start with https://")
-    return url
-
-
-Listed = Annotated[tuple[_Item, ...], Field(strict=False)]  # a TOML array is a list
-Moment = Annotated[datetime, AfterValidator(utc)]
-Text = Annotated[str, Field(min_length=1)]
-Url = Annotated[str, AfterValidator(_https)]
-
-
-class ContradictionError(ValueError):
-    """Keys of one record that cannot all be true: ``findings`` are pairs of key path and message."""
-
-    def __init__(self, findings: list[tuple[tuple[str, ...], str]]) -> None:
-        self.findings = tuple(findings)
-        super().__init__("; ".join(f"{'.'.join(path)}: {message}" for path, message in findings))
+from questions.rules import (
+    FirstCrossing,
+    Rule,
+    SeriesOrder,
+    SeriesThreshold,
+    SeriesValue,
+    outcomes_named,
+)
 
 
 class EvidenceClass(StrEnum):
@@ -101,7 +97,11 @@ class Baseline(Record):
 
 
 class Measurement(Record):
-    """How the number is got: a written procedure, its formula, who is eligible, what changes do."""
+    """How the number is got: a written procedure, its formula, who is eligible, what changes do.
+
+    ``version`` is the instrument's version that is pinned (empty: the one in force when the question opens);
+    ``successors`` are the versions or series that may take its place under ``named_successor``.
+    """
 
     procedure: str = ""
     formula: str = ""
@@ -111,6 +111,8 @@ class Measurement(Record):
     eligibility: str = ""
     leakage_policy: str = ""
     version_policy: Annotated[VersionPolicy, Field(strict=False)] | None = None
+    version: str = ""
+    successors: Listed[Text] = ()
 
 
 class Resolution(Record):
@@ -121,10 +123,11 @@ class Resolution(Record):
     selector: str = ""
     fallback_urls: Listed[Url] = ()
     snapshot_policy: str = ""
-    if_gone: str = ""
-    if_silent: str = ""
-    if_bound_only: str = ""
-    if_method_changes: str = ""
+    if_gone: IfGone | None = None
+    if_silent: IfSilent | None = None
+    if_bound_only: IfBoundOnly | None = None
+    if_method_changes: IfMethodChanges | None = None
+    if_revised: IfRevised | None = None
     evidence_whitelist: Listed[str] = ()
 
 
@@ -132,7 +135,7 @@ class Dates(Record):
     """When forecasting opens and closes and when the outcome is settled; all UTC.
 
     ``close`` is also the last moment an event counts; ``report_grace_days`` how long a report of it
-    may take.
+    may take. What is published after ``settled_by`` never counts.
     """
 
     open: Moment
@@ -151,6 +154,11 @@ class Dates(Record):
         if findings:
             raise ContradictionError(findings)
         return self
+
+    @property
+    def settled_by(self) -> datetime:
+        """The last moment at which a report of an event counts."""
+        return max(self.resolve, self.close + timedelta(days=self.report_grace_days or 0))
 
 
 class EdgeCase(Record):
@@ -227,7 +235,8 @@ class Proxy(Record):
 
     ``crossing`` says when it shows a multiple of k. ``gated_by`` names a proxy of the same battery that
     must be passed first; above ``highest_multiple`` it decides nothing. Without ``source_url`` there is
-    no public source yet, and the proxy is not live.
+    no public source yet, and the proxy is not live. ``series`` holds its ratio at quarter ends
+    (default: ``area.id``).
     """
 
     id: Annotated[str, Field(pattern=r"^[A-Z][0-9]$")]
@@ -237,6 +246,7 @@ class Proxy(Record):
     crossing: Text
     weakness: Text
     source_url: Url = ""
+    series: str = ""
     gated_by: str | None = None
     highest_multiple: Annotated[float, Field(gt=1)] | None = None
 
@@ -271,6 +281,10 @@ class Battery(Record):
             raise ContradictionError(findings)
         return self
 
+    def series(self, proxy: Proxy) -> str:
+        """The series that holds a proxy's ratios."""
+        return proxy.series or f"{self.area}.{proxy.id}"
+
     def deciding(self, multiple: float) -> tuple[Proxy, ...]:
         """The proxies that may count towards a crossing of this multiple."""
         return tuple(proxy for proxy in self.proxies if proxy.decides(multiple))
@@ -279,12 +293,14 @@ class Battery(Record):
 class BatteryRule(Record):
     """An area has crossed when the same ``need`` proxies hold for ``quarters`` quarter ends in a row.
 
-    A proxy holds when the lower end of its interval at ``level`` is at or above the threshold.
+    A proxy holds when the lower end of its interval at ``level`` is at or above the threshold. It is live
+    while its newest reading is no more than ``fresh_days`` old.
     """
 
     need: Annotated[int, Field(ge=1)]
     level: Annotated[float, Field(gt=0, lt=1)]
     quarters: Annotated[int, Field(ge=1)]
+    fresh_days: Annotated[int, Field(ge=1)] = 365
     arms: Annotated[Listed[Battery], Field(min_length=1)]
 
 
@@ -324,31 +340,52 @@ class CurrentValue(Record):
 
 
 class Change(Record):
+    """One edit. ``wording`` says it changed no outcome in any world, so the question stays the same."""
+
     version: Annotated[int, Field(ge=1)]
     on: date
     note: Text
+    wording: bool = False
 
 
 class FixtureObservation(Record):
-    """A dated fact of an invented world: ``series`` (``area.proxy`` or ``area.panel``) read ``value``.
+    """A dated fact of an invented world: what a ``series`` read, or what somebody said.
 
-    ``lower`` is the lower end of its interval; ``event`` tells a source that vanished or kept silent.
+    ``series`` is ``area.proxy`` or ``area.panel`` of a battery, the series of a rule,
+    ``platform:external_id``, ``question:id`` (a conditional's parent) or ``judge:name``; a fact about the
+    last three says its ``outcome``. ``key`` tells points of one day apart. A later fact of the same series, metric
+    and key (without a key: of the same day) corrects the earlier one. ``lower``..``upper`` is the
+    interval; with ``bound`` the value is only known to be at least (``lower``) or at most (``upper``) that.
+    ``version`` is the instrument's, ``published`` when the world could read it (default: ``at``).
+    ``event`` tells a source that vanished, kept silent, changed its method, or took a point back.
     """
 
     at: date
     series: Text
+    metric: str = ""
+    key: str = ""
     value: float | None = None
     lower: float | None = None
-    event: Literal["measured", "gone", "silent"] = "measured"
+    upper: float | None = None
+    bound: Literal["", "lower", "upper"] = ""
+    version: str = ""
+    published: date | None = None
+    outcome: str = ""
+    event: Literal["measured", "gone", "silent", "method_changed", "withdrawn"] = "measured"
 
 
 class Fixture(Record):
-    """A tiny invented world and what the question must come to in it (an outcome, or ``annul``)."""
+    """A tiny invented world and what the question must come to in it (an outcome, ``annul`` or ``pending``).
+
+    It is asked on ``asked_on``, by default when everything that may count has been published.
+    """
 
     name: Text
     world: Listed[FixtureObservation]
     expected: Text
     expected_on: date | None = None
+    expected_value: float | None = None
+    asked_on: date | None = None
 
 
 class Question(Record):
@@ -369,6 +406,7 @@ class Question(Record):
     threshold: Threshold | None = None
     baseline: Baseline | None = None
     measurement: Measurement = Measurement()
+    rule: Rule | None = None
     battery: BatteryRule | None = None
     panel: Panel | None = None
     resolution: Resolution
@@ -398,6 +436,7 @@ class Question(Record):
             *self._outcome_findings(),
             *self._ordering_findings(),
             *self._battery_findings(),
+            *self._rule_findings(),
             *self._date_findings(),
         ]
         if findings:
@@ -425,12 +464,14 @@ class Question(Record):
             yield ("outcomes",), "every outcome may be listed once only"
         if ANNUL in self.outcomes:
             yield ("outcomes",), f"{ANNUL!r} is not an outcome: it is what happens when there is none"
+        if PENDING in self.outcomes:
+            yield ("outcomes",), f"{PENDING!r} is not an outcome: it is what a question is before it has one"
         if self.kind in (QuestionKind.BINARY, QuestionKind.CONDITIONAL) and len(self.outcomes) != 2:
             yield ("outcomes",), f"kind {self.kind.value} has two outcomes"
         if self.default_outcome not in self.outcomes:
             yield ("default_outcome",), f"{self.default_outcome!r} is none of {', '.join(self.outcomes)}"
         for fixture in self.fixtures:
-            if fixture.expected not in (*self.outcomes, ANNUL):
+            if fixture.expected not in (*self.outcomes, ANNUL, PENDING):
                 yield ("fixtures",), f"{fixture.name!r} expects {fixture.expected!r}, which is no outcome"
 
     def _ordering_findings(self) -> Iterator[tuple[tuple[str, ...], str]]:
@@ -464,6 +505,23 @@ class Question(Record):
                     f"{self.battery.need} are needed",
                 )
 
+    def _rule_findings(self) -> Iterator[tuple[tuple[str, ...], str]]:
+        rule = self.rule
+        if rule is None:
+            return
+        if self.battery is not None:
+            yield ("rule",), "a question with a battery resolves by it: there is no room for another rule"
+        compares = isinstance(rule, SeriesThreshold | FirstCrossing | SeriesOrder)
+        if compares and self.threshold is None:
+            yield ("rule",), f"{rule.kind} compares with the [threshold], which is missing"
+        for kinds, made_for in _KINDS_OF_RULES:
+            if isinstance(rule, made_for) and self.kind not in kinds:
+                allowed = " or ".join(kind.value for kind in kinds)
+                yield ("rule", "kind"), f"{rule.kind} is for kind {allowed}, this is {self.kind.value}"
+        for path, outcome in outcomes_named(rule):
+            if outcome not in self.outcomes:
+                yield ("rule", *path), f"{outcome!r} is none of {', '.join(self.outcomes)}"
+
     def _date_findings(self) -> Iterator[tuple[tuple[str, ...], str]]:
         if self.conditional is not None and self.conditional.parent_deadline >= self.dates.close:
             yield ("conditional", "parent_deadline"), "must be earlier than close"
@@ -472,3 +530,11 @@ class Question(Record):
         appointed = self.panel.appointed_by if self.panel is not None else None
         if appointed is not None and appointed > self.dates.open:
             yield ("panel", "appointed_by"), "the panel must be named by the time the question opens"
+
+
+_KINDS_OF_RULES: tuple[tuple[tuple[QuestionKind, ...], type], ...] = (
+    ((QuestionKind.BINARY, QuestionKind.CONDITIONAL, QuestionKind.MULTIPLE_CHOICE), SeriesThreshold),
+    ((QuestionKind.NUMERIC, QuestionKind.MULTIPLE_CHOICE), SeriesValue),
+    ((QuestionKind.DATE,), FirstCrossing),
+    ((QuestionKind.ORDERING,), SeriesOrder),
+)

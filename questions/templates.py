@@ -54,6 +54,7 @@ class Rule(Record):
     need: Annotated[int, Field(ge=1)]
     level: Annotated[float, Field(gt=0, lt=1)]
     quarters: Annotated[int, Field(ge=1)]
+    fresh_days: Annotated[int, Field(ge=1)]
     tie_window_days: Annotated[int, Field(ge=0)]
 
 
@@ -278,7 +279,13 @@ class _Maker:
 
     def _battery(self, batteries: tuple[Battery, ...]) -> BatteryRule:
         rule = self._templates.rule
-        return BatteryRule(need=rule.need, level=rule.level, quarters=rule.quarters, arms=batteries)
+        return BatteryRule(
+            need=rule.need,
+            level=rule.level,
+            quarters=rule.quarters,
+            fresh_days=rule.fresh_days,
+            arms=batteries,
+        )
 
     def _panel(self, arms: tuple[str, ...], findings: Findings) -> dict[str, Any]:
         panel = self._templates.panel

@@ -30,7 +30,7 @@ def test_one_edit_of_the_ordering_rule_changes_all_orderings_and_no_date(base: P
 
 
 def test_one_edit_of_a_shared_phrase_changes_all_110(base: Path, templates: Path) -> None:
-    edit(templates, "no more than 365 days old.", "no more than 200 days old.")
+    edit(templates, "is no more than ${fresh_days} days old.", "is no more than 200 days old.")
     questions = load_catalogue(base=base).questions.values()
     assert sum("more than 200 days old" in q.measurement.procedure for q in questions) == 110
 
