@@ -171,10 +171,14 @@ class Ordering(Record):
 
     Crossings at most ``tie_window_days`` apart are ``tie_outcome``; no crossing by the close is
     ``neither_outcome``. Either may be ``annul``; a payout of a half each cannot be written down.
+    An arm may be a group: ``a_areas`` are then its areas, and it has crossed when ``areas_needed`` have.
     """
 
     a: Key
     b: Key
+    a_areas: Listed[Key] = ()
+    b_areas: Listed[Key] = ()
+    areas_needed: Annotated[int, Field(ge=1)] = 1
     tie_window_days: Annotated[int, Field(ge=0)]
     tie_outcome: Text
     neither_outcome: Text
@@ -184,13 +188,25 @@ class Ordering(Record):
     def _two_arms(self) -> Self:
         if self.a == self.b:
             raise ContradictionError([(("b",), f"the arms must differ, both are {self.a!r}")])
+        both = set(self.a_areas) & set(self.b_areas)
+        if both:
+            raise ContradictionError([(("b_areas",), f"{', '.join(sorted(both))} cannot be in both arms")])
+        if self.areas_needed > min(len(self.of("a")), len(self.of("b"))):
+            raise ContradictionError([(("areas_needed",), "is more than an arm has areas")])
         return self
+
+    def of(self, arm: Literal["a", "b"]) -> tuple[str, ...]:
+        """The areas of an arm: its group's, or the one it is."""
+        if arm == "a":
+            return self.a_areas or (self.a,)
+        return self.b_areas or (self.b,)
 
 
 class Conditional(Record):
-    """The question counts only in the world where ``parent`` came out yes by ``parent_deadline``."""
+    """The question counts only in the world where ``parent`` came out ``met`` by ``parent_deadline``."""
 
     parent: QuestionId
+    met: Text = "yes"
     parent_deadline: Moment
     if_parent_no: Text
     if_parent_void: Text
@@ -477,12 +493,16 @@ class Question(Record):
     def _ordering_findings(self) -> Iterator[tuple[tuple[str, ...], str]]:
         if self.ordering is None:
             return
-        for arm in ("a", "b"):
-            area = getattr(self.ordering, arm)
-            if area not in self.areas:
-                yield ("ordering", arm), f"{area!r} is not among the question's areas"
-            if area not in self.outcomes:
-                yield ("outcomes",), f"needs {area!r}: the outcome of arm {arm} winning is its area's key"
+        arms: tuple[Literal["a", "b"], ...] = ("a", "b")
+        for arm in arms:
+            for area in self.ordering.of(arm):
+                if area not in self.areas:
+                    yield ("ordering", arm), f"{area!r} is not among the question's areas"
+                if self.battery is not None and area not in {battery.area for battery in self.battery.arms}:
+                    yield ("battery", "arms"), f"has no battery for {area!r}"
+            name = getattr(self.ordering, arm)
+            if name not in self.outcomes:
+                yield ("outcomes",), f"needs {name!r}: the outcome of arm {arm} winning is its key"
         for name in ("tie_outcome", "neither_outcome", "both_before_open"):
             outcome = getattr(self.ordering, name)
             if outcome not in (*self.outcomes, ANNUL):
