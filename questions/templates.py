@@ -210,10 +210,11 @@ class _Maker:
         self._templates, self._k = templates, multiple.k
         self._names, self._batteries = names, batteries
         self.quarters = quarter_ends(templates.open, multiple.close)
-        self._worlds = Worlds(multiple.k, templates.rule.need, self.quarters)
+        self._same = self._common(multiple)
+        settled = self._same["dates"].settled_by.date()
+        self._worlds = Worlds(multiple.k, templates.rule.need, self.quarters, settled)
         self._words = _shared_words(templates, multiple)
         self._arm_words = {area: self._words_of(area) for area in names}
-        self._same = self._common(multiple)
 
     def question(self, kind: str, arms: tuple[str, ...]) -> Question:
         """One question. Raises _UnfilledError, or pydantic's ValidationError, when the template is wrong."""

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
-from questions.question import ANNUL, Battery, Fixture, FixtureObservation, Proxy
+from questions.fields import ANNUL
+from questions.question import Battery, Fixture, FixtureObservation, Proxy
 
 QUARTERS_NEEDED = 6
 
 World = tuple[FixtureObservation, ...]
+Edges = tuple[tuple[str, World, bool], ...]
 
 
 def quarter_ends(after: dt.datetime, until: dt.datetime) -> tuple[dt.date, ...]:
@@ -32,61 +35,112 @@ def next_quarter_end(end: dt.date) -> dt.date:
 
 @dataclass(frozen=True)
 class Worlds:
-    """Worlds for one multiple ``k``; ``quarters`` are the quarter ends a question may still see."""
+    """Worlds for one multiple ``k``.
+
+    ``quarters`` are the quarter ends a question may still see, ``settled`` the last day a report counts.
+    """
 
     k: float
     need: int
     quarters: tuple[dt.date, ...]
+    settled: dt.date
+    _known: dict[str, Edges] = field(default_factory=dict, compare=False)
 
     def of_ordering(
         self, a: Battery, b: Battery, wording: Mapping[str, str], before_open: tuple[dt.date, ...]
     ) -> Iterator[Fixture]:
-        """Worlds for every outcome of "a or b first", and for both ways of coming to nothing."""
-        early, following, late = self.quarters[1], self.quarters[2], self.quarters[4]
+        """Worlds for every outcome of "a or b first", for both ways of coming to nothing, and for the edges."""
+        early, following, later, late = self.quarters[1:5]
         tie, neither, both = (
             wording.get(name, ANNUL) for name in ("tie_outcome", "neither_outcome", "both_before_open")
         )
         holds, once, gone = self._holding, self._once, self._vanished
+        first = before_open[0]
         yield Fixture(name="a well before b", world=holds(a, early) + holds(b, late), expected=a.area)
         yield Fixture(name="b well before a", world=holds(b, early) + holds(a, late), expected=b.area)
         yield Fixture(name="only a crosses", world=holds(a, late), expected=a.area)
         yield Fixture(name="same quarter end", world=holds(a, early) + holds(b, early), expected=tie)
         yield Fixture(name="next quarter end", world=holds(a, early) + holds(b, following), expected=tie)
+        yield Fixture(name="two quarter ends", world=holds(a, early) + holds(b, later), expected=a.area)
         yield Fixture(name="nobody holds twice", world=once(a, early) + once(b, late), expected=neither)
         yield Fixture(name="all sources vanish", world=gone(a) + gone(b), expected=ANNUL)
-        first = before_open[0]
         yield Fixture(name="both before open", world=holds(a, first) + holds(b, first), expected=both)
+        yield Fixture(name="one before open", world=holds(a, first) + holds(b, early), expected=a.area)
+        for name, world, crosses in self._edges(a):
+            yield Fixture(name=f"a {name}", world=world, expected=a.area if crosses else neither)
 
     def of_date(self, battery: Battery) -> Iterator[Fixture]:
-        """Worlds with a date, without one, and without a source."""
+        """Worlds with a date, without one, without a source, and at the edges."""
         day = self.quarters[1]
         yield Fixture(name="crosses", world=self._holding(battery, day), expected="date", expected_on=day)
         yield Fixture(name="holds once only", world=self._once(battery, day), expected="not_by_deadline")
         yield Fixture(name="all sources vanish", world=self._vanished(battery), expected=ANNUL)
+        for name, world, crosses in self._edges(battery):
+            expected = "date" if crosses else "not_by_deadline"
+            yield Fixture(
+                name=name, world=world, expected=expected, expected_on=world[-1].at if crosses else None
+            )
+
+    def _edges(self, battery: Battery) -> Edges:
+        """The edges of an area, shared by all its questions."""
+        if battery.area not in self._known:
+            self._known[battery.area] = self._made_edges(battery)
+        return self._known[battery.area]
+
+    def _made_edges(self, battery: Battery) -> Edges:
+        """Name, world, and whether the area crosses in it; the last observation is then of the crossing day."""
+        day, last = self.quarters[1], self.quarters[-1]
+        after = next_quarter_end(day)
+        too_late = self.settled + dt.timedelta(days=1)
+        below = 0.5 * self.k
+
+        def twice(**told: Any) -> World:
+            return self._once(battery, after, **told) + self._once(battery, day, **told)
+
+        def again(**told: Any) -> World:
+            return self._once(battery, day, **told)
+
+        bound = {"lower": None, "bound": "lower"}
+        return (
+            ("reaches exactly k", twice(lower=self.k), True),
+            ("stays just below k", twice(lower=0.999 * self.k), False),
+            ("is only known to be above k", twice(**bound), True),
+            ("is only known to be above half of k", twice(value=below, **bound), False),
+            ("is told on the last day", twice(published=self.settled), True),
+            ("is told a day too late", twice(published=too_late), False),
+            ("is corrected in time", twice() + again(lower=below, published=self.settled), False),
+            ("is corrected too late", again(lower=below, published=too_late) + twice(), True),
+            (
+                "is measured by another version",
+                self._once(battery, self.quarters[0], lower=below, version="1") + twice(version="2"),
+                False,
+            ),
+            ("loses its sources afterwards", self._vanished(battery, self.quarters[3]) + twice(), True),
+            ("is confirmed after the close", self._holding(battery, last)[::-1], True),
+        )
 
     def _holding(self, battery: Battery, first: dt.date) -> World:
         """As many proxies as are needed are above the threshold at a quarter end and at the next one."""
         return self._once(battery, first) + self._once(battery, next_quarter_end(first))
 
-    def _once(self, battery: Battery, day: dt.date) -> World:
+    def _once(self, battery: Battery, day: dt.date, **told: Any) -> World:
         used = battery.deciding(self.k)[: self.need]
         gates = tuple(
             FixtureObservation(at=day, series=f"{battery.area}.{proxy.gated_by}", value=1.0, lower=1.0)
             for proxy in used
             if proxy.gated_by
         )
-        return gates + tuple(self._reading(battery, proxy, day) for proxy in used)
+        return gates + tuple(self._reading(battery, proxy, day, **told) for proxy in used)
 
-    def _reading(self, battery: Battery, proxy: Proxy, day: dt.date) -> FixtureObservation:
-        return FixtureObservation(
-            at=day, series=f"{battery.area}.{proxy.id}", value=1.5 * self.k, lower=1.1 * self.k
-        )
+    def _reading(self, battery: Battery, proxy: Proxy, day: dt.date, **told: Any) -> FixtureObservation:
+        seen = {"value": 1.5 * self.k, "lower": 1.1 * self.k, **told}
+        return FixtureObservation(at=day, series=battery.series(proxy), **seen)
 
-    def _vanished(self, battery: Battery) -> World:
-        """Before the first evaluation every source is gone, and the panel never meets."""
-        day = self.quarters[0]
-        series = [proxy.id for proxy in battery.deciding(self.k)]
+    def _vanished(self, battery: Battery, day: dt.date | None = None) -> World:
+        """From a day on (the first evaluation) every source is gone, and the panel never meets."""
+        day = day or self.quarters[0]
         gone = tuple(
-            FixtureObservation(at=day, series=f"{battery.area}.{name}", event="gone") for name in series
+            FixtureObservation(at=day, series=battery.series(proxy), event="gone")
+            for proxy in battery.deciding(self.k)
         )
         return (*gone, FixtureObservation(at=day, series=f"{battery.area}.panel", event="silent"))

@@ -8,25 +8,34 @@ from datetime import date, timedelta
 import pytest
 
 from questions.catalogue import Catalogue
+from questions.evidence import world_of
 from questions.question import ANNUL, Battery, Fixture, Question
+from questions.resolver import Resolver, fixture_findings
 from questions.worlds import next_quarter_end, quarter_ends
 
 Readings = dict[str, dict[date, float]]
 
 
-def readings(fixture: Fixture) -> Readings:
+def readings(question: Question, fixture: Fixture) -> Readings:
+    """Lower ends by series and day: the last account published in time, in the version first seen."""
+    settled = question.dates.settled_by.date()
+    told = [seen for seen in fixture.world if (seen.published or seen.at) <= settled]
+    told.sort(key=lambda seen: seen.published or seen.at)
     found: Readings = defaultdict(dict)
-    for seen in fixture.world:
-        if seen.lower is not None:
-            found[seen.series][seen.at] = seen.lower
+    version: dict[str, str] = {}
+    for seen in told:
+        lower = seen.value if seen.bound == "lower" else seen.lower
+        if lower is not None and version.setdefault(seen.series, seen.version) == seen.version:
+            found[seen.series][seen.at] = lower
     return found
 
 
 def silent(question: Question, fixture: Fixture, arm: Battery) -> bool:
-    """Fewer live deciding proxies than needed, and no panel either."""
+    """Fewer live deciding proxies than needed, and no panel either, from the first evaluation on."""
     assert question.battery is not None
     assert question.threshold is not None
-    gone = {seen.series for seen in fixture.world if seen.event != "measured"}
+    first = quarter_ends(question.dates.open, question.dates.close)[0]
+    gone = {seen.series for seen in fixture.world if seen.event != "measured" and seen.at <= first}
     live = [p for p in arm.deciding(question.threshold.value) if f"{arm.area}.{p.id}" not in gone]
     return len(live) < question.battery.need and f"{arm.area}.panel" in gone
 
@@ -45,7 +54,7 @@ def holding(question: Question, seen: Readings, arm: Battery, day: date) -> set[
 
 def crossing(question: Question, fixture: Fixture, arm: Battery) -> date | None:
     assert question.battery is not None
-    seen = readings(fixture)
+    seen = readings(question, fixture)
     for day in sorted({at for series in seen.values() for at in series}):
         later = holding(question, seen, arm, next_quarter_end(day))
         if len(holding(question, seen, arm, day) & later) >= question.battery.need:
@@ -81,6 +90,20 @@ def test_every_world_comes_to_what_its_fixture_expects(catalogue: Catalogue) -> 
             if fixture.expected_on is not None:
                 assert question.battery is not None
                 assert crossing(question, fixture, question.battery.arms[0]) == fixture.expected_on
+
+
+def test_the_resolver_agrees_with_every_world_and_reaches_every_outcome(catalogue: Catalogue) -> None:
+    assert {name: found for name, q in catalogue.questions.items() if (found := fixture_findings(q))} == {}
+
+
+def test_a_verdict_of_a_settled_world_never_changes(catalogue: Catalogue) -> None:
+    for question in list(catalogue.questions.values())[::7]:
+        resolver, settled = Resolver(question), question.dates.settled_by
+        for fixture in question.fixtures:
+            world = world_of(fixture)
+            then = resolver.verdict(world, settled)
+            assert then.state.final
+            assert resolver.verdict(world, settled + timedelta(days=4000)) == then
 
 
 def test_every_outcome_and_annulment_has_a_world(catalogue: Catalogue) -> None:
