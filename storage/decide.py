@@ -391,6 +391,12 @@ def refuse_second_forecast(known: Forecast | None, forecast: Forecast) -> None:
         )
 
 
+def refuse_another(known: object, record: object, what: str) -> None:
+    """One key, two different records of something that is only ever added."""
+    if known != record:
+        raise StorageError(f"there is another {what} under the same key: {known} is not {record}")
+
+
 def refuse_upside_down(gap: Gap) -> None:
     """A gap ends after it starts."""
     if gap.end < gap.start:

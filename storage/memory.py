@@ -12,8 +12,10 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Generic
+from typing import Generic, TypeVar
 
+from questions.evidence import Judgement
+from questions.receipts import QuestionVersion, Receipt
 from questions.records import (
     Forecast,
     Measurement,
@@ -42,6 +44,7 @@ from storage.decide import (
     may_claim,
     place,
     points,
+    refuse_another,
     refuse_second_forecast,
     refuse_upside_down,
     same_version,
@@ -102,6 +105,37 @@ class _Facts(Generic[Word]):
             yield from (one.word.payload_sha256 for one in said)
 
 
+Kept = TypeVar("Kept", QuestionVersion, Judgement, Receipt)
+
+
+@dataclass
+class _Added(Generic[Kept]):
+    """Records that are only ever added, by their key, whose last part is the time."""
+
+    what: str
+    key: tuple[str, ...]
+    rows: dict[tuple[object, ...], Kept] = field(default_factory=dict)
+
+    def add(self, records: Iterable[Kept]) -> int:
+        fresh: dict[tuple[object, ...], Kept] = {}
+        for record in map(admit, records):
+            key = tuple(getattr(record, name) for name in self.key)
+            standing = self.rows.get(key) or fresh.setdefault(key, record)
+            refuse_another(standing, record, self.what)
+        self.rows.update(fresh)
+        return len(fresh)
+
+    def kept(self, question: str | None, known_at: datetime | None) -> list[Kept]:
+        time, at = self.key[-1], moment(known_at)
+        found = [
+            row
+            for row in self.rows.values()
+            if question in (None, row.question) and (at is None or getattr(row, time) <= at)
+        ]
+        names = (time, *self.key)
+        return sorted(found, key=lambda row: [getattr(row, name) for name in names])
+
+
 class MemoryStore:
     """The Store Protocol in memory; see ``storage.store`` for what each method promises."""
 
@@ -117,6 +151,9 @@ class MemoryStore:
         self._drifts: dict[tuple[str, str, str, str], Drift] = {}
         self._forecasts: dict[tuple[str, str, str, datetime], Forecast] = {}
         self._scores: dict[tuple[object, ...], Score] = {}
+        self._versions: _Added[QuestionVersion] = _Added("version", ("question", "seen_at"))
+        self._judgements: _Added[Judgement] = _Added("judgement", ("question", "judge", "made_at"))
+        self._receipts: _Added[Receipt] = _Added("receipt", ("question", "version", "made_at"))
         self._quarantine: dict[tuple[str, str], Quarantined] = {}
         self._runs: dict[tuple[str, datetime], Run] = {}
         self._gaps: dict[tuple[str, datetime], Gap] = {}
@@ -234,6 +271,15 @@ class MemoryStore:
             self._scores.setdefault(key, score)
         return len(self._scores) - before
 
+    def add_question_versions(self, versions: Iterable[QuestionVersion]) -> int:
+        return self._versions.add(versions)
+
+    def add_judgements(self, judgements: Iterable[Judgement]) -> int:
+        return self._judgements.add(judgements)
+
+    def add_receipts(self, receipts: Iterable[Receipt]) -> int:
+        return self._receipts.add(receipts)
+
     # read: community values
 
     def streams(self, platform: str | None = None, external_id: str | None = None) -> list[StreamKey]:
@@ -334,6 +380,17 @@ class MemoryStore:
             key=lambda s: (s.question, s.outcome, s.forecaster, s.made_at, s.rule, s.score_version),
         )
 
+    def question_versions(
+        self, question: str | None = None, *, known_at: datetime | None = None
+    ) -> list[QuestionVersion]:
+        return self._versions.kept(question, known_at)
+
+    def judgements(self, question: str | None = None, *, known_at: datetime | None = None) -> list[Judgement]:
+        return self._judgements.kept(question, known_at)
+
+    def receipts(self, question: str | None = None, *, known_at: datetime | None = None) -> list[Receipt]:
+        return self._receipts.kept(question, known_at)
+
     # quarantine
 
     def quarantine(self, entry: Quarantined) -> None:
@@ -415,10 +472,13 @@ class MemoryStore:
             "forecast": len(self._forecasts),
             "gap": len(self._gaps),
             "http_validator": len(self._validators),
+            "judgement": len(self._judgements.rows),
             "observation": sum(len(timeline.spells) for timeline in self._streams.values()),
             "payload": len(self._bodies),
             "quarantine": len(self._quarantine),
             "question_health": self._healths.rows(),
+            "question_version": len(self._versions.rows),
+            "receipt": len(self._receipts.rows),
             "question_info": self._infos.rows(),
             "resolution": self._resolutions.rows(),
             "run": len(self._runs),

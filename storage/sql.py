@@ -8,6 +8,8 @@ from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from questions.evidence import Judgement
+from questions.receipts import QuestionVersion, Receipt
 from questions.records import (
     Forecast,
     Measurement,
@@ -18,7 +20,7 @@ from questions.records import (
     StreamKey,
 )
 from questions.time import utc
-from storage import care, ledger, payloads, series as _series, values, words
+from storage import care, ledger, lives, payloads, series as _series, values, words
 from storage.border import admit, admit_version, keepable, moment
 from storage.bulk import payload_ids
 from storage.decide import changes, points, standing
@@ -120,6 +122,20 @@ class SqlStore:
         with self._database.write() as connection:
             return ledger.add_scores(connection, admitted)
 
+    def add_question_versions(self, versions: Iterable[QuestionVersion]) -> int:
+        return self._keep(lives.VERSIONS, versions)
+
+    def add_judgements(self, judgements: Iterable[Judgement]) -> int:
+        return self._keep(lives.JUDGEMENTS, judgements)
+
+    def add_receipts(self, receipts: Iterable[Receipt]) -> int:
+        return self._keep(lives.RECEIPTS, receipts)
+
+    def _keep(self, book: lives.Book[lives.Kept], records: Iterable[lives.Kept]) -> int:
+        admitted = [admit(record) for record in records]
+        with self._database.write() as connection:
+            return lives.add(connection, book, admitted)
+
     # read: community values
 
     def streams(self, platform: str | None = None, external_id: str | None = None) -> list[StreamKey]:
@@ -193,6 +209,24 @@ class SqlStore:
     def scores(self) -> list[Score]:
         with self._database.read() as connection:
             return ledger.scores(connection)
+
+    def question_versions(
+        self, question: str | None = None, *, known_at: datetime | None = None
+    ) -> list[QuestionVersion]:
+        return self._kept(lives.VERSIONS, question, known_at)
+
+    def judgements(self, question: str | None = None, *, known_at: datetime | None = None) -> list[Judgement]:
+        return self._kept(lives.JUDGEMENTS, question, known_at)
+
+    def receipts(self, question: str | None = None, *, known_at: datetime | None = None) -> list[Receipt]:
+        return self._kept(lives.RECEIPTS, question, known_at)
+
+    def _kept(
+        self, book: lives.Book[lives.Kept], question: str | None, known_at: datetime | None
+    ) -> list[lives.Kept]:
+        known_at = moment(known_at)
+        with self._database.read() as connection:
+            return lives.kept(connection, book, question, known_at)
 
     # quarantine
 

@@ -43,6 +43,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
+from questions.evidence import Judgement
+from questions.receipts import QuestionVersion, Receipt
 from questions.records import (
     Forecast,
     Measurement,
@@ -120,6 +122,18 @@ class Store(Protocol):
         """Store computed scores; returns how many were new. A score of the same forecast, rule and version
         is stored once: the first stays."""
 
+    def add_question_versions(self, versions: Iterable[QuestionVersion]) -> int:
+        """Keep records of our own questions as they stood when seen; returns how many were new.
+
+        This and the next two only add: the same record again is known, another one under the same key
+        (question and time, and the judge or the version) raises StorageError and nothing is kept."""
+
+    def add_judgements(self, judgements: Iterable[Judgement]) -> int:
+        """Keep what judges decided; returns how many were new."""
+
+    def add_receipts(self, receipts: Iterable[Receipt]) -> int:
+        """Keep verdicts with their evidence; returns how many were new."""
+
     # read: community values -------------------------------------------------------------------
 
     def streams(self, platform: str | None = None, external_id: str | None = None) -> list[StreamKey]:
@@ -175,6 +189,17 @@ class Store(Protocol):
 
     def scores(self) -> list[Score]:
         """Every score, sorted by (question, outcome, forecaster, made_at, rule, version)."""
+
+    def question_versions(
+        self, question: str | None = None, *, known_at: datetime | None = None
+    ) -> list[QuestionVersion]:
+        """Records of our own questions by (seen_at, question)."""
+
+    def judgements(self, question: str | None = None, *, known_at: datetime | None = None) -> list[Judgement]:
+        """What judges decided by then, by (made_at, question, judge)."""
+
+    def receipts(self, question: str | None = None, *, known_at: datetime | None = None) -> list[Receipt]:
+        """Receipts made by then, by (made_at, question, version)."""
 
     # quarantine -------------------------------------------------------------------------------
 

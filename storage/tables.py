@@ -423,6 +423,57 @@ class DriftRow(Rows, table=True):
     seen_last: datetime = column(UtcMicros)
 
 
+class QuestionVersionRow(Rows, table=True):
+    """A record of one of our questions as it stood from an instant on."""
+
+    __tablename__ = "question_version"
+    __table_args__ = CLUSTERED
+    question: str = column(Words, primary_key=True)
+    seen_at: datetime = column(UtcMicros, primary_key=True)
+    version: str = column(Words)
+    text: str = column(Words)
+    terms: str = column(Words)
+    number: int = column(Whole)
+    edit: str = column(Words)
+    record: str = column(Words)
+
+
+class JudgementRow(Rows, table=True):
+    """What one judge decided of one of our questions."""
+
+    __tablename__ = "judgement"
+    __table_args__ = CLUSTERED
+    question: str = column(Words, primary_key=True)
+    judge: str = column(Words, primary_key=True)
+    made_at: datetime = column(UtcMicros, primary_key=True)
+    version: str = column(Words)
+    outcome: str = column(Words)
+    value: float | None = optional(Number)
+    on: date | None = optional(Day)
+    citations: str = column(Words)
+    note: str = column(Words)
+
+
+class ReceiptRow(Rows, table=True):
+    """A verdict on one version of one of our questions, with its evidence as JSON."""
+
+    __tablename__ = "receipt"
+    __table_args__ = CLUSTERED
+    question: str = column(Words, primary_key=True)
+    version: str = column(Words, primary_key=True)
+    made_at: datetime = column(UtcMicros, primary_key=True)
+    known_at: datetime = column(UtcMicros)
+    state: str = column(Words)
+    rule: str = column(Words)
+    outcome: str | None = optional(Words)
+    value: float | None = optional(Number)
+    on: date | None = optional(Day)
+    resolved_at: datetime | None = optional(UtcMicros)
+    reason: str = column(Words)
+    computed: str = column(Words)
+    evidence: str = column(Words)
+
+
 class ValidatorRow(Rows, table=True):
     """The tags of a URL's last full answer, under the URL's digest."""
 

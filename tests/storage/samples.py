@@ -7,6 +7,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from questions.evidence import Judgement
+from questions.receipts import Edit, Exhibit, QuestionVersion, Receipt
 from questions.records import (
     Distribution,
     Measurement,
@@ -21,6 +23,7 @@ from questions.records import (
     StreamKey,
     ValueState,
 )
+from questions.verdicts import State
 from storage.records import Drift, DriftKind, RawPayload
 
 T0 = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -90,6 +93,24 @@ def drift(at: float, place: str = "/v0/bets: [].limitProb", kind: str = "new_fie
     return Drift(
         "manifold", place, DriftKind(kind), seen_first=hours(at), seen_last=hours(at), **(told | more)
     )
+
+
+def judgement(at: float, judge: str = "ada", question: str = "q1", **more: Any) -> Judgement:
+    told: dict[str, Any] = {"outcome": "yes", "citations": ("https://example.org/a",)}
+    return Judgement(question, "v1", judge, made_at=hours(at), **(told | more))
+
+
+def receipt(at: float, state: str = "resolved", question: str = "q1", **more: Any) -> Receipt:
+    told: dict[str, Any] = {"version": "v1", "known_at": hours(at), "rule": "battery"}
+    if State(state).final:
+        told |= {"outcome": "yes", "resolved_at": hours(at - 1), "computed": (("value", 2.5), ("a", None))}
+        told |= {"evidence": (Exhibit("point", "s", "k", value=2.5, payload_sha256="a" * 64),)}
+    return Receipt(question, made_at=hours(at), state=State(state), **(told | more))
+
+
+def question_version(at: float, question: str = "q1", **more: Any) -> QuestionVersion:
+    told: dict[str, Any] = {"version": "v1", "text": "t1", "terms": "t2", "number": 1, "record": "{}"}
+    return QuestionVersion(question, hours(at), edit=Edit.FIRST, **(told | more))
 
 
 # strategies ---------------------------------------------------------------------------------------

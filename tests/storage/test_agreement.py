@@ -21,10 +21,13 @@ from tests.storage.samples import (
     health,
     hours,
     info,
+    judgement,
     key,
     measured,
     payload,
     poll,
+    question_version,
+    receipt,
     resolution,
     stream_snapshots,
     version,
@@ -76,6 +79,11 @@ healths = st.builds(health, some_hours, st.sampled_from(["ok", "hidden", "gone"]
 drifts = st.builds(
     lambda at, place, sha256: drift(at, place, payload_sha256=sha256), some_hours, names, digests
 )
+receipts = st.builds(receipt, st.integers(0, 2), st.sampled_from(["open", "resolved"]), names)
+judgements = st.builds(judgement, st.integers(0, 2), st.sampled_from(["ada", "bob"]), names)
+question_versions = st.builds(
+    lambda at, name, text: question_version(at, name, text=text), st.integers(0, 2), names, names
+)
 forecasts = st.builds(
     lambda name, at, probability: Forecast(name, "yes", "ada", ForecasterKind.PERSON, hours(at), probability),
     names,
@@ -114,6 +122,9 @@ calls: st.SearchStrategy[Call] = st.one_of(
         ),
     ),
     st.tuples(st.just("add_drifts"), st.tuples(st.lists(drifts, max_size=2))),
+    st.tuples(st.just("add_receipts"), st.tuples(st.lists(receipts, max_size=2))),
+    st.tuples(st.just("add_judgements"), st.tuples(st.lists(judgements, max_size=2))),
+    st.tuples(st.just("add_question_versions"), st.tuples(st.lists(question_versions, max_size=2))),
     st.tuples(st.just("release"), st.tuples(digests, some_hours.map(hours))),
     st.tuples(st.just("begin_run"), st.tuples(names, st.integers(0, 1).map(hours), some_hours.map(hours))),
     st.tuples(st.just("end_run"), st.tuples(runs)),
@@ -169,6 +180,9 @@ def everything(store: Store) -> dict[str, object]:
             f"resolutions {at}": store.resolutions(known_at=at),
             f"infos {at}": store.infos(known_at=at),
             f"question health {at}": store.question_health(known_at=at),
+            f"receipts {at}": store.receipts(known_at=at),
+            f"judgements of a {at}": store.judgements("a", known_at=at),
+            f"question versions {at}": store.question_versions(known_at=at),
             f"drifts {at}": store.drifts(known_at=at),
             f"forecasts {at}": store.forecasts(known_at=at),
         }

@@ -357,7 +357,7 @@ def test_the_first_revision_with_data_is_upgraded_with_all_its_rows(empty_url: s
     store.sight("manifold", URL, "a" * 64, hours(2))
     facts = info(0, question_type="BINARY", status="open", payload_sha256="a" * 64)
     assert store.infos() == [facts]
-    assert (store.question_health(), store.drifts()) == ([], [])
+    assert (store.question_health(), store.drifts(), store.receipts()) == ([], [], [])
     store.put_raw(payload())
     store.append(Batch(snapshots=(poll(2),), resolutions=(resolution(2),)))
     assert store.history(KEY)[0].times_seen == 3
