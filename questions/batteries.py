@@ -90,7 +90,7 @@ class BatteryReader:
         found: list[str] = []
         for area, proxies in self._proxies.items():
             for proxy in proxies:
-                found += self._reader.names(proxy.series)
+                found.append(proxy.series)
                 found += [proxy.gate] if proxy.gate else []
             found.append(f"{area}.panel")
         return tuple(dict.fromkeys(found))

@@ -65,13 +65,18 @@ class Resolver:
         return self.question.rule.kind if self.question.rule is not None else "judged"
 
     @property
-    def series(self) -> tuple[str, ...]:
-        """Every series the rule reads, successors included."""
+    def primary_series(self) -> tuple[str, ...]:
+        """Every series the rule names."""
         rule = self.question.rule
         if self._battery is not None:
             return self._battery.series
         picks = (rule.a, rule.b) if isinstance(rule, SeriesOrder) else (rule,)
-        named = [self._reader.names(pick.series) for pick in picks if isinstance(pick, SeriesRule)]
+        return tuple(dict.fromkeys(pick.series for pick in picks if isinstance(pick, SeriesRule)))
+
+    @property
+    def series(self) -> tuple[str, ...]:
+        """Every series the rule reads, successors included."""
+        named = [self._reader.names(series) for series in self.primary_series]
         return tuple(dict.fromkeys(name for names in named for name in names))
 
     @property
