@@ -99,7 +99,7 @@ class Edit(StrEnum):
 class QuestionVersion:
     """A record as it stood from ``seen_at`` on; ``version`` names it, ``number`` is its author's count.
 
-    ``text`` and ``terms`` are its digests, ``record`` the whole of it as JSON.
+    ``text`` and ``terms`` are its digests, ``record`` the whole of it but its test worlds, as JSON.
     """
 
     question: str
@@ -134,7 +134,7 @@ def seen(question: Question, known: Sequence[QuestionVersion], at: datetime) -> 
         terms=terms_hash(question),
         number=question.version,
         edit=Edit.FIRST,
-        record=question.model_dump_json(),
+        record=question.model_dump_json(exclude={"fixtures"}),
     )
     if last is None:
         return new

@@ -15,6 +15,7 @@ from questions.question import Question
 from questions.receipts import Life, QuestionVersion, Receipt, lives, receipt_of, seen
 from questions.records import Measurement, OutcomeState, QuestionState, Resolution
 from questions.resolver import Resolver
+from questions.verdicts import State
 from storage.store import Store
 
 UNREAD_FOR = timedelta(days=30)
@@ -202,13 +203,19 @@ class Resolved:
     new: bool
 
 
-def note_versions(store: Store, questions: Iterable[Question], at: datetime) -> list[QuestionVersion]:
-    """The versions to add because records were seen for the first time or edited; nothing is stored."""
+def seen_versions(
+    store: Store, questions: Iterable[Question], at: datetime, *, keep: bool
+) -> dict[str, list[QuestionVersion]]:
+    """Every version of every question known at an instant, these records seen now included; ``keep`` stores them."""
     known: dict[str, list[QuestionVersion]] = {}
     for version in store.question_versions(known_at=at):
         known.setdefault(version.question, []).append(version)
-    found = (seen(question, known.get(question.id, ()), at) for question in questions)
-    return [version for version in found if version is not None]
+    fresh = [new for one in questions if (new := seen(one, known.get(one.id, ()), at)) is not None]
+    for version in fresh:
+        known.setdefault(version.question, []).append(version)
+    if keep:
+        store.add_question_versions(fresh)
+    return known
 
 
 def resolve_all(
@@ -218,13 +225,7 @@ def resolve_all(
 
     Parents come before the questions that depend on them.
     """
-    fresh = note_versions(store, questions, known_at)
-    if keep:
-        store.add_question_versions(fresh)
-    versions: dict[str, list[QuestionVersion]] = {}
-    for version in sorted((*store.question_versions(known_at=known_at), *fresh), key=lambda v: v.seen_at):
-        if version not in versions.setdefault(version.question, []):
-            versions[version.question].append(version)
+    versions = seen_versions(store, questions, known_at, keep=keep)
     found: list[Resolved] = []
     for dependent in (False, True):
         library = Library(store, known_at)
@@ -244,6 +245,30 @@ def _resolve(store: Store, library: Library, life: Life, made_at: datetime) -> R
     verdict = resolver.verdict(library.world(resolver, life), library.known_at)
     receipt = receipt_of(verdict, life, library.known_at, made_at, earlier)
     return Resolved(life, receipt, not earlier or earlier[-1].gist != receipt.gist)
+
+
+def open_lives(
+    store: Store,
+    questions: Sequence[Question],
+    now: datetime,
+    *,
+    keep: bool,
+    closed_only: bool = False,
+    settled: bool = False,
+) -> list[Life]:
+    """The versions of questions that judges may be asked about; ``keep`` notes their records on the way.
+
+    ``closed_only`` leaves out those still open, ``settled`` lets in those that have an outcome.
+    """
+    known = seen_versions(store, questions, now, keep=keep)
+    last = {(receipt.question, receipt.version): receipt.state for receipt in store.receipts()}
+    found = [life for question in questions for life in lives(known[question.id])]
+    return [
+        life
+        for life in found
+        if (not closed_only or now >= life.question.dates.close)
+        and (settled or not last.get((life.question.id, life.version), State.OPEN).final)
+    ]
 
 
 def recompute(store: Store, receipt: Receipt) -> Receipt | None:

@@ -5,6 +5,15 @@ from __future__ import annotations
 import click
 
 from tracker.commands import check_links
+from tracker.commands.resolving import (
+    find_question,
+    judge,
+    print_receipt,
+    print_schema,
+    receipt_document,
+    receipts_of,
+    resolve_questions,
+)
 from tracker.commands.session import Session, table, with_session
 from tracker.errors import UsageError
 
@@ -15,6 +24,10 @@ def command() -> None:
 
 
 command.add_command(check_links.command)
+
+
+for _more in (resolve_questions, judge, print_schema):
+    command.add_command(_more)
 
 
 @command.command("list", epilog="Example:  speedup questions list --area interpretability --kind date")
@@ -85,19 +98,18 @@ def list_questions(session: Session, area: str | None, kind: str | None, links: 
 @click.argument("question_id", metavar="ID")
 @with_session()
 def show_question(session: Session, question_id: str) -> int:
-    """The whole record of one question."""
-    catalogue = session.catalogue
-    question = catalogue.questions.get(question_id)
-    if question is None:
-        from difflib import get_close_matches
-
-        close = get_close_matches(question_id, catalogue.questions, n=3)
-        raise UsageError(f"no question {question_id!r}" + (f"; close: {', '.join(close)}" if close else ""))
-    document = question.model_dump(mode="json")
+    """The whole record of one question, and the receipt of every verdict on it."""
+    question = find_question(session, question_id)
+    receipts = receipts_of(session, question)
+    record = question.model_dump(mode="json")
+    document = record | {"receipts": [receipt_document(receipt) for receipt in receipts]}
 
     def show() -> None:
         click.echo(f"{question.title}\n")
-        _print_tree(document, 0)
+        _print_tree({name: value for name, value in record.items() if name != "fixtures"}, 0)
+        click.echo(f"test worlds: {', '.join(fixture.name for fixture in question.fixtures) or 'none'}")
+        for receipt in receipts:
+            print_receipt(receipt)
 
     session.print(document, show)
     return 0
