@@ -177,6 +177,7 @@ class Reader:
             (point for point in weighed if self._in_window(rule, point)),
             key=lambda point: (point.moment, point.datum.series, point.datum.metric, point.datum.key),
         )
+        known = bool(wanted) or (self._by_publication and bool(_until(world.data(rule.series), cutoff)))
         looks = [look for look in world.looks(rule.series) if look.at <= cutoff]
         unclear = [point for point in dated if point.datum.bound and point.meets is None]
         left_out = set(map(id, unclear)) if self._bound is not BoundOnly.AS_VALUE else set()
@@ -186,7 +187,7 @@ class Reader:
             tuple(unclear),
             accounts,
             self._failure(world, rule.series, cutoff),
-            bool(wanted),
+            known,
             looks[-1] if looks else None,
         )
 

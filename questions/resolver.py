@@ -53,6 +53,8 @@ class Resolver:
             self._deadline = min(self._deadline, question.date_range.upper)
         self._reader = Reader(question, self._deadline)
         self._battery = None if question.battery is None else BatteryReader(question, self._reader)
+        silent = question.resolution.if_silent
+        self._waits = silent is None or silent.then is Silent.WAIT
         self._hit = next(name for name in question.outcomes if name != question.default_outcome)
 
     # what it reads
@@ -144,7 +146,7 @@ class Resolver:
 
     def _decide(self, world: Evidence, cutoff: datetime, *, final: bool) -> Finding:
         """What everything published by ``cutoff`` comes to; ``final``: nothing more is to come."""
-        look = _Look(world, cutoff, final)
+        look = _Look(world, cutoff, cutoff if self._waits else min(cutoff, self._settled), final)
         blocked = self._parent(look)
         if blocked is not None:
             return blocked
@@ -239,14 +241,14 @@ class Resolver:
             chosen = picked.statistic(rule.statistic)
             return chosen is not None and bool(chosen.meets)
 
-        picked = self._reader.select(rule, look.world, look.cutoff)
-        if grows and self._reader.confirmed(rule, look.world, look.cutoff, holds, picked):
+        picked = self._reader.select(rule, look.world, look.read)
+        if grows and self._reader.confirmed(rule, look.world, look.read, holds, picked):
             return self._met(rule, picked, picked.meeting[need - 1])
         failed = self._failed(rule, picked, look)
         if failed is not None:
             return failed
         chosen = picked.statistic(best if rule.statistic == "count" else rule.statistic)
-        if not grows and chosen and self._reader.confirmed(rule, look.world, look.cutoff, holds, picked):
+        if not grows and chosen and self._reader.confirmed(rule, look.world, look.read, holds, picked):
             return self._met(rule, picked, chosen)
         number = None if chosen is None else chosen.number
         if rule.statistic == "count":
@@ -270,7 +272,7 @@ class Resolver:
         return self._named(rule.yes, reason, by.moment, used, value=number, threshold=threshold.value)
 
     def _by_value(self, rule: SeriesValue, look: _Look) -> Finding:
-        picked = self._reader.select(rule, look.world, look.cutoff)
+        picked = self._reader.select(rule, look.world, look.read)
         chosen = picked.statistic(rule.statistic)
         failed = self._failed(rule, picked, look, empty=chosen is None)
         if failed is not None:
@@ -278,7 +280,7 @@ class Resolver:
         if chosen is None:
             return self._default("no point counts", _used(None, picked))
         shown = self._reader.confirmed(
-            rule, look.world, look.cutoff, lambda then: _number(then, rule) == chosen.number, picked
+            rule, look.world, look.read, lambda then: _number(then, rule) == chosen.number, picked
         )
         if not shown:
             return self._default(
@@ -290,7 +292,7 @@ class Resolver:
         return replace(found, value=chosen.number)
 
     def _by_crossing(self, rule: FirstCrossing, look: _Look) -> Finding:
-        picked = self._reader.select(rule, look.world, look.cutoff)
+        picked = self._reader.select(rule, look.world, look.read)
         first = self._first(rule, picked, look)
         if first is not None:
             reason = f"{first.datum.series} {first.datum.key} is the first with {first.number:g}"
@@ -301,7 +303,7 @@ class Resolver:
 
     def _first(self, rule: SeriesRule, picked: Selection, look: _Look) -> Point | None:
         """The first point that meets the threshold, once the source has shown one for long enough."""
-        if not self._reader.confirmed(rule, look.world, look.cutoff, lambda p: bool(p.meeting), picked):
+        if not self._reader.confirmed(rule, look.world, look.read, lambda p: bool(p.meeting), picked):
             return None
         return picked.meeting[0] if picked.meeting else None
 
@@ -309,7 +311,7 @@ class Resolver:
         firsts: list[Point | None] = []
         failures: list[Finding] = []
         for arm in (rule.a, rule.b):
-            picked = self._reader.select(arm, look.world, look.cutoff)
+            picked = self._reader.select(arm, look.world, look.read)
             first = self._first(arm, picked, look)
             failed = self._failed(arm, picked, look) if first is None or not look.final else None
             firsts.append(first)
@@ -363,7 +365,7 @@ class Resolver:
         assert rule is not None
 
         def cross(areas: Sequence[str]) -> list[Crossing]:
-            return [battery.crossing(look.world, area, look.cutoff, final=look.final) for area in areas]
+            return [battery.crossing(look.world, area, look.read, final=look.final) for area in areas]
 
         if arms is None:
             crossed = cross([arm.area for arm in rule.arms])
@@ -484,10 +486,11 @@ class Resolver:
 
 @dataclass(frozen=True, slots=True)
 class _Look:
-    """A world as known at an instant; ``final``: nothing more is to come."""
+    """A world as known at an instant, series as ``read`` at one; ``final``: nothing more is to come."""
 
     world: Evidence
     cutoff: datetime
+    read: datetime
     final: bool
 
     def until(self, told: Sequence[_Told]) -> list[_Told]:
