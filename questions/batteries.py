@@ -14,7 +14,7 @@ from datetime import date, datetime, timedelta
 from questions.evidence import Datum, Evidence, Mark, MarkKind, noon
 from questions.fields import Gone, MethodChange, Silent
 from questions.question import Battery, Proxy, Question
-from questions.readings import Reader, meets
+from questions.readings import COMPARATORS, Reader, meets
 from questions.worlds import quarter_ends
 
 Day = date | None
@@ -53,6 +53,7 @@ class BatteryReader:
         assert rule is not None
         assert threshold is not None
         self._rule, self._threshold, self._reader = rule, threshold, reader
+        self._beats = COMPARATORS[threshold.comparator]
         self._grace = timedelta(days=question.dates.report_grace_days or 0)
         close = question.dates.close
         after = close + timedelta(days=100 * (rule.quarters - 1))
@@ -147,12 +148,12 @@ class BatteryReader:
         if passed is None:
             return []
         found = []
+        beats, k, level = self._beats, self._threshold.value, self._rule.level
         for datum in self._reader.accounts(world, proxy.series, cutoff).points:
-            place = self._place.get(datum.at)
-            if place is not None and passed <= datum.at:
-                lower = self._reader.lower_end(datum)
-                level = datum.level is None or datum.level >= self._rule.level
-                if lower is not None and level and meets(self._threshold, lower):
+            lower = self._reader.lower_end(datum) if datum.bound else datum.lower
+            if lower is not None and beats(lower, k) and (datum.level is None or datum.level >= level):
+                place = self._place.get(datum.at)
+                if place is not None and passed <= datum.at:
                     found.append((place, datum))
         return found
 

@@ -106,7 +106,7 @@ class Reader:
         if method is not None:
             told = [datum for datum in told if datum.published < method.published]
         changed: Datum | None = None
-        if self._policy not in (None, VersionPolicy.LATEST):
+        if self._policy not in (None, VersionPolicy.LATEST) and any(datum.version for datum in told):
             allowed = self._allowed(told)
             others = [datum for datum in told if not allowed(datum)]
             if others and self._policy is VersionPolicy.ANNUL_ON_CHANGE:
@@ -145,6 +145,10 @@ class Reader:
 
     def _current(self, told: Sequence[Datum]) -> Sequence[Datum]:
         """One account a point: the one that the policy on revisions lets count."""
+        if len({(datum.series, datum.metric, datum.key) for datum in told if not datum.withdrawn}) == len(
+            told
+        ):
+            return told
         standing: dict[tuple[str, str, str], Datum] = {}
         for datum in told:
             key = (datum.series, datum.metric, datum.key)

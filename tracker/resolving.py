@@ -19,7 +19,7 @@ from questions.verdicts import State
 from storage.store import Store
 
 UNREAD_FOR = timedelta(days=30)
-"""A series that nobody could read for so long counts as silent."""
+"""A series that was not read since the close, and not for so long, counts as silent."""
 
 _PAYLOAD = re.compile(r"[0-9a-f]{8,64}")
 _INSTANT = timedelta(microseconds=1)
@@ -99,7 +99,7 @@ class Library:
         """When a series had nothing new: for a battery by the days of its readings, else by our looks."""
         if question.battery is None:
             last = history.looks[-1].at if history.looks else None
-            if last is not None and last + UNREAD_FOR < self.known_at:
+            if last is not None and last < question.dates.close and last + UNREAD_FOR < self.known_at:
                 yield Mark(series, last.date(), last + UNREAD_FOR, MarkKind.SILENT)
             return
         fresh = timedelta(days=question.battery.fresh_days)
@@ -238,9 +238,8 @@ def resolve_all(
 
 
 def _resolve(store: Store, library: Library, life: Life, made_at: datetime) -> Resolved:
-    earlier = [
-        one for one in store.receipts(life.question.id, known_at=made_at) if one.version == life.version
-    ]
+    known = store.receipts(life.question.id, known_at=library.known_at)
+    earlier = [one for one in known if one.version == life.version]
     resolver = Resolver(life.question)
     verdict = resolver.verdict(library.world(resolver, life), library.known_at)
     receipt = receipt_of(verdict, life, library.known_at, made_at, earlier)

@@ -79,23 +79,24 @@ def main() -> None:
     wanted = int(sys.argv[1]) if len(sys.argv) > 1 else WORLDS
     chance = Random(2027)
     resolvers = [Resolver(question) for question in questions()]
-    taken, seen = 0.0, Counter[str]()
+    taken, busy, seen = 0.0, 0.0, Counter[str]()
     by_rule: dict[str, float] = {}
     for resolver in resolvers:
         share = -(-wanted // len(resolvers))
         spent = 0.0
         for done in range(0, share, 1000):
             batch = [world(resolver.question, resolver, chance) for _ in range(min(1000, share - done))]
-            started = time.perf_counter()
+            started, began = time.perf_counter(), time.process_time()
             verdicts = [resolver.verdict(one, AT) for one in batch]
             spent += time.perf_counter() - started
+            busy += time.process_time() - began
             seen.update(verdict.outcome or verdict.state.value for verdict in verdicts)
         taken += spent
         by_rule[f"{resolver.rule} {resolver.question.id}"] = spent
     for name, spent in by_rule.items():
         print(f"  {name:60} {spent:6.2f} s")
     total = sum(seen.values())
-    print(f"{total} worlds in {taken:.2f} s, {total / taken:,.0f} a second")
+    print(f"{total} worlds in {taken:.2f} s, {total / taken:,.0f} a second; {busy:.2f} s of processor time")
     print(", ".join(f"{name} {count}" for name, count in seen.most_common()))
 
 

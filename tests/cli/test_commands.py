@@ -25,16 +25,14 @@ PRINTED = {
 }
 
 
-def leaves() -> list[tuple[str, ...]]:
+def leaves(group: click.Group = cli, before: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
     """Every command that does something, as the words to call it."""
     found: list[tuple[str, ...]] = []
-    context = click.Context(cli)
-    for name in COMMANDS:
-        command = cli.get_command(context, name)
-        if isinstance(command, click.Group):
-            found += [(name, sub) for sub in command.list_commands(context)]
-        else:
-            found.append((name,))
+    context = click.Context(group)
+    for name in COMMANDS if group is cli else group.list_commands(context):
+        command = group.get_command(context, name)
+        words = (*before, name)
+        found += leaves(command, words) if isinstance(command, click.Group) else [words]
     return found
 
 

@@ -232,9 +232,10 @@ def import_batch(session: Session, file: Path, dry_run: bool) -> int:
 
 
 @click.command("schema", epilog="Example:  speedup questions schema > questions.schema.json")
-def print_schema() -> int:
+@with_session()
+def print_schema(session: Session) -> int:
     """The JSON Schema of a file of questions and links, for editors that complete and check TOML."""
     from questions.schema import schema_text
 
-    click.echo(schema_text(), nl=False)
+    click.echo(schema_text(), nl=False)  # a JSON document, with --json or without
     return 0
