@@ -170,6 +170,12 @@ def lives(known: Sequence[QuestionVersion]) -> list[Life]:
     return found
 
 
+def version_at(known: Sequence[QuestionVersion], at: datetime) -> str | None:
+    """Which version of a question a forecast made at an instant was about; None before it was first seen."""
+    seen_then = [row.version for row in known if row.seen_at <= at]
+    return seen_then[-1] if seen_then else None
+
+
 # receipts -----------------------------------------------------------------------------------------
 
 

@@ -379,7 +379,11 @@ class QuestionHealth:
 
 @dataclass(frozen=True)
 class Forecast:
-    """A probability that somebody gave for one of our questions' outcomes at a time."""
+    """A probability that somebody gave for one of our questions' outcomes at a time.
+
+    ``version`` is the content hash of the version it was about; empty, it was the one that stood then
+    (``questions.receipts.version_at``).
+    """
 
     question: str
     outcome: str

@@ -7,21 +7,23 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from questions.model import Link, Record
+from questions.model import Link, Platform, Record, Seen
 from questions.question import Question
 
 URL = "https://json-schema.org/draft/2020-12/schema"
 
 
 class CatalogueTables(Record):
-    """A file of questions and links."""
+    """A file of one's own."""
 
     question: tuple[Question, ...] = ()
     link: tuple[Link, ...] = ()
+    platform: tuple[Platform, ...] = ()
+    seen: tuple[Seen, ...] = ()
 
 
 def catalogue_schema() -> dict[str, Any]:
-    """The schema of a TOML file with ``[[question]]`` and ``[[link]]`` tables, dates as ISO text."""
+    """The schema of a TOML file of questions, links, platforms and what was seen; dates are ISO text."""
     schema = TypeAdapter(CatalogueTables).json_schema()
     for name in ("factors", "requirements"):
         schema["properties"][name] = {"type": "object"}

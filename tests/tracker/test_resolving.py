@@ -12,7 +12,7 @@ import pytest
 from questions.catalogue import Catalogue, load_catalogue
 from questions.evidence import Judgement
 from questions.question import ANNUL, Question
-from questions.receipts import Edit, Life, Receipt, seen, terms_hash, text_hash
+from questions.receipts import Edit, Life, Receipt, seen, terms_hash, text_hash, version_at
 from questions.records import (
     Measurement,
     OutcomeState,
@@ -313,6 +313,9 @@ def test_a_material_edit_closes_the_old_version_and_both_resolve_by_their_own_re
     assert [one.receipt.outcome for one in run(store, [stricter], "2027-07-01")] == ["yes", None]
     kept = store.receipts()
     assert {receipt.version for receipt in kept} == {old.life.version, new.life.version}
+    known = store.question_versions(question.id)
+    made = [version_at(known, parse_utc(day)) for day in ("2027-01-15", "2027-02-15", "2027-04-02")]
+    assert made == [None, old.life.version, new.life.version]
     assert [recompute(store, receipt) for receipt in kept] == kept
 
 

@@ -235,7 +235,7 @@ def import_batch(session: Session, file: Path, dry_run: bool) -> int:
 @with_session()
 def print_schema(session: Session) -> int:
     """The JSON Schema of a file of questions and links, for editors that complete and check TOML."""
-    from questions.schema import schema_text
+    from questions.schema import catalogue_schema, schema_text
 
-    click.echo(schema_text(), nl=False)  # a JSON document, with --json or without
+    session.print(catalogue_schema(), lambda: click.echo(schema_text(), nl=False))
     return 0
