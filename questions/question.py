@@ -531,6 +531,10 @@ class Question(Record):
             return
         if self.battery is not None:
             yield ("rule",), "a question with a battery resolves by it: there is no room for another rule"
+        for name in ("if_gone", "if_silent", "if_method_changes"):
+            policy = getattr(self.resolution, name)
+            if policy is not None and policy.then == "drop":
+                yield ("resolution", name), "only a battery has proxies to drop"
         compares = isinstance(rule, SeriesThreshold | FirstCrossing | SeriesOrder)
         if compares and self.threshold is None:
             yield ("rule",), f"{rule.kind} compares with the [threshold], which is missing"

@@ -446,6 +446,7 @@ def test_fixtures_may_ask_on_a_day_and_for_a_date_or_a_number() -> None:
         ({"threshold": None}, "compares with the"),
         ({"kind": "numeric", "numeric_range": NUMBERS}, "series_threshold is for kind binary"),
         ({"rule": {**SERIES, "yes": "maybe"}}, "'maybe' is none of yes, no"),
+        ({"resolution": {"authority": "a", "if_gone": "drop"}}, "only a battery has proxies to drop"),
         ({"outcomes": ["yes", "pending"], "default_outcome": "pending"}, "is not an outcome"),
         ({"resolution": {"authority": "a", "if_gone": "perhaps"}}, "annul"),
     ],
