@@ -372,14 +372,14 @@ class Resolver:
             days = nth(crossed, 1)
             possible = {day is not None for day in days}
             open_ = len(days) > 1 if self.question.kind is QuestionKind.DATE else len(possible) > 1
-            if open_:
+            if open_ or (days == [None] and not look.final):
                 return self._unclear(crossed, look)
             return self._crossed(days, crossed)
         crossed_a, crossed_b = cross(arms.of("a")), cross(arms.of("b"))
         crossed = [*crossed_a, *crossed_b]
         days_a, days_b = nth(crossed_a, arms.areas_needed), nth(crossed_b, arms.areas_needed)
         outcomes = {_order(arms, a, b, self._dates.open)[0] for a in days_a for b in days_b}
-        if len(outcomes) > 1:
+        if len(outcomes) > 1 or (days_a == days_b == [None] and not look.final):
             return self._unclear(crossed, look)
         used = [datum for one in crossed for datum in one.used]
         return self._ordered(days_a[0], days_b[0], used)

@@ -39,7 +39,10 @@ def policies() -> st.SearchStrategy[dict[str, Any]]:
         "if_gone": Gone, "if_silent": Silent, "if_bound_only": BoundOnly,
         "if_method_changes": MethodChange, "if_revised": Revised,
     }  # fmt: skip
-    some = {name: st.none() | st.sampled_from([one.value for one in kind]) for name, kind in choices.items()}
+    some = {
+        name: st.none() | st.sampled_from([one.value for one in kind if one != "drop"])
+        for name, kind in choices.items()
+    }
     return st.fixed_dictionaries(some)
 
 
@@ -103,7 +106,7 @@ questions = st.builds(
 )
 CATALOGUE = load_catalogue().questions
 DATE, ORDERING = (CATALOGUE[f"{name}-scalable-oversight-3x"] for name in ("date", "ord-ai-control-vs"))
-batteries = st.sampled_from([DATE, ORDERING])
+batteries = st.booleans().map(lambda dated: DATE if dated else ORDERING)
 
 
 def series_of(question: Question) -> list[str]:
