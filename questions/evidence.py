@@ -14,7 +14,8 @@ from enum import StrEnum
 from typing import Literal, Protocol
 
 from questions.question import Fixture, FixtureObservation
-from questions.records import OutcomeState, in_utc
+from questions.records import OutcomeState
+from questions.time import utc
 
 PARENT = "question"
 """The platform under which outcomes of our own questions are found."""
@@ -112,7 +113,7 @@ class Judgement:
     note: str = ""
 
     def __post_init__(self) -> None:
-        in_utc(self, "made_at")
+        object.__setattr__(self, "made_at", utc(self.made_at))
         if not (self.question and self.judge.strip() and self.outcome):
             raise ValueError("question, judge and outcome must not be empty")
 

@@ -18,9 +18,8 @@ from typing import Any
 
 from questions.evidence import Datum, Judgement, Look, Mark, Word
 from questions.question import Question
-from questions.records import in_utc
 from questions.rules import Judged
-from questions.time import iso
+from questions.time import iso, utc
 from questions.verdicts import Computed, State, Used, Verdict
 
 _TERMS: dict[str, Any] = {
@@ -113,7 +112,7 @@ class QuestionVersion:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "edit", Edit(self.edit))
-        in_utc(self, "seen_at")
+        object.__setattr__(self, "seen_at", utc(self.seen_at))
 
     def load(self) -> Question:
         """The record itself. Raises pydantic's ValidationError when this program knows other records."""
@@ -221,7 +220,10 @@ class Receipt:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "state", State(self.state))
-        in_utc(self, "made_at", "known_at", "resolved_at")
+        for name in ("made_at", "known_at"):
+            object.__setattr__(self, name, utc(getattr(self, name)))
+        if self.resolved_at is not None:
+            object.__setattr__(self, "resolved_at", utc(self.resolved_at))
         if self.state.final != (self.outcome is not None):
             raise ValueError(f"state {self.state.value} and outcome {self.outcome!r} do not go together")
 

@@ -93,8 +93,7 @@ def _not_negative(name: str, number: float | None) -> None:
         raise ValueError(f"{name} must not be negative, got {number!r}")
 
 
-def in_utc(record: object, *names: str) -> None:
-    """Move the named times of a frozen record to UTC; ValueError for a naive one."""
+def _in_utc(record: object, *names: str) -> None:
     for name in names:
         moment = getattr(record, name)
         if moment is not None:
@@ -174,7 +173,7 @@ class Snapshot:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "state", ValueState(self.state))
-        in_utc(self, "as_of", "fetched_at", "hidden_until")
+        _in_utc(self, "as_of", "fetched_at", "hidden_until")
         _probability("probability", self.probability)
         _finite("value", self.value)
         for name in ("forecasters", "volume", "liquidity", "spread"):
@@ -286,7 +285,7 @@ class SeriesVersion:
     published: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        in_utc(self, "fetched_at")
+        _in_utc(self, "fetched_at")
         seen: set[tuple[str, str]] = set()
         for point in self.measurements:
             if point.series != self.series:
@@ -317,7 +316,7 @@ class Resolution:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "state", OutcomeState(self.state))
-        in_utc(self, "fetched_at", "resolved_at")
+        _in_utc(self, "fetched_at", "resolved_at")
         _finite("value", self.value)
         if self.state is OutcomeState.YES and self.value != 1.0:
             raise ValueError("yes has value 1")
@@ -353,7 +352,7 @@ class QuestionInfo:
     payload_sha256: str | None = None
 
     def __post_init__(self) -> None:
-        in_utc(self, "fetched_at", "opens_at", "closes_at", "resolves_by")
+        _in_utc(self, "fetched_at", "opens_at", "closes_at", "resolves_by")
 
 
 @dataclass(frozen=True)
@@ -374,7 +373,7 @@ class QuestionHealth:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "state", QuestionState(self.state))
-        in_utc(self, "fetched_at", "hidden_until")
+        _in_utc(self, "fetched_at", "hidden_until")
 
 
 @dataclass(frozen=True)
@@ -396,7 +395,7 @@ class Forecast:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "kind", ForecasterKind(self.kind))
-        in_utc(self, "made_at")
+        _in_utc(self, "made_at")
         _probability("probability", self.probability)
 
 
@@ -414,5 +413,5 @@ class Score:
     computed_at: datetime
 
     def __post_init__(self) -> None:
-        in_utc(self, "made_at", "computed_at")
+        _in_utc(self, "made_at", "computed_at")
         _finite("value", self.value)
