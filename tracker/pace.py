@@ -28,8 +28,9 @@ _WRITE = "INSERT OR REPLACE INTO pace VALUES (?, ?, ?)"
 class FileStore(StateStore):
     """When one host may be asked next, by the wall clock. Raises sqlite3.Error when the file cannot be used.
 
-    Of two processes with different paces for a host, the slower pace counts for both. A time further
-    ahead than the pace was written before the clock was set back and is forgotten.
+    Of two processes with different paces for a host, the slower pace counts for both. A time much further
+    ahead than the pace (``now`` may be as old as the wait for the file) was written before the clock was set
+    back and is forgotten.
     """
 
     def __init__(self, path: Path, host: str) -> None:
@@ -74,4 +75,5 @@ class FileStore(StateStore):
         free_at, theirs = row
         pace = max(mine, theirs)
         free_at += (pace - theirs) * 1000
-        return (free_at, pace) if free_at <= (now + pace) * 1000 else (0, pace)
+        latest = now + pace + int(2000 * BUSY_S)
+        return (free_at, pace) if free_at <= latest * 1000 else (0, pace)

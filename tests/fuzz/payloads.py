@@ -204,7 +204,7 @@ def statements(parsed: Parsed, questions: set[str]) -> Iterator[Statement]:
 
     Values in real units (means of ladders, say) are left out: the plain readers know no distributions.
     """
-    for one in parsed.batch.snapshots:
+    for one in parsed.batch.values():
         said = one.probability
         if said is not None and one.key.external_id in questions:
             at = round(one.as_of.timestamp() * 1000) if one.timed_by_source else "now"

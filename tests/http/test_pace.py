@@ -8,9 +8,12 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from pyrate_limiter import Rate
+from pyrate_limiter.abstracts.algorithm import GCRA
 
 from tests.http.conftest import FakeTime
 from tracker.http import HostLimits
+from tracker.pace import FileStore
 
 WORKER = """
 import sys, time
@@ -63,6 +66,15 @@ def test_the_slower_pace_counts_for_all(fake_time: FakeTime, tmp_path: Path) -> 
         with asker(fake_time, tmp_path / "pace.sqlite").slot("a.example", pace_s):
             starts.append(fake_time.now)
     assert all(later - earlier >= 5.0 for earlier, later in pairwise(starts))
+
+
+def test_a_process_that_waited_for_the_file_does_not_take_a_newer_start_for_one_of_another_clock(
+    tmp_path: Path,
+) -> None:
+    rate = [Rate(1, 100)]
+    first, second = (FileStore(tmp_path / "pace.sqlite", "a.example") for _ in range(2))
+    assert first.check(GCRA(), rate, 1_050, 1).allowed
+    assert not second.check(GCRA(), rate, 1_000, 1).allowed  # it looked at its clock before
 
 
 def test_a_clock_that_was_set_back_does_not_make_anyone_wait_for_years(

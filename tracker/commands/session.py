@@ -97,14 +97,15 @@ class Session:
             return None
         return self.store(create=False)
 
-    def client(self) -> HttpClient:
+    def client(self, attempts: int = 3) -> HttpClient:
         from tracker import __version__
         from tracker.config import pace_file
-        from tracker.http import HttpClient, machine_limits
+        from tracker.http import HttpClient, HttpSettings, machine_limits
 
         contact = self.settings.contact or "no contact set"
         agent = f"speedup-tracker/{__version__} ({contact})"
-        return HttpClient(user_agent=agent, limits=machine_limits(pace_file()))
+        settings = HttpSettings(attempts=attempts)
+        return HttpClient(user_agent=agent, settings=settings, limits=machine_limits(pace_file()))
 
     def now(self) -> datetime:
         return datetime.now(UTC)
