@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib import resources
@@ -116,12 +117,41 @@ class Catalogue:
         return place.file.name, place.file.line(place.path)
 
 
+@dataclass(frozen=True)
+class Draft:
+    """What can be read of files that may not be right yet: the questions that stand, and every problem."""
+
+    areas: tuple[Area, ...]
+    questions: Mapping[str, Question]
+    places: Mapping[str, Place]
+    files: tuple[CatalogueFile, ...]
+    problems: tuple[Problem, ...]
+
+
 def load_catalogue(paths: Sequence[Path] = (), *, base: Path | None = None) -> Catalogue:
     """The packaged catalogue and whatever the given folders (or single files) add to it.
 
     Every ``*.toml`` directly inside a folder is read, in order of name. ``base`` stands in for the
     packaged folder. Raises CatalogueError with all problems of all files; then nothing is loaded.
     """
+    return _read(paths, base).catalogue()
+
+
+def read_draft(paths: Sequence[Path] = (), *, base: Path | None = None) -> Draft:
+    """The same files, however wrong: each question that is right, and what is the matter with the rest."""
+    reading = _read(paths, base)
+    with suppress(CatalogueError):
+        reading.catalogue()
+    return Draft(
+        areas=reading.areas,
+        questions={name: question for name, (question, _) in reading.questions.items()},
+        places={name: place for name, (_, place) in reading.questions.items()},
+        files=tuple(reading.files),
+        problems=tuple(sorted(set(reading.problems))),
+    )
+
+
+def _read(paths: Sequence[Path], base: Path | None) -> _Reading:
     root: Traversable = base if base is not None else resources.files("questions") / "data"
     reading = _Reading(PACKAGED_NAME if base is None else str(base))
     reading.read_folder(root, reading.base_name, _ALL_TABLES)
@@ -130,7 +160,7 @@ def load_catalogue(paths: Sequence[Path] = (), *, base: Path | None = None) -> C
             reading.read_file(path, str(path), _OWN_TABLES)
         else:
             reading.read_folder(path, str(path), _OWN_TABLES)
-    return reading.catalogue()
+    return reading
 
 
 def load_factor_csv(path: Path, areas: Sequence[str] | None = None) -> FactorTable:
@@ -210,6 +240,8 @@ class _Reading:
         self.files: list[CatalogueFile] = []
         self.unread = False
         self.refused: set[str] = set()  # kinds of record of which some did not come through
+        self.areas: tuple[Area, ...] = ()
+        self.questions: dict[str, tuple[Question, Place]] = {}
 
     # reading
 
@@ -308,6 +340,7 @@ class _Reading:
     def catalogue(self) -> Catalogue:
         """Everything read so far as a catalogue. Raises CatalogueError when anything was wrong."""
         areas = tuple(area for area, _ in self._unique("area", self._entries("area", Area), "key").values())
+        self.areas = areas
         if not areas:
             self._missing("area")
         keys = tuple(area.key for area in areas)
@@ -315,7 +348,7 @@ class _Reading:
         factors = self._factors(keys)
         requirements = self._requirements(keys)
         printed = self._latest("printed", PrintedResults)
-        questions = self._questions(areas, batteries)
+        questions = self.questions = self._questions(areas, batteries)
         links = self._links(keys, questions)
         platforms = self._unique("platform", self._entries("platform", Platform), "key")
         seen = self._unique("record of", self._entries("seen", Seen), "key")

@@ -81,12 +81,16 @@ class Threshold(Record):
 
 
 class Baseline(Record):
-    """What a multiple is a multiple of: ``tools_2026-01-22`` or ``no_ai``, and its window."""
+    """What a multiple is a multiple of: ``tools_2026-01-22`` or ``no_ai``, and its window.
+
+    ``standard_deviation`` is that of the figure over the window, in the figure's own unit.
+    """
 
     reference: Text
     window_start: date | None = None
     window_end: date | None = None
     value: float | None = None
+    standard_deviation: Annotated[float, Field(gt=0)] | None = None
     source_url: Url = ""
 
     @model_validator(mode="after")

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from itertools import combinations
 from string import Template
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Self, TypeVar
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from questions.errors import Problem
 from questions.locate import KeyPath
@@ -24,6 +24,7 @@ from questions.question import (
     Battery,
     BatteryRule,
     Change,
+    ContradictionError,
     Dates,
     EventBasis,
     Listed,
@@ -78,13 +79,21 @@ class TemplateSet(Record):
     baseline_end: dt.date
     baseline_url: Url
     report_grace_days: Annotated[int, Field(ge=0)]
-    written: dt.date
+    changes: Annotated[Listed[Change], Field(min_length=1)]
     threshold: Annotated[Listed[Multiple], Field(min_length=1)]
     rule: Rule
     panel: PanelRule
     phrases: dict[str, str]
     ordering: dict[str, Any]
     date: dict[str, Any]
+
+    @model_validator(mode="after")
+    def _changes_told(self) -> Self:
+        told = [change.version for change in self.changes]
+        if told != list(range(1, self.version + 1)):
+            message = f"one [[template.changes]] per version, 1 to {self.version}; there are {told}"
+            raise ContradictionError([(("changes",), message)])
+        return self
 
 
 def generate(
@@ -257,9 +266,7 @@ class _Maker:
                 event_basis=EventBasis.EVENT_DATE,
                 report_grace_days=templates.report_grace_days,
             ),
-            "changelog": (
-                Change(version=templates.version, on=templates.written, note="made from templates.toml"),
-            ),
+            "changelog": templates.changes,
             "cost_minutes": 0,
         }
 
