@@ -7,11 +7,13 @@ caller: test worlds are run by a ``FixtureCheck``, a fresh ``current_value`` is 
 from __future__ import annotations
 
 from questions.lint.every import RULES
+from questions.lint.files import SCHEMA, lint_draft
 from questions.lint.report import WAIVER, Place, Report, Waived, lint
 from questions.lint.rule import Context, FixtureCheck, Hit, Rule
 
 __all__ = [
     "RULES",
+    "SCHEMA",
     "WAIVER",
     "Context",
     "FixtureCheck",
@@ -21,4 +23,5 @@ __all__ = [
     "Rule",
     "Waived",
     "lint",
+    "lint_draft",
 ]

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import Any
 
 import click
@@ -22,7 +19,9 @@ from storage.store import Store
 from tracker import jobs
 from tracker.collect import SourceReport
 from tracker.commands import pull
+from tracker.commands.files import add_text, with_path
 from tracker.commands.session import Session, table, with_session
+from tracker.commands.shown import show_findings
 from tracker.errors import UsageError
 from tracker.linkcheck import (
     Question,
@@ -161,9 +160,7 @@ def _catalogue(session: Session, target: Path | None) -> Catalogue:
     paths = session.settings.questions_path
     if target is None or not target.is_file():
         return load_catalogue(paths)
-    usual = {path.resolve() for path in paths}
-    covered = target.resolve() in usual or target.resolve().parent in usual
-    return load_catalogue(paths if covered else (*paths, target))
+    return load_catalogue(with_path(paths, target))
 
 
 def _choose(catalogue: Catalogue, names: Sequence[str]) -> list[Link]:
@@ -216,32 +213,9 @@ def _keep(fresh: Sequence[Seen], target: Path, session: Session, *, yes: bool, d
     question = f"Have you read {len(fresh)} question(s), and are they to be recorded in {target}?"
     if not yes and not click.confirm(question):
         return False
-    _add(target, text)
+    add_text(target, text, header=recorded.HEADER)
     click.echo(f"recorded {len(fresh)} question(s) in {target}", err=True)
     return True
-
-
-def _add(target: Path, text: str) -> None:
-    """Add text to the end of the file, or begin it; whole or not at all. A link to a file stays one."""
-    target = target.resolve()
-    try:
-        before = target.read_text("utf-8") if target.exists() else recorded.HEADER
-        gap = "" if before.endswith("\n") else "\n"
-        with NamedTemporaryFile(
-            "w", encoding="utf-8", newline="", dir=target.parent, prefix=".seen-", delete=False
-        ) as draft:
-            try:
-                draft.write(before + gap + text)
-                draft.flush()
-                os.fsync(draft.fileno())
-                Path(draft.name).chmod(target.stat().st_mode & 0o777 if target.exists() else 0o644)
-                Path(draft.name).replace(target)
-            except BaseException:
-                with suppress(FileNotFoundError):
-                    Path(draft.name).unlink()
-                raise
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{target}: cannot be written: {type(error).__name__}: {error}") from None
 
 
 def _with(catalogue: Catalogue, fresh: Sequence[Seen]) -> Catalogue:
@@ -267,24 +241,4 @@ def _close(findings: Sequence[Finding], check: _Check, *, shown: bool) -> None:
 
 
 def _show(findings: Sequence[Finding], questions: int) -> None:
-    """A line per finding; one that many questions share stands once, with their number."""
-    groups: dict[tuple[Severity, str, str], list[Finding]] = {}
-    for finding in findings:
-        groups.setdefault((finding.severity, finding.rule, finding.message), []).append(finding)
-    counts = ", ".join(
-        f"{sum(finding.severity is severity for finding in findings)} {severity.value}"
-        for severity in Severity
-    )
-    table(
-        f"{questions} linked questions: {counts}",
-        ["severity", "rule", "question", "finding", "what to do"],
-        [
-            (severity.value, rule, _who(group), message, group[0].fix)
-            for (severity, rule, message), group in groups.items()
-        ],
-    )
-
-
-def _who(group: Sequence[Finding]) -> str:
-    first = group[0].question
-    return first if len(group) == 1 else f"{first} and {len(group) - 1} more"
+    show_findings(f"{questions} linked questions", findings)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from tracker.commands import check_links
+from tracker.commands import check_links, lint
 from tracker.commands.resolving import (
     find_question,
     judge,
@@ -20,10 +20,11 @@ from tracker.errors import UsageError
 
 @click.group("questions")
 def command() -> None:
-    """The question catalogue: list, show, check-links."""
+    """The question catalogue: list, show, lint, check-links."""
 
 
 command.add_command(check_links.command)
+command.add_command(lint.command)
 
 
 for _more in (resolve_questions, judge, print_schema):
