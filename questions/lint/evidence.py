@@ -218,7 +218,9 @@ def population(question: Question, context: Context) -> Iterator[Hit]:
                 f"{found.group()!r}: by what?",
                 "name the figure, the source and the day by which they are ranked",
             )
-    if question.battery is None and question.speedup_kind in SPEEDUPS and not _FROZEN.search(text):
+    measurement = question.measurement
+    who = "\n".join((measurement.procedure, measurement.formula, measurement.eligibility))
+    if question.battery is None and question.speedup_kind in SPEEDUPS and not _FROZEN.search(who):
         yield Hit(
             ("measurement", "eligibility"),
             "it is not said what belongs to the area",
