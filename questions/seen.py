@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
-from datetime import datetime
 
 from questions.model import Seen
-from questions.time import iso
+from questions.toml_text import toml_value
 
 HEADER = """\
 # What stood on the platforms when a person read the linked questions; `speedup questions check-links`
@@ -22,21 +20,7 @@ def text_of(records: Iterable[Seen]) -> str:
 
 def _block(record: Seen) -> str:
     lines = [
-        f"{name} = {_value(value)}"
+        f"{name} = {toml_value(value)}"
         for name, value in record.model_dump(exclude_defaults=True, exclude_none=True).items()
     ]
     return "\n".join(["", "[[seen]]", *lines, ""])
-
-
-def _value(value: object) -> str:
-    if isinstance(value, datetime):
-        return iso(value)
-    if isinstance(value, list | tuple):
-        return f"[{', '.join(_value(item) for item in value)}]"
-    return _string(str(value))
-
-
-def _string(text: str) -> str:
-    """A TOML basic string. JSON's escapes are TOML's, but DEL needs one, and half a surrogate has none."""
-    whole = text.encode("utf-8", "replace").decode("utf-8")
-    return json.dumps(whole, ensure_ascii=False).replace("\x7f", "\\u007f")

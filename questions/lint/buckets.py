@@ -15,7 +15,9 @@ _ABOVE = re.compile(rf"(>=?|≥|over|above|more than|at least)\s*{_NUMBER}{_UNIT
 _OR_LESS = re.compile(rf"{_NUMBER}{_UNIT}\s+or\s+(?:less|fewer|lower|below)")
 _OR_MORE = re.compile(rf"{_NUMBER}{_UNIT}\s*(?:\+|or\s+(?:more|higher|above|greater))")
 _BRACKETS = re.compile(rf"([\[(])\s*{_NUMBER}{_UNIT}\s*[,;]\s*{_NUMBER}{_UNIT}\s*([\])])")
-_BETWEEN = re.compile(rf"{_NUMBER}{_UNIT}\s*(?:-|–|—|\.\.|to)\s*(<|under|below|less than)?\s*{_NUMBER}{_UNIT}")
+_BETWEEN = re.compile(
+    rf"{_NUMBER}{_UNIT}\s*(?:-|–|—|\.\.|to)\s*(<|under|below|less than)?\s*{_NUMBER}{_UNIT}"
+)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ from types import MappingProxyType
 from questions.findings import Severity
 from questions.lint.rule import (
     SPEEDUPS,
-    Context,
     Hit,
     criteria,
     criteria_text,
@@ -29,8 +28,12 @@ _ONESELF = words(
     r"(?:creator|author|writer)|at (?:my|their|his|her|the \w+'s) discretion"
 )
 _OPEN_END = words(r"TBD|TBA|to be (?:decided|determined|announced|named)")
-_POLL = words(r"poll|votes? (?:of|by|among)|(?:traders?|bettors?|forecasters?|users?|holders?) (?:vote|decide)s?")
-_PERSON = re.compile(r"(?:(?:Dr|Prof|Mr|Mrs|Ms)\.?\s+)?[A-Z][a-zé'-]+(?:\s+[A-Z]\.)?(?:\s+[A-Z][a-zé'-]+){1,2}")
+_POLL = words(
+    r"poll|votes? (?:of|by|among)|(?:traders?|bettors?|forecasters?|users?|holders?) (?:vote|decide)s?"
+)
+_PERSON = re.compile(
+    r"(?:(?:Dr|Prof|Mr|Mrs|Ms)\.?\s+)?[A-Z][a-zé'-]+(?:\s+[A-Z]\.)?(?:\s+[A-Z][a-zé'-]+){1,2}"
+)
 _BODY = words(
     r"institut\w*|universit\w*|labs?|foundation|project|team|centre|center|company|group|society|research|"
     r"committee|council|board|agency|office|ministry|panel|script|registry|association|journal|hugging|the"
@@ -44,8 +47,12 @@ _VOID = words(r"void(?:ed)?|annul(?:led|s)?|cancel(?:led|s)?|N/A|ambiguous")
 _MIRROR_LAG_DAYS = 14
 _MIRRORED = ("mirror", "same")
 _TOP = words(r"(?:top|best|largest|biggest|leading|foremost)[ -](?:\d+|two|three|five|ten|twenty|hundred)")
-_RANKED = words(r"rank(?:ed|ing|s)?|sorted|in order of|ordered by|measured by|according to|highest|by \w+ (?:score|count)")
-_FROZEN = words(r"quer(?:y|ies)|hash(?:ed)?|sha-?256|commit|frozen|registry|stored list|list (?:of|at|in|with)|cat:\S+")
+_RANKED = words(
+    r"rank(?:ed|ing|s)?|sorted|in order of|ordered by|measured by|according to|highest|by \w+ (?:score|count)"
+)
+_FROZEN = words(
+    r"quer(?:y|ies)|hash(?:ed)?|sha-?256|commit|frozen|registry|stored list|list (?:of|at|in|with)|cat:\S+"
+)
 _REFERENCE = re.compile(r"no_ai|tools_\d{4}-\d{2}-\d{2}")
 _SPEEDUP_TITLE = re.compile(r"\b\d+(?:\.\d+)?x\b|\bspeed-?ups?\b|\btimes (?:faster|as fast)\b", re.IGNORECASE)
 _MINUTES = 15
@@ -65,7 +72,9 @@ _TELLS = MappingProxyType(
             r"matched[_ -]comparisons?|matched[_ -]time|paired|randomi[sz]ed|controlled (?:trial|study|experiment)|"
             r"with and without"
         ),
-        EvidenceClass.PROGRESS_RATE: words(r"progress[_ -]rates?|halving times?|doubling times?|slopes?|pace"),
+        EvidenceClass.PROGRESS_RATE: words(
+            r"progress[_ -]rates?|halving times?|doubling times?|slopes?|pace"
+        ),
         EvidenceClass.PERCEIVED: words(r"perceived|self[_ -]reports?(?:ed)?|surveys?|respondents?|panel"),
         EvidenceClass.THROUGHPUT: words(
             r"throughput|(?:number|count|numbers|counts) of \w+|(?:submissions|papers|merges|commits) per"
@@ -73,7 +82,10 @@ _TELLS = MappingProxyType(
     }
 )
 _TERMS_OF_ENTRY = (
-    ("public or internal systems", words(r"public\w*|internal\w*|(?:un)?released|open-weight|proprietary|any system")),
+    (
+        "public or internal systems",
+        words(r"public\w*|internal\w*|(?:un)?released|open-weight|proprietary|any system"),
+    ),
     ("attempts allowed", words(r"attempts?|pass@\w+|single run|one run|tries|best of|runs")),
     ("scaffold", words(r"scaffold\w*|harness\w*|agents?|tools?")),
     ("human help", words(r"humans?|unaided|people|persons?|assist\w*")),
@@ -82,7 +94,7 @@ _TERMS_OF_ENTRY = (
 
 
 @rule("Q19", Severity.WARNING, "who decides: no single person, no poll, no empty seats")
-def authority(question: Question, context: Context) -> Iterator[Hit]:
+def authority(question: Question) -> Iterator[Hit]:
     text, key = question.resolution.authority.strip(), ("resolution", "authority")
     instead = 'name a published script, a source, or a panel: authority = "…"'
     if found := _OPEN_END.search(text):
@@ -99,7 +111,10 @@ def authority(question: Question, context: Context) -> Iterator[Hit]:
     lacking = [
         what
         for what, there in (
-            (f"the names of at least 3 members ({len(panel.members)} of {panel.seats} are named)", len(panel.members) >= 3),
+            (
+                f"the names of at least 3 members ({len(panel.members)} of {panel.seats} are named)",
+                len(panel.members) >= 3,
+            ),
             ("a conflict_rule", bool(panel.conflict_rule.strip())),
             ("appointed_by, a moment before the opening", panel.appointed_by is not None),
         )
@@ -110,7 +125,7 @@ def authority(question: Question, context: Context) -> Iterator[Hit]:
 
 
 @rule("Q21", Severity.WARNING, "no dependence on another question's resolution")
-def dependence(question: Question, context: Context) -> Iterator[Hit]:
+def dependence(question: Question) -> Iterator[Hit]:
     if question.kind is QuestionKind.CONDITIONAL:
         return
     passages = [(path, text) for path, text in criteria(question) if path[0] != "edge_cases"]
@@ -145,7 +160,7 @@ def dependence(question: Question, context: Context) -> Iterator[Hit]:
 
 
 @rule("Q23", Severity.ERROR, "which speedup, against which baseline, shown by which evidence")
-def speedup(question: Question, context: Context) -> Iterator[Hit]:
+def speedup(question: Question) -> Iterator[Hit]:
     kind = question.speedup_kind
     if kind not in SPEEDUPS:
         if kind is SpeedupKind.NONE and (found := _SPEEDUP_TITLE.search(question.title)):
@@ -170,7 +185,7 @@ def speedup(question: Question, context: Context) -> Iterator[Hit]:
                     "take them out of the battery, or ask about the kind of speedup that they show",
                 )
         return
-    texts = "\n".join([criteria_text(question), *question.resolution.evidence_whitelist])
+    texts = criteria_text(question)
     told = {evidence for evidence, pattern in _TELLS.items() if pattern.search(texts)}
     if not told & allowed:
         seen = ", ".join(sorted(told)) or "none"
@@ -209,7 +224,7 @@ def _baseline(question: Question) -> Iterator[Hit]:
 
 
 @rule("Q24", Severity.WARNING, "the population is fixed beforehand")
-def population(question: Question, context: Context) -> Iterator[Hit]:
+def population(question: Question) -> Iterator[Hit]:
     text = criteria_text(question)
     for path, passage in title_and_procedure(question):
         if (found := _TOP.search(passage)) and not _RANKED.search(text):
@@ -229,7 +244,7 @@ def population(question: Question, context: Context) -> Iterator[Hit]:
 
 
 @rule("Q26", Severity.ERROR, "which entries count")
-def eligibility(question: Question, context: Context) -> Iterator[Hit]:
+def eligibility(question: Question) -> Iterator[Hit]:
     performing = question.speedup_kind in (
         SpeedupKind.PROGRESS,
         SpeedupKind.LABOUR_INPUT,
@@ -255,7 +270,7 @@ def eligibility(question: Question, context: Context) -> Iterator[Hit]:
 
 
 @rule("Q28", Severity.WARNING, "settled by a script, or in a quarter of an hour")
-def cost(question: Question, context: Context) -> Iterator[Hit]:
+def cost(question: Question) -> Iterator[Hit]:
     minutes = question.cost_minutes
     if minutes is None and isinstance(question.rule, Judged):
         minutes = question.rule.minutes
@@ -280,7 +295,7 @@ def cost(question: Question, context: Context) -> Iterator[Hit]:
 
 
 @rule("Q30", Severity.WARNING, "not decided already")
-def undecided(question: Question, context: Context) -> Iterator[Hit]:
+def undecided(question: Question) -> Iterator[Hit]:
     if question.threshold is None and question.numeric_range is None:
         return
     current, given, asked = question.current_value, question.threshold, question.numeric_range

@@ -9,7 +9,7 @@ from questions.catalogue import Draft
 from questions.errors import Problem
 from questions.findings import Finding, Severity, worst_first
 from questions.lint.report import Report, lint
-from questions.lint.rule import Context, FixtureCheck, nothing_run
+from questions.lint.rule import Context, FixtureCheck, one_world_each
 from questions.locate import KeyPath
 from questions.problems import CatalogueFile
 
@@ -46,7 +46,7 @@ _TABLES = ("question.", "template.ordering.", "template.date.", "template.")
 
 
 def lint_draft(
-    draft: Draft, files: Collection[str] | None = None, *, fixtures: FixtureCheck = nothing_run
+    draft: Draft, files: Collection[str] | None = None, *, fixtures: FixtureCheck = one_world_each
 ) -> Report:
     """What is wrong with the questions of these files (None: of all that were read), refused ones included.
 

@@ -75,7 +75,9 @@ def mended(file: CatalogueFile, findings: Iterable[Finding]) -> str:
 def diff(name: str, before: str, after: str) -> str:
     """A unified diff of one file."""
     return "".join(
-        difflib.unified_diff(before.splitlines(True), after.splitlines(True), f"{name} (before)", f"{name} (after)")
+        difflib.unified_diff(
+            before.splitlines(True), after.splitlines(True), f"{name} (before)", f"{name} (after)"
+        )
     )
 
 

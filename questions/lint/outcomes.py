@@ -14,6 +14,7 @@ from questions.lint.rule import (
     SPEEDUPS,
     Context,
     Hit,
+    contextual,
     criteria,
     date_of,
     dates_in,
@@ -54,7 +55,7 @@ _DENIED = re.compile(r"\b(?:no|not|never|nor)\b[^.;]{0,15}$", re.IGNORECASE)
 
 
 @rule("Q03", Severity.ERROR, "open, close and resolve in this order, with an hour for resolving")
-def order_of_dates(question: Question, context: Context) -> Iterator[Hit]:
+def order_of_dates(question: Question) -> Iterator[Hit]:
     dates = question.dates
     if dates.resolve - dates.close < timedelta(hours=1):
         yield Hit(
@@ -65,9 +66,11 @@ def order_of_dates(question: Question, context: Context) -> Iterator[Hit]:
 
 
 @rule("Q04", Severity.ERROR, "dates in the text are those of the record, times have a zone")
-def dates_in_text(question: Question, context: Context) -> Iterator[Hit]:
+def dates_in_text(question: Question) -> Iterator[Hit]:
     days = days_of(question)
-    told: list[tuple[KeyPath, str, date | None]] = [(("title",), written, day) for written, day in dates_in(question.title)]
+    told: list[tuple[KeyPath, str, date | None]] = [
+        (("title",), written, day) for written, day in dates_in(question.title)
+    ]
     for path, text in criteria(question):
         for match in _DEADLINE.finditer(text):
             inner = DATE.search(match["day"])
@@ -86,18 +89,22 @@ def dates_in_text(question: Question, context: Context) -> Iterator[Hit]:
     for path, text in title_and_criteria(question):
         for match in _CLOCK.finditer(text):
             yield Hit(
-                path, f"{match.group()} has no time zone", f"write {match.group()} UTC, or the zone that is meant"
+                path,
+                f"{match.group()} has no time zone",
+                f"write {match.group()} UTC, or the zone that is meant",
             )
 
 
 @rule("Q06", Severity.ERROR, "a threshold with its unit, ranges without gap or overlap")
-def threshold(question: Question, context: Context) -> Iterator[Hit]:
+def threshold(question: Question) -> Iterator[Hit]:
     given, ranged = question.threshold, question.kind in (QuestionKind.NUMERIC, QuestionKind.MULTIPLE_CHOICE)
     asked = _ASKS_FOR_A_LEVEL.search(DATE.sub(" ", question.title))
     if given is None and not ranged and (question.speedup_kind in SPEEDUPS or asked):
         yield Hit(
             ("threshold",),
-            f"the title asks for a level ({asked.group()})" if asked else "a speedup question needs its multiple",
+            f"the title asks for a level ({asked.group()})"
+            if asked
+            else "a speedup question needs its multiple",
             'add [question.threshold] with value, unit, comparator (">=", ">", "<=" or "<") and statistic',
         )
     if given is not None and not given.unit.strip():
@@ -112,7 +119,7 @@ def threshold(question: Question, context: Context) -> Iterator[Hit]:
 
 
 @rule("Q07", Severity.ERROR, "how the number is made: formula, statistic, rounding")
-def statistic(question: Question, context: Context) -> Iterator[Hit]:
+def statistic(question: Question) -> Iterator[Hit]:
     if not is_numeric(question):
         return
     measurement = question.measurement
@@ -139,7 +146,7 @@ def statistic(question: Question, context: Context) -> Iterator[Hit]:
 
 
 @rule("Q12", Severity.ERROR, "outcomes that exclude each other and leave nothing out")
-def outcomes(question: Question, context: Context) -> Iterator[Hit]:
+def outcomes(question: Question) -> Iterator[Hit]:
     seen: dict[str, str] = {}
     for outcome in question.outcomes:
         plain = " ".join(outcome.casefold().split())
@@ -168,24 +175,19 @@ def outcomes(question: Question, context: Context) -> Iterator[Hit]:
             )
 
 
-@rule("Q13", Severity.ERROR, "a test world for every outcome, and the resolver reaches it")
+@contextual("Q13", Severity.ERROR, "a test world for every outcome, and the resolver reaches it")
 def two_sided(question: Question, context: Context) -> Iterator[Hit]:
-    reached = {fixture.expected for fixture in question.fixtures}
-    for outcome in question.outcomes:
-        if outcome not in reached:
-            yield Hit(
-                ("fixtures",),
-                f"no test world ends in {outcome!r}",
-                f'add a [[question.fixtures]] with a small world and expected = "{outcome}"',
-            )
     for message in context.fixtures(question):
         yield Hit(
-            ("fixtures",), message, "mend the criteria when the world is right, the world when they are right"
+            ("fixtures",),
+            message,
+            "give [[question.fixtures]] a small world with its expected outcome, one for each outcome at least; "
+            "where a world is right, mend the criteria",
         )
 
 
 @rule("Q14", Severity.ERROR, "a date question: bounds, no date by then, which hour, what is past")
-def date_kind(question: Question, context: Context) -> Iterator[Hit]:
+def date_kind(question: Question) -> Iterator[Hit]:
     dates = question.date_range
     if dates is None:
         return
@@ -210,7 +212,7 @@ def date_kind(question: Question, context: Context) -> Iterator[Hit]:
 
 
 @rule("Q15", Severity.ERROR, "an ordering: equal terms for both, its own outcomes for tie and neither")
-def ordering_kind(question: Question, context: Context) -> Iterator[Hit]:
+def ordering_kind(question: Question) -> Iterator[Hit]:
     ordering = question.ordering
     if ordering is None:
         return
@@ -229,11 +231,11 @@ def ordering_kind(question: Question, context: Context) -> Iterator[Hit]:
             "give neither an outcome of its own, or annul",
         )
     battery = question.battery
-    if battery is not None and sorted(arm.area for arm in battery.arms) != sorted(wins):
+    if battery is not None and {arm.area for arm in battery.arms} != set(question.areas):
         yield Hit(
             ("battery", "arms"),
-            "the battery does not measure exactly the two arms",
-            f"give it one arm for {ordering.a} and one for {ordering.b}",
+            "the battery does not measure exactly the areas that are compared",
+            f"give it one arm for each of: {', '.join(question.areas)}",
         )
     if battery is None and question.rule is None and not question.resolution.evidence_whitelist:
         yield Hit(
@@ -252,7 +254,7 @@ def ordering_kind(question: Question, context: Context) -> Iterator[Hit]:
 
 
 @rule("Q16", Severity.ERROR, "a conditional: annulled when its parent is not met")
-def conditional_kind(question: Question, context: Context) -> Iterator[Hit]:
+def conditional_kind(question: Question) -> Iterator[Hit]:
     conditional = question.conditional
     if conditional is None:
         return
@@ -277,7 +279,7 @@ def conditional_kind(question: Question, context: Context) -> Iterator[Hit]:
 
 
 @rule("Q17", Severity.ERROR, "a number: bounds, unit, scale")
-def numeric_kind(question: Question, context: Context) -> Iterator[Hit]:
+def numeric_kind(question: Question) -> Iterator[Hit]:
     asked = question.numeric_range
     if asked is None:
         return

@@ -18,9 +18,12 @@ FixtureCheck = Callable[[Question], Iterable[str]]
 """Runs a question's test worlds; one sentence for each that fails, or for an outcome that none reaches."""
 
 
-def nothing_run(question: Question) -> Iterable[str]:
-    """The check that runs no worlds."""
-    return ()
+def one_world_each(question: Question) -> Iterable[str]:
+    """The check that runs no worlds: every outcome has to be expected in one."""
+    expected = {fixture.expected for fixture in question.fixtures}
+    for outcome in question.outcomes:
+        if outcome not in expected:
+            yield f"no test world ends in {outcome!r}"
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,7 @@ class Context:
     """What rules may know besides the question: the areas by key, and a way to run test worlds."""
 
     areas: Mapping[str, Area] = field(default_factory=lambda: MappingProxyType({}))
-    fixtures: FixtureCheck = nothing_run
+    fixtures: FixtureCheck = one_world_each
 
 
 Check = Callable[[Question, Context], Iterator[Hit]]
@@ -53,8 +56,19 @@ class Rule:
     check: Check
 
 
-def rule(name: str, severity: Severity, summary: str) -> Callable[[Check], Rule]:
-    """Make a rule of a function that finds where it is not met."""
+def rule(
+    name: str, severity: Severity, summary: str
+) -> Callable[[Callable[[Question], Iterator[Hit]]], Rule]:
+    """Make a rule of a function that finds in a question where it is not met."""
+
+    def made(check: Callable[[Question], Iterator[Hit]]) -> Rule:
+        return Rule(name, severity, summary, lambda question, _context: check(question))
+
+    return made
+
+
+def contextual(name: str, severity: Severity, summary: str) -> Callable[[Check], Rule]:
+    """The same of a function that needs the context too."""
 
     def made(check: Check) -> Rule:
         return Rule(name, severity, summary, check)
@@ -70,13 +84,23 @@ _POLICIES = ("if_gone", "if_silent", "if_bound_only", "if_method_changes", "if_r
 def criteria(question: Question) -> Iterator[tuple[KeyPath, str]]:
     """Every text that binds whoever resolves, with its key. Title and background do not bind."""
     measurement, resolution = question.measurement, question.resolution
-    for name in ("procedure", "formula", "aggregation", "rounding", "eligibility", "leakage_policy"):
+    for name in (
+        "procedure",
+        "formula",
+        "aggregation",
+        "rounding",
+        "eligibility",
+        "leakage_policy",
+        "version",
+    ):
         yield ("measurement", name), getattr(measurement, name)
     for name in ("authority", "selector", "snapshot_policy"):
         yield ("resolution", name), getattr(resolution, name)
     for name in _POLICIES:
         policy = getattr(resolution, name)
         yield ("resolution", name), policy.note if policy is not None else ""
+    for index, text in enumerate(resolution.evidence_whitelist):
+        yield ("resolution", "evidence_whitelist", index), text
     for index, text in enumerate(question.annul_if):
         yield ("annul_if", index), text
     for index, case in enumerate(question.edge_cases):
@@ -107,10 +131,10 @@ def title_and_criteria(question: Question) -> Iterator[tuple[KeyPath, str]]:
 def hits_of(
     pattern: re.Pattern[str], passages: Iterable[tuple[KeyPath, str]]
 ) -> Iterator[tuple[KeyPath, str]]:
-    """Every passage's matches, each wording once per passage."""
+    """Every passage's matches as they are written, each wording once per passage whatever its case."""
     for path, text in passages:
-        for found in dict.fromkeys(match.group().casefold() for match in pattern.finditer(text)):
-            yield path, found
+        found = {match.group().casefold(): match.group() for match in pattern.finditer(text)}
+        yield from ((path, written) for written in found.values())
 
 
 def words(alternatives: str) -> re.Pattern[str]:
@@ -183,7 +207,9 @@ def _days_around(moment: datetime) -> set[date]:
 
 # What a question is about -------------------------------------------------------------------------------
 
-_INSTRUMENT = words(r"[\w-]*bench(?:mark)?s?|ind(?:ex|ices)|surveys?|leaderboards?|scoreboards?|arena|suites?")
+_INSTRUMENT = words(
+    r"[\w-]*bench(?:mark)?s?|ind(?:ex|ices)|surveys?|leaderboards?|scoreboards?|arena|suites?"
+)
 _URL = re.compile(r"https?://\S+")
 
 SPEEDUPS = frozenset(

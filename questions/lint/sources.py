@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator
 from urllib.parse import parse_qsl, urlsplit
 
-from questions.findings import Severity
 from questions.fields import Gone, Silent
-from questions.lint.rule import Context, Hit, dates_in, instrument, is_numeric, rule, words
+from questions.findings import Severity
+from questions.lint.rule import Hit, dates_in, instrument, is_numeric, rule, words
 from questions.question import EventBasis, Question, VersionPolicy
 
 _HOME = frozenset({"", "/", "/home", "/home/", "/index.html", "/index.htm", "/index.php"})
@@ -19,10 +19,16 @@ _VERSION = re.compile(
     r"\bv\.?\d|\bversion\s+\S*\d|\brelease\s+\S*\d|\b[A-Z]{1,6}\d+(?:\.\d+)+|\b\d+\.\d+\.\d+\b"
     r"|\b(?:commit|tag|revision|sha(?:-?256)?|hash)\s+\S*[0-9a-f]{4,}|\b[0-9a-f]{7,64}\b",
 )
-_AS_OF = re.compile(r"\b(?:version|state|copy|snapshot|set|suite|list|release)\b.{0,60}\d{4}-\d{2}-\d{2}", re.S)
+_AS_OF = re.compile(
+    r"\b(?:version|state|copy|snapshot|set|suite|list|release)\b.{0,60}\d{4}-\d{2}-\d{2}", re.S
+)
 _INTERFACE = words(r"leaderboards?|arena|trends|dashboards?|scoreboards?|charts?|rankings?")
-_STATE = words(r"tabs?|filters?|toggles?|columns?|sort(?:ed|ing)?|rows?|permalink|commit|archived?|JSON pointer")
-_PERMALINK = re.compile(r"web\.archive\.org/web/\d|archive\.(?:ph|today|is)/|/(?:blob|raw|tree)/[0-9a-f]{7,40}/")
+_STATE = words(
+    r"tabs?|filters?|toggles?|columns?|sort(?:ed|ing)?|rows?|permalink|commit|archived?|JSON pointer"
+)
+_PERMALINK = re.compile(
+    r"web\.archive\.org/web/\d|archive\.(?:ph|today|is)/|/(?:blob|raw|tree)/[0-9a-f]{7,40}/"
+)
 _COPY = words(r"body|bod(?:y|ies)|content|cop(?:y|ies)|bytes|page|payload")
 _HASH = words(r"hash(?:es)?|sha-?256|digest")
 _TIME = words(r"times?|when|timestamp|moment|date")
@@ -48,7 +54,7 @@ def _page_fault(url: str) -> str:
 
 
 @rule("Q01", Severity.ERROR, "the page that decides, and where on it to look")
-def primary_source(question: Question, context: Context) -> Iterator[Hit]:
+def primary_source(question: Question) -> Iterator[Hit]:
     resolution = question.resolution
     if not resolution.primary_url:
         yield Hit(
@@ -71,7 +77,7 @@ def primary_source(question: Question, context: Context) -> Iterator[Hit]:
 
 
 @rule("Q02", Severity.ERROR, "a second source elsewhere, or an outcome that needs none")
-def fallback(question: Question, context: Context) -> Iterator[Hit]:
+def fallback(question: Question) -> Iterator[Hit]:
     resolution = question.resolution
     decisive = {Gone.ANNUL, Gone.DEFAULT_OUTCOME, Gone.LAST_SNAPSHOT}
     if resolution.if_gone is not None and resolution.if_gone.then in decisive:
@@ -87,7 +93,7 @@ def fallback(question: Question, context: Context) -> Iterator[Hit]:
 
 
 @rule("Q08", Severity.ERROR, "what a new version of the instrument means")
-def version_policy(question: Question, context: Context) -> Iterator[Hit]:
+def version_policy(question: Question) -> Iterator[Hit]:
     measurement, resolution = question.measurement, question.resolution
     what, policy = instrument(question), measurement.version_policy
     if policy is None:
@@ -116,7 +122,7 @@ def version_policy(question: Question, context: Context) -> Iterator[Hit]:
 
 
 @rule("Q09", Severity.ERROR, "what happens when the source disappears")
-def if_gone(question: Question, context: Context) -> Iterator[Hit]:
+def if_gone(question: Question) -> Iterator[Hit]:
     if question.resolution.if_gone is None:
         yield Hit(
             ("resolution", "if_gone"),
@@ -126,7 +132,7 @@ def if_gone(question: Question, context: Context) -> Iterator[Hit]:
 
 
 @rule("Q10", Severity.ERROR, "what happens when the source stays silent, and from when on")
-def if_silent(question: Question, context: Context) -> Iterator[Hit]:
+def if_silent(question: Question) -> Iterator[Hit]:
     policy, dates = question.resolution.if_silent, question.dates
     if policy is None:
         yield Hit(
@@ -157,7 +163,7 @@ def if_silent(question: Question, context: Context) -> Iterator[Hit]:
 
 
 @rule("Q11", Severity.ERROR, "how a bound counts")
-def if_bound_only(question: Question, context: Context) -> Iterator[Hit]:
+def if_bound_only(question: Question) -> Iterator[Hit]:
     if is_numeric(question) and question.resolution.if_bound_only is None:
         yield Hit(
             ("resolution", "if_bound_only"),
@@ -167,7 +173,7 @@ def if_bound_only(question: Question, context: Context) -> Iterator[Hit]:
 
 
 @rule("Q25", Severity.ERROR, "which day counts, and how late a report may come")
-def event_basis(question: Question, context: Context) -> Iterator[Hit]:
+def event_basis(question: Question) -> Iterator[Hit]:
     dates = question.dates
     if dates.event_basis is None:
         yield Hit(
@@ -201,7 +207,7 @@ def event_basis(question: Question, context: Context) -> Iterator[Hit]:
 
 
 @rule("Q27", Severity.WARNING, "the state of the page, and what is kept of it")
-def interface_state(question: Question, context: Context) -> Iterator[Hit]:
+def interface_state(question: Question) -> Iterator[Hit]:
     resolution = question.resolution
     urls = " ".join((resolution.primary_url, *resolution.fallback_urls))
     shown = _INTERFACE.search(" ".join((resolution.primary_url, resolution.selector, question.title)))

@@ -10,6 +10,7 @@ from questions.lint.rule import (
     DATE,
     Context,
     Hit,
+    contextual,
     criteria_text,
     dates_in,
     hits_of,
@@ -49,24 +50,25 @@ _EXCEPTION = words(
 )
 _EARLY = 300  # characters that people read of a market's text before they trade
 _UNFILLED = re.compile(
-    r"\$\{\w*\}|\{\{.*?\}\}|\{[a-z_]+\}|<[A-Z][A-Z_ ]+>|%\([a-z_]+\)s|\b(?:TODO|FIXME|XXX|lorem ipsum)\b(?:: [^.\n\"]*)?"
-    r"|\[(?:insert|name|date|number|area|company)[^\]]*\]",
+    r"\$\{\w*\}|\{\{.*?\}\}|\{[a-z_]+\}|<[A-Z][A-Z_ ]+>|%\([a-z_]+\)s|\b(?:TODO|FIXME|XXX|lorem ipsum)\b"
+    r"(?:: [^.\n\"]*)?|\[(?:insert|name|date|number|area|company)[^\]]*\]",
     re.IGNORECASE,
 )
 _TOKEN = re.compile(r"[^\W_][\w'’.+-]*[^\W_]|[^\W_]")
 _FIGURE = re.compile(r"\d+(?:,\d{3})+|\d+(?:\.\d+)?")
-_PLAIN = frozenset(
-    "will would shall should could which what when where whether does have has been being first last reach reaches "
-    "reached that this these those there their than then more less least most from with before after between until "
-    "into onto over under above below about date year years month months day days question happen happens come "
-    "comes become becomes exceed exceeds make makes take takes show shows many much each every any some such only "
-    "also other another either both they them were was".split()
+_PLAIN = words(
+    r"will|would|shall|should|could|which|what|when|where|whether|does|have|has|been|being|first|"
+    r"last|reach|reaches|reached|that|this|these|those|there|their|than|then|more|less|least|most|"
+    r"from|with|before|after|between|until|into|onto|over|under|above|below|about|date|year|years|"
+    r"month|months|day|days|question|happen|happens|come|comes|become|becomes|exceed|exceeds|make|"
+    r"makes|take|takes|show|shows|many|much|each|every|any|some|such|only|also|other|another|either|"
+    r"both|they|them|were|was"
 )
 _SHARED_LETTERS = 5  # reaches, reached and reaching are one word
 
 
 @rule("Q05", Severity.ERROR, "no dates that depend on when one reads them")
-def relative_dates(question: Question, context: Context) -> Iterator[Hit]:
+def relative_dates(question: Question) -> Iterator[Hit]:
     for path, found in hits_of(_RELATIVE, title_and_criteria(question)):
         yield Hit(
             path,
@@ -76,19 +78,19 @@ def relative_dates(question: Question, context: Context) -> Iterator[Hit]:
 
 
 @rule("Q18", Severity.WARNING, "no vague terms without a definition")
-def vague_terms(question: Question, context: Context) -> Iterator[Hit]:
+def vague_terms(question: Question) -> Iterator[Hit]:
     known = {term.casefold() for term, meaning in question.glossary.items() if meaning.strip()}
     for path, found in hits_of(_VAGUE, title_and_procedure(question)):
-        if found not in known:
+        if found.casefold() not in known:
             yield Hit(
                 path,
                 f"{found!r} is read differently by different people",
-                f'write a number or a name instead, or define it: glossary."{found}" = "…"',
+                f'write a number or a name instead, or define it: glossary."{found.casefold()}" = "…"',
             )
 
 
 @rule("Q20", Severity.WARNING, "what is done decides, not what somebody says")
-def utterances(question: Question, context: Context) -> Iterator[Hit]:
+def utterances(question: Question) -> Iterator[Hit]:
     listed = bool(question.resolution.evidence_whitelist)
     misses = any(_NEAR_MISS.search(f"{case.scenario} {case.outcome}") for case in question.edge_cases)
     if listed and misses:
@@ -103,11 +105,13 @@ def utterances(question: Question, context: Context) -> Iterator[Hit]:
     )
     for path, found in hits_of(_UTTERANCE, title_and_procedure(question)):
         yield Hit(
-            path, f"the outcome hangs on somebody's words ({found!r})", f"ask for what is done, or add {lacking}"
+            path,
+            f"the outcome hangs on somebody's words ({found!r})",
+            f"ask for what is done, or add {lacking}",
         )
 
 
-@rule("Q22", Severity.ERROR, "the title promises what the criteria hold")
+@contextual("Q22", Severity.ERROR, "the title promises what the criteria hold")
 def headline(question: Question, context: Context) -> Iterator[Hit]:
     text = criteria_text(question)
     plain = text.casefold()
@@ -150,7 +154,7 @@ def _value(figure: str) -> float:
 
 
 @rule("Q29", Severity.ERROR, "title and criteria are about the same, filled in, and Yes means it happens")
-def integrity(question: Question, context: Context) -> Iterator[Hit]:
+def integrity(question: Question) -> Iterator[Hit]:
     passages = [*title_and_criteria(question), (("background",), question.background)]
     for path, found in hits_of(_UNFILLED, passages):
         yield Hit(path, f"{found!r} is still to be filled in", "write what it stands for")
@@ -162,10 +166,10 @@ def integrity(question: Question, context: Context) -> Iterator[Hit]:
             "write in measurement.procedure when the thing that the title names has happened",
         )
     two_sided = question.kind in (QuestionKind.BINARY, QuestionKind.CONDITIONAL)
-    if two_sided and (found := _NEGATIVE_TITLE.search(question.title)):
+    if two_sided and (denied := _NEGATIVE_TITLE.search(question.title)):
         yield Hit(
             ("title",),
-            f"{found.group()!r}: Yes would mean that something does not happen",
+            f"{denied.group()!r}: Yes would mean that something does not happen",
             "ask whether it happens, so that Yes means the title comes true",
         )
 
@@ -177,10 +181,12 @@ def _missing_words(question: Question) -> list[str]:
     asked = [
         word
         for word in dict.fromkeys(title)
-        if len(word) > 3 and word.casefold() not in _PLAIN and not word[0].isdigit()
+        if len(word) > 3 and not _PLAIN.fullmatch(word) and not word[0].isdigit()
     ]
     lacking = [word for word in asked if _stem(word) not in there]
-    names = [word for word in lacking if any(letter.isupper() for letter in word[word != title[0] and 0 or 1 :])]
+    names = [
+        word for word in lacking if any(letter.isupper() for letter in word[(word != title[0] and 0) or 1 :])
+    ]
     return lacking if 3 * len(lacking) > len(asked) else names
 
 

@@ -53,7 +53,11 @@ BINARY: dict[str, Any] = {
     },
     "outcomes": ["yes", "no"],
     "default_outcome": "no",
-    "current_value": {"value": 41.5, "as_of": parse_utc("2026-11-01"), "url": "https://bench.example.org/hard"},
+    "current_value": {
+        "value": 41.5,
+        "as_of": parse_utc("2026-11-01"),
+        "url": "https://bench.example.org/hard",
+    },
     "cost_minutes": 0,
     "fixtures": [
         {

@@ -70,8 +70,18 @@ SPOILT: list[Spoilt] = [
     ("Q01", "binary", {"resolution__primary_url": None}, "resolution.primary_url"),
     ("Q01", "binary", {"resolution__primary_url": "https://bench.example.org"}, "resolution.primary_url"),
     ("Q01", "binary", {"resolution__primary_url": "https://bench.example.org/index.html"}, "primary_url"),
-    ("Q01", "binary", {"resolution__primary_url": "https://www.google.com/search?q=agentbench"}, "primary_url"),
-    ("Q01", "binary", {"resolution__primary_url": "https://news.example.org/find?query=bench"}, "primary_url"),
+    (
+        "Q01",
+        "binary",
+        {"resolution__primary_url": "https://www.google.com/search?q=agentbench"},
+        "primary_url",
+    ),
+    (
+        "Q01",
+        "binary",
+        {"resolution__primary_url": "https://news.example.org/find?query=bench"},
+        "primary_url",
+    ),
     ("Q01", "binary", {"resolution__selector": " "}, "resolution.selector"),
     (
         "Q02",
@@ -160,7 +170,12 @@ SPOILT: list[Spoilt] = [
         {"threshold": {"value": 80.0, "unit": "points", "statistic": "best single entry"}},
         "numeric_range.unit",
     ),
-    ("Q18", "binary", {"title": "Does a leading system score 80% on AgentBench Hard by 2027-12-31?"}, "title"),
+    (
+        "Q18",
+        "binary",
+        {"title": "Does a leading system score 80% on AgentBench Hard by 2027-12-31?"},
+        "title",
+    ),
     ("Q18", "binary", {"measurement__procedure": f"{PROCEDURE} Credible reporting counts."}, "procedure"),
     ("Q19", "binary", {"resolution__authority": "Jane Smith"}, "resolution.authority"),
     ("Q19", "binary", {"resolution__authority": "My judgement"}, "resolution.authority"),
@@ -169,7 +184,14 @@ SPOILT: list[Spoilt] = [
     (
         "Q19",
         "binary",
-        {"panel": {**PANEL, "conflict_rule": "c", "appointed_by": parse_utc("2026-12-01"), "members": ["A", "B"]}},
+        {
+            "panel": {
+                **PANEL,
+                "conflict_rule": "c",
+                "appointed_by": parse_utc("2026-12-01"),
+                "members": ["A", "B"],
+            }
+        },
         "panel",
     ),
     ("Q19", "binary", {"panel": {**PANEL, "members": ["A", "B", "C"]}}, "panel"),
@@ -213,7 +235,10 @@ SPOILT: list[Spoilt] = [
     (
         "Q22",
         "event",
-        {"title": "Does Parliament pass the Frontier Safety Bill on AI control by 2027-12-31?", "areas": ["ai_control"]},
+        {
+            "title": "Does Parliament pass the Frontier Safety Bill on AI control by 2027-12-31?",
+            "areas": ["ai_control"],
+        },
         "title",
     ),
     (
@@ -260,7 +285,10 @@ SPOILT: list[Spoilt] = [
     (
         "Q25",
         "binary",
-        {"dates__report_grace_days": 7, "resolution__primary_url": "https://metr.org/time-horizons/data.yaml"},
+        {
+            "dates__report_grace_days": 7,
+            "resolution__primary_url": "https://metr.org/time-horizons/data.yaml",
+        },
         "dates.report_grace_days",
     ),
     ("Q26", "binary", {"measurement__eligibility": ""}, "measurement.eligibility"),
@@ -296,17 +324,29 @@ SPOILT: list[Spoilt] = [
     ("Q30", "numeric", {"current_value__value": 120.0}, "numeric_range"),
 ]
 ALSO_GOOD: list[tuple[str, str, Mapping[str, Any]]] = [
-    ("Q01", "binary", {"resolution__primary_url": "https://export.arxiv.org/api/query?search_query=cat:cs.LG"}),
+    (
+        "Q01",
+        "binary",
+        {"resolution__primary_url": "https://export.arxiv.org/api/query?search_query=cat:cs.LG"},
+    ),
     ("Q02", "binary", {"resolution__fallback_urls": []}),
     ("Q02", "binary", {"resolution__if_gone": "judges"}),
     ("Q03", "binary", {"dates__resolve": parse_utc("2028-01-01T00:59:59Z")}),
     ("Q04", "binary", {"title": "Does a system score 80% on AgentBench Hard before 1 January 2028?"}),
     ("Q04", "binary", {"annul_if": ["The board was down at 12:00 UTC, or 23:59:59Z."]}),
     ("Q04", "binary", {"measurement__eligibility": f"{ELIGIBILITY} Items written before 2024-01-01 alone."}),
-    ("Q05", "binary", {"annul_if": ["The board closes within 30 days of the opening.", "at the next quarter end"]}),
+    (
+        "Q05",
+        "binary",
+        {"annul_if": ["The board closes within 30 days of the opening.", "at the next quarter end"]},
+    ),
     ("Q06", "multiple_choice", ranges("< 10", "[10, 20)", ">= 20")),
     ("Q06", "multiple_choice", ranges("less than 10", "10 to under 20", "20 or more")),
-    ("Q06", "multiple_choice", {**ranges("0 or less", "1-9", "10+"), "measurement__rounding": "whole numbers"}),
+    (
+        "Q06",
+        "multiple_choice",
+        {**ranges("0 or less", "1-9", "10+"), "measurement__rounding": "whole numbers"},
+    ),
     ("Q08", "binary", {"measurement__version_policy": "latest", "measurement__version": None}),
     ("Q08", "event", {"measurement__version_policy": None}),
     ("Q10", "binary", {"resolution__if_silent": {"then": "wait", "note": "until 2029-01-31, then annul"}}),
@@ -393,7 +433,9 @@ def test_a_bad_question_breaks_its_rule(rule: str, kind: str, changes: Mapping[s
 
 
 @pytest.mark.parametrize(("rule", "kind", "changes"), ALSO_GOOD)
-def test_what_keeps_a_rule_another_way_is_no_finding(rule: str, kind: str, changes: Mapping[str, Any]) -> None:
+def test_what_keeps_a_rule_another_way_is_no_finding(
+    rule: str, kind: str, changes: Mapping[str, Any]
+) -> None:
     assert of_rule(rule, question(kind, **changes)) == []
 
 
@@ -412,7 +454,7 @@ def test_the_rules_are_q01_to_q30_and_each_has_a_bad_example() -> None:
         ("Q01", {"resolution__primary_url": "https://bench.example.org"}, "the very page"),
         ("Q04", {"title": "Does a system score 80% on AgentBench Hard by 2027-12-13?"}, "[question.dates]"),
         ("Q06", {"threshold__unit": ""}, 'unit = "…"'),
-        ("Q13", {"fixtures": fixtures("yes")}, 'expected = "no"'),
+        ("Q13", {"fixtures": fixtures("yes")}, "[[question.fixtures]]"),
         ("Q26", {"measurement__eligibility": ""}, "eligibility"),
         ("Q30", {"current_value": None}, "[question.current_value]"),
     ],

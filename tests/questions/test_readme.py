@@ -6,6 +6,7 @@ import re
 from importlib import resources
 
 from questions.catalogue import load_catalogue
+from questions.lint import RULES
 from questions.question import Question
 from tests.questions.conftest import Write
 
@@ -14,7 +15,7 @@ README = (resources.files("questions") / "README.md").read_text("utf-8")
 
 def test_the_examples_of_the_readme_load(own: Write) -> None:
     blocks = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
-    assert len(blocks) == 3
+    assert len(blocks) == 4
     catalogue = load_catalogue([own("\n".join(blocks))])
     assert len(catalogue.questions) == 111
     assert catalogue.links[-1].external_id == "ExampleMarketId"
@@ -28,3 +29,9 @@ def test_the_readme_names_every_data_file_and_kind_of_block() -> None:
     for block in ("date_range", "numeric_range", "ordering", "threshold", "conditional"):
         assert block in Question.model_fields
         assert f"[question.{block}]" in README
+
+
+def test_the_readme_names_every_rule_of_the_linter_with_its_severity() -> None:
+    rows = re.findall(r"^\| (Q[Q0-9, ]+) \| (\w+) \|", README, re.MULTILINE)
+    told = {name: severity for names, severity in rows for name in names.split(", ")}
+    assert told == {rule.id: rule.severity.value for rule in RULES}

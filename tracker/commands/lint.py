@@ -84,7 +84,9 @@ class _Look:
 
     def _names(self, draft: Draft) -> set[str]:
         roots = {root.resolve() for root in (self.paths if self.path is None else (self.path,))}
-        names = {file.name for file in draft.files if self.base is not None or not self._is_packaged(file.name)}
+        names = {
+            file.name for file in draft.files if self.base is not None or not self._is_packaged(file.name)
+        }
         return {name for name in names if roots & {Path(name).resolve(), Path(name).resolve().parent}}
 
     @staticmethod
@@ -107,9 +109,7 @@ class _Change:
 
 
 def _fixes(files: Sequence[tuple[Path, Any]], report: Report) -> list[_Change]:
-    changes = [
-        _Change(path, file.name, file.text, mended(file, report.findings)) for path, file in files
-    ]
+    changes = [_Change(path, file.name, file.text, mended(file, report.findings)) for path, file in files]
     return [change for change in changes if change.before != change.after]
 
 
