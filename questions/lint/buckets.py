@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-_NUMBER = r"(-?\d+(?:[.,]\d+)*)"
+_NUMBER = r"(-?\d+(?:,\d{3})*(?:\.\d+)?)"
 _UNIT = r"\s*(?:%|x|[a-z]+)?"
 _BELOW = re.compile(rf"(<=?|≤|under|below|less than|fewer than|at most|up to)\s*{_NUMBER}{_UNIT}")
 _ABOVE = re.compile(rf"(>=?|≥|over|above|more than|at least)\s*{_NUMBER}{_UNIT}")
@@ -32,7 +32,7 @@ class Bucket:
 
 
 def _number(text: str) -> float:
-    return float(re.sub(r",(?=\d{3}\b)", "", text).replace(",", "."))
+    return float(text.replace(",", ""))
 
 
 def bucket(outcome: str) -> Bucket | None:

@@ -18,7 +18,7 @@ from questions.lint.rule import (
     title_and_procedure,
     words,
 )
-from questions.lint.sources import host
+from questions.lint.sources import is_at
 from questions.model import QuestionKind, SpeedupKind
 from questions.question import DECIDING, EvidenceClass, Question
 from questions.rules import Judged, PlatformOutcome
@@ -130,8 +130,8 @@ def dependence(question: Question) -> Iterator[Hit]:
         return
     passages = [(path, text) for path, text in criteria(question) if path[0] != "edge_cases"]
     named = [(path, match.group()) for path, text in passages if (match := _ANOTHER_QUESTION.search(text))]
-    address = host(question.resolution.primary_url)
-    if any(address == site or address.endswith(f".{site}") for site in _SITES):
+    address = question.resolution.primary_url
+    if any(is_at(address, site) for site in _SITES):
         named.append((("resolution", "primary_url"), address))
     if not named and not isinstance(question.rule, PlatformOutcome):
         return

@@ -38,6 +38,15 @@ def host(url: str) -> str:
     return (urlsplit(url).hostname or "").removeprefix("www.")
 
 
+def is_at(url: str, site: str) -> bool:
+    """Whether a page is on a site or one of its subdomains."""
+    return host(url) == site or host(url).endswith(f".{site}")
+
+
+def _usual_lag_days(url: str) -> int:
+    return max((days for site, days in _USUAL_LAG_DAYS.items() if is_at(url, site)), default=0)
+
+
 def _page_fault(url: str) -> str:
     """What kind of address it is that shows no answer; empty for one that may."""
     parts = urlsplit(url)
@@ -196,7 +205,7 @@ def event_basis(question: Question) -> Iterator[Hit]:
         )
         return
     for url in (question.resolution.primary_url, *question.resolution.fallback_urls):
-        lag = _USUAL_LAG_DAYS.get(host(url), 0)
+        lag = _usual_lag_days(url)
         if dates.report_grace_days < lag:
             yield Hit(
                 ("dates", "report_grace_days"),

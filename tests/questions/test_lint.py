@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from hypothesis import given, settings, strategies as st
 
 from questions.catalogue import Catalogue
 from questions.findings import Finding, Severity
@@ -469,6 +470,50 @@ def test_worlds_that_fail_in_the_resolver_are_findings_of_q13() -> None:
 
     found = of_rule("Q13", question("binary"), Context(fixtures=run))
     assert [finding.message for finding in found] == ["'an entry of 80' comes to no"]
+
+
+PIECES = st.lists(
+    st.text(max_size=12)
+    | st.sampled_from(
+        [
+            "1.2.3",
+            "10-20",
+            "<",
+            "[",
+            "2027-02-30",
+            "31 June 2027",
+            "25:61",
+            "12:00",
+            "${",
+            "50-50",
+            "9" * 400,
+            "top 5",
+        ]
+    ),
+    max_size=6,
+).map(" ".join)
+
+
+@settings(max_examples=60, deadline=None)
+@given(PIECES, PIECES, PIECES, st.lists(PIECES.filter(bool), min_size=2, max_size=4, unique=True), PIECES)
+def test_whatever_a_text_says_it_gives_findings_and_no_crash(
+    title: str, procedure: str, selector: str, options: list[str], note: str
+) -> None:
+    asked = question(
+        "multiple_choice",
+        title=title or "?",
+        measurement__procedure=procedure,
+        resolution__selector=selector,
+        resolution__authority=note or "?",
+        resolution__if_silent={"then": "annul", "note": note},
+        outcomes=options,
+        default_outcome=options[0],
+        fixtures=fixtures(*options),
+        edge_cases=[{"scenario": procedure or "?", "outcome": note or "?"}],
+        annul_if=[procedure],
+    )
+    told = report(asked)
+    assert {finding.rule for finding in told.findings} <= {known.id for known in RULES}
 
 
 # Waivers ------------------------------------------------------------------------------------------------
