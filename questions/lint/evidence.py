@@ -31,6 +31,7 @@ _OPEN_END = words(r"TBD|TBA|to be (?:decided|determined|announced|named)")
 _POLL = words(
     r"poll|votes? (?:of|by|among)|(?:traders?|bettors?|forecasters?|users?|holders?) (?:vote|decide)s?"
 )
+_REPUTE = words(r"consensus|(?:credible|reliable|reputable) \w+|media reports|news reports|common knowledge")
 _PERSON = re.compile(
     r"(?:(?:Dr|Prof|Mr|Mrs|Ms)\.?\s+)?[A-Z][a-zé'-]+(?:\s+[A-Z]\.)?(?:\s+[A-Z][a-zé'-]+){1,2}"
 )
@@ -101,6 +102,8 @@ def authority(question: Question) -> Iterator[Hit]:
         yield Hit(key, f"{found.group()!r}: nobody decides yet", instead)
     elif found := _POLL.search(text):
         yield Hit(key, f"a {found.group()} can be swayed by those who bet", instead)
+    elif found := _REPUTE.search(text):
+        yield Hit(key, f"{found.group()!r}: two readers read different papers", instead)
     elif _ONESELF.search(text) or text.startswith("@"):
         yield Hit(key, f"{text!r}: one person's judgement", instead)
     elif _PERSON.fullmatch(text) and not _BODY.search(text):

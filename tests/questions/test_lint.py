@@ -182,6 +182,7 @@ SPOILT: list[Spoilt] = [
     ("Q19", "binary", {"resolution__authority": "My judgement"}, "resolution.authority"),
     ("Q19", "binary", {"resolution__authority": "A judge, TBD"}, "resolution.authority"),
     ("Q19", "binary", {"resolution__authority": "A poll of traders"}, "resolution.authority"),
+    ("Q19", "binary", {"resolution__authority": "Credible media reports"}, "resolution.authority"),
     (
         "Q19",
         "binary",
@@ -470,6 +471,89 @@ def test_worlds_that_fail_in_the_resolver_are_findings_of_q13() -> None:
 
     found = of_rule("Q13", question("binary"), Context(fixtures=run))
     assert [finding.message for finding in found] == ["'an entry of 80' comes to no"]
+
+
+BOTCHED: dict[str, tuple[str, Mapping[str, Any], set[str]]] = {
+    "a yearly report dropped the figure, and nothing stood in for it": (
+        "event",
+        {"resolution__if_gone": None, "resolution__fallback_urls": []},
+        {"Q02", "Q09"},
+    ),
+    "an index changed its whole method": (
+        "event",
+        {"resolution__selector": "the production index", "measurement__version_policy": None},
+        {"Q08"},
+    ),
+    "an agency never published its report": (
+        "event",
+        {"resolution__if_silent": None, "dates__report_grace_days": None},
+        {"Q10", "Q25"},
+    ),
+    "the evidence could only ever show Yes": ("event", {"fixtures": fixtures("yes")}, {"Q13"}),
+    "the criteria were copied from a question about another field": (
+        "event",
+        {
+            "measurement__procedure": "Counts the papers in the database whose abstract names a virus, by 2027-12-31."
+        },
+        {"Q29"},
+    ),
+    "a research result had to be high-impact": (
+        "event",
+        {
+            "measurement__procedure": f"{GOOD['event']['measurement']['procedure']} It has to be high-impact.",
+            "cost_minutes": None,
+        },
+        {"Q18", "Q28"},
+    ),
+    "the value came as a bound": ("binary", {"resolution__if_bound_only": None}, {"Q11"}),
+    "the best entry was flagged for leakage": (
+        "binary",
+        {"measurement__leakage_policy": "", "measurement__eligibility": "Public systems."},
+        {"Q26"},
+    ),
+    "top meant a rank on a board that can be filtered": (
+        "binary",
+        {"resolution__selector": "the leaderboard", "threshold__unit": ""},
+        {"Q06", "Q27"},
+    ),
+    "what reporters saw was to decide": (
+        "event",
+        {
+            "measurement__procedure": f"{GOOD['event']['measurement']['procedure']} A visible copy is enough.",
+            "resolution__authority": "A consensus of credible reporting",
+        },
+        {"Q18", "Q19"},
+    ),
+    "the payout exception stood far below the headline": (
+        "binary",
+        {"measurement__procedure": LATE_EXCEPTION},
+        {"Q22"},
+    ),
+    "neither by the deadline paid half to each side": (
+        "ordering",
+        {"edge_cases": [{"scenario": "Neither by then.", "outcome": "It pays half to each side."}]},
+        {"Q15"},
+    ),
+    "two judges were still to be found, and nobody knew which twenty papers": (
+        "event",
+        {
+            "resolution__authority": "Three judges, two of them TBD",
+            "title": "Does Parliament pass the Frontier Safety Bill for the top 20 labs by 2027-12-31?",
+        },
+        {"Q19", "Q24"},
+    ),
+    "a chained market inherited a split": (
+        "event",
+        {"resolution__authority": "However the Manifold market on the bill resolves"},
+        {"Q21"},
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BOTCHED)
+def test_faults_that_have_spoilt_real_questions_are_found(case: str) -> None:
+    kind, changes, rules = BOTCHED[case]
+    assert rules <= {finding.rule for finding in report(question(kind, **changes)).findings}
 
 
 PIECES = st.lists(

@@ -78,7 +78,9 @@ class _Look:
         return draft, lint_draft(draft, None if self.path is None else self._names(draft))
 
     def own(self, draft: Draft) -> list[tuple[Path, Any]]:
-        """The files looked at that belong to the user, with their content."""
+        """The files looked at that add to the packaged ones, with their content."""
+        if self.base is not None:
+            return []
         names = self._names(draft)
         return [(Path(file.name), file) for file in draft.files if file.name in names]
 
