@@ -13,6 +13,7 @@ from questions.catalogue import Draft, read_draft
 from questions.findings import Finding, Severity
 from questions.lint import Report, Waived, lint_draft
 from questions.lint.fixes import diff, mended
+from questions.resolver import fixture_findings
 from tracker.commands.files import with_path, write_text
 from tracker.commands.session import Session, table, with_session
 from tracker.commands.shown import show_findings, who
@@ -75,7 +76,9 @@ class _Look:
 
     def report(self) -> tuple[Draft, Report]:
         draft = read_draft(self.paths, base=self.base)
-        return draft, lint_draft(draft, None if self.path is None else self._names(draft))
+        return draft, lint_draft(
+            draft, None if self.path is None else self._names(draft), fixtures=fixture_findings
+        )
 
     def own(self, draft: Draft) -> list[tuple[Path, Any]]:
         """The files looked at that add to the packaged ones, with their content."""

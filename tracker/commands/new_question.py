@@ -22,6 +22,7 @@ from questions.lint.rule import SPEEDUPS
 from questions.model import QuestionKind, SpeedupKind, View
 from questions.problems import CatalogueFile, read_record
 from questions.question import Question
+from questions.resolver import fixture_findings
 from tracker.commands.files import add_text
 from tracker.commands.session import Moment, Session, with_session
 from tracker.commands.shown import show_findings
@@ -267,7 +268,7 @@ def _linted(text: str, catalogue: Catalogue) -> Report:
     return lint(
         [question],
         lambda _name, path: (file.name, file.line(("question", 0, *path))),
-        Context(areas=areas),
+        Context(areas=areas, fixtures=fixture_findings),
     )
 
 
