@@ -17,12 +17,14 @@ from tracker.commands import lint as lint_command
 
 KEYS = {"question", "rule", "severity", "file", "line", "message", "fix"}
 
+RULE = 'rule = { kind = "series_threshold", series = "agentbench", statistic = "max" }'
+
 
 @pytest.fixture
 def mine(tmp_path: Path) -> Path:
     folder = tmp_path / "mine"
     folder.mkdir()
-    (folder / "bench.toml").write_text(written("binary"))
+    (folder / "bench.toml").write_text(changed(written("binary"), "outcomes = ", f"{RULE}\noutcomes = "))
     return folder
 
 
