@@ -26,6 +26,8 @@ from tracker.errors import ParseError
 from tracker.sources import SOURCES
 from tracker.sources.metr import load_yaml
 
+pytestmark = pytest.mark.exhaustive
+
 Told = list[tuple[str, str, str]]
 JSON_EXAMPLES = [one for one in examples() if one.body.lstrip()[:1] in (b"{", b"[")]
 #: The one example that was made to differ: a status no document knows.

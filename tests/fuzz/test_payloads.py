@@ -10,6 +10,8 @@ from tests.drift.examples import SHAPED
 from tests.fuzz.payloads import Base, Tally, bases, followed, fuzz, plainly, read_into, same, statements
 from tracker.sources import SOURCES
 
+pytestmark = pytest.mark.exhaustive
+
 COUNT = 300
 
 

@@ -30,6 +30,8 @@ from tracker.http import HttpClient, HttpSettings
 from tracker.source import Parsed, Request, Source
 from tracker.sources import SOURCES
 
+pytestmark = pytest.mark.exhaustive
+
 NAMES = sorted(SOURCES)
 RECORDS = load_catalogue().series
 MUTATIONS = 200

@@ -20,6 +20,8 @@ from tracker.http import ANSWER_STATUSES, HttpClient
 from tracker.source import Request
 from tracker.sources import SOURCES
 
+pytestmark = pytest.mark.exhaustive
+
 #: How many examples each document has, all statuses together.
 COUNTS = {
     "manifold-read": 45,

@@ -53,6 +53,8 @@ from tests.sources.worlds import BODIES, CONDITION, MARKET, POST, QUICK, TICKER,
 from tracker.http import HttpClient
 from tracker.sources import SOURCES
 
+pytestmark = pytest.mark.exhaustive
+
 NAMES = sorted(SOURCES)
 #: Feeds of measurements: their answers hold no probabilities, and their shapes are their adapters' business.
 SERIES_NAMES = ("metr", *SHAPELESS)

@@ -15,6 +15,8 @@ from tests.servers.local import reply
 from tests.sources.worlds import BODIES, CLIENT, Stored, World, later
 from tracker.errors import FetchError
 
+pytestmark = pytest.mark.exhaustive
+
 NAMES = sorted(BODIES)
 MOST = 60  # requests of a first sight; no small world needs more
 
