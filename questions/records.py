@@ -153,7 +153,8 @@ class Snapshot:
     Exactly when ``state`` is ``ok`` there is a value: ``probability`` (0..1), or ``value`` (real units)
     and/or ``distribution`` for numeric and date questions. ``timed_by_source`` tells whether ``as_of``
     is the platform's own time stamp; if not, it equals ``fetched_at``. Market quality travels along:
-    ``forecasters`` (people), ``volume`` and ``liquidity`` (the platform's money), ``spread`` (0..1).
+    ``forecasters`` (people), ``volume`` and ``liquidity`` (the platform's money), ``spread`` (0..1),
+    ``last_trade_at`` (where the platform tells it; a point rebuilt from trades is a trade itself).
     """
 
     key: StreamKey
@@ -170,10 +171,11 @@ class Snapshot:
     spread: float | None = None
     hidden_until: datetime | None = None
     payload_sha256: str | None = None
+    last_trade_at: datetime | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "state", ValueState(self.state))
-        _in_utc(self, "as_of", "fetched_at", "hidden_until")
+        _in_utc(self, "as_of", "fetched_at", "hidden_until", "last_trade_at")
         _probability("probability", self.probability)
         _finite("value", self.value)
         for name in ("forecasters", "volume", "liquidity", "spread"):

@@ -38,7 +38,7 @@ Value = TypeVar("Value", bound=Hashable)
 
 
 def content(snapshot: Snapshot) -> tuple[object, ...]:
-    """What makes two values different. Volume, liquidity and spread do not."""
+    """What makes two values different. Volume, liquidity, spread and the last trade do not."""
     return (
         snapshot.state,
         snapshot.probability,

@@ -21,7 +21,7 @@ that ``as_of``, the last one fetched). Looking again at an unchanged value costs
 * Of one fetch, the points with the source's time count first, by ``as_of``, then the one without.
   ``times_seen`` counts fetches.
 * Content is state, probability, value, distribution, forecasters and hidden_until. Volume, liquidity
-  and spread are kept as they were when the row was made and do not make a row of their own.
+  spread and last trade are kept as they were when the row was made and do not make a row of their own.
 * Appending again adds nothing. A snapshot without a time that comes late (it was fetched before the
   newest row) is put where it belongs: a row it contradicts is cut at what is sure, its first and last sight.
   Whatever the order of arrival, the value that stands at each fetch is the same; how long a row is known to

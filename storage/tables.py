@@ -141,6 +141,7 @@ class QualityColumns(SQLModel):
     volume: float | None = optional(Number)
     liquidity: float | None = optional(Number)
     spread: float | None = optional(Number)
+    last_trade_at: datetime | None = optional(UtcMicros)
     payload_id: int | None = optional(Whole, foreign_key="payload.id")
 
 

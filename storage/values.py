@@ -41,7 +41,7 @@ STREAM, SPELL, PAYLOAD = table("stream"), table("observation"), table("payload")
 
 _KEY = (STREAM.c.source, STREAM.c.platform, STREAM.c.external_id, STREAM.c.outcome, STREAM.c.quantity)
 _CONTENT = ("state", "probability", "value", "distribution", "forecasters", "hidden_until")
-_QUALITY = ("volume", "liquidity", "spread")
+_QUALITY = ("volume", "liquidity", "spread", "last_trade_at")
 
 
 # rows and records ---------------------------------------------------------------------------------
@@ -68,7 +68,7 @@ def _columns(row: Any) -> list[Any]:
 
 def _snapshot(key: StreamKey, as_of: datetime, fetched_at: datetime, columns: Sequence[Any]) -> Snapshot:
     timed, state, probability, value, distribution, forecasters, hidden_until = columns[:7]
-    volume, liquidity, spread, sha256 = columns[7:]
+    volume, liquidity, spread, last_trade_at, sha256 = columns[7:]
     return Snapshot(
         key,
         as_of,
@@ -84,6 +84,7 @@ def _snapshot(key: StreamKey, as_of: datetime, fetched_at: datetime, columns: Se
         spread,
         hidden_until,
         sha256,
+        last_trade_at,
     )
 
 
@@ -124,6 +125,7 @@ def _spell_row(number: int, spell: Spell, payloads: Mapping[str | None, int | No
         "volume": _float(snapshot.volume),
         "liquidity": _float(snapshot.liquidity),
         "spread": _float(snapshot.spread),
+        "last_trade_at": snapshot.last_trade_at,
         "payload_id": payloads[snapshot.payload_sha256],
     }
 

@@ -341,6 +341,7 @@ def test_what_a_market_tells_of_itself() -> None:
 def test_quality_travels_with_the_value() -> None:
     (snapshot,) = whole(market("binary")).batch.snapshots
     assert (snapshot.forecasters, snapshot.volume, snapshot.liquidity) == (41, 5321.7, 1000.0)
+    assert snapshot.last_trade_at == datetime(2026, 11, 19, 4, tzinfo=UTC)
     first = whole(market("multiple_choice_dependent")).batch.snapshots[0]
     assert (first.forecasters, first.volume, first.liquidity) == (41, 410.5, 500.0)
 

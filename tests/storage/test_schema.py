@@ -282,7 +282,9 @@ def normal(schema: list[str]) -> list[str]:
     for statement in schema:
         head, _, rest = statement.replace("\t", "").partition("(\n")
         body, _, tail = rest.rpartition("\n)")
-        found.append(f"{head}|{sorted(line.strip(' ,') for line in body.splitlines())}|{tail.split()}")
+        # a column added later stands on the line of the one before it
+        parts = re.split(r",\s*(?![^(]*\))", body)
+        found.append(f"{head}|{sorted(part.strip() for part in parts)}|{tail.split()}")
     return sorted(found)
 
 

@@ -124,11 +124,12 @@ def test_whatever_is_content_begins_a_row(store: Store, other: dict[str, object]
     assert len(store.history(KEY)) == 2
 
 
-def test_volume_liquidity_and_spread_stay_as_they_were_when_the_row_was_made(store: Store) -> None:
-    append(store, poll(0, volume=1.0, liquidity=2.0, spread=0.1))
-    append(store, poll(1, volume=9.0, liquidity=9.0, spread=0.9))
+def test_the_quality_of_a_market_stays_as_it_was_when_the_row_was_made(store: Store) -> None:
+    append(store, poll(0, volume=1.0, liquidity=2.0, spread=0.1, last_trade_at=hours(-5)))
+    append(store, poll(1, volume=9.0, liquidity=9.0, spread=0.9, last_trade_at=hours(0.5)))
     (seen,) = store.history(KEY)
     assert (seen.snapshot.volume, seen.snapshot.liquidity, seen.snapshot.spread) == (1.0, 2.0, 0.1)
+    assert seen.snapshot.last_trade_at == hours(-5)
     assert seen.times_seen == 2
 
 
@@ -277,6 +278,7 @@ def test_a_snapshot_comes_back_as_it_was(store: Store) -> None:
         volume=1e-9,
         liquidity=0.0,
         spread=1.0,
+        last_trade_at=T0 - DAY,
         hidden_until=hours(7),
         payload_sha256="c" * 64,
     )

@@ -128,6 +128,7 @@ class _Market(Payload):
     bettors: Annotated[Count, Field(alias="uniqueBettorCount")] = None
     volume: Amount = None
     liquidity: Annotated[Amount, Field(alias="totalLiquidity")] = None
+    last_bet: Annotated[UtcMillis, Field(alias="lastBetTime")] = None
     resolved: Annotated[bool, Field(alias="isResolved")] = False
     resolution: str | None = None
     resolution_time: Annotated[UtcMillis, Field(alias="resolutionTime")] = None
@@ -220,7 +221,7 @@ class _Thread:
 class Manifold:
     """The adapter. Prices of all linked markets at every poll; each whole market in its turn."""
 
-    parser_version = "4"
+    parser_version = "5"
     traits = SourceTraits(
         name=NAME,
         setting="manifold",
@@ -853,6 +854,7 @@ def _quality(
         volume=pool.volume,
         liquidity=pool.liquidity,
         payload_sha256=found.digest,
+        last_trade_at=market.last_bet,
     )
 
 
