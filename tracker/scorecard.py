@@ -7,13 +7,15 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from questions.catalogue import Catalogue
-from questions.records import OutcomeState, Resolution, StreamKey
+from questions.records import Forecast, OutcomeState, Quantity, Resolution, Snapshot, StreamKey
 from storage.records import Observation
 from storage.store import Store
+from tracker.own import BELOW, OWN, counted, place
 from tracker.scoring.history import forecasts_from_history
 from tracker.scoring.table import ForecastTable
 
 IMPORTED = "imported"
+PERSON = "person:"  # before a forecaster's name: the source of what people said here
 QuestionKey = tuple[str, str]
 
 
@@ -25,7 +27,7 @@ def stored_forecasts(
     now: datetime,
     known_at: datetime | None = None,
 ) -> ForecastTable:
-    """Every followed question's community values as forecasts, with the outcomes known at ``known_at``.
+    """Every followed question's community values and what people forecast, with the outcomes known at ``known_at``.
 
     ``lead_days``: one forecast per lead before the scheduled close; None: the value at the end of each
     day. Questions without an outcome count as pending. Areas come from the catalogue's links.
@@ -34,17 +36,53 @@ def stored_forecasts(
     history: dict[StreamKey, Sequence[Observation]] = {
         key: _as_told(key, store.history(key, known_at=known_at)) for key in store.streams()
     }
-    areas = {
-        (link.platform, link.external_id): link.areas[0] for link in catalogue.links if len(link.areas) == 1
-    }
+    people = _people(store, known_at=now if known_at is None else known_at)
     return forecasts_from_history(
-        history,
+        {**history, **people},
         resolutions,
         lead_days=lead_days,
         closes=scheduled_closes(store, catalogue, resolutions, now if known_at is None else known_at),
         now=now,
-        areas=areas,
+        areas=areas_of(catalogue),
+        people={key: key.source.removeprefix(PERSON) for key in people},
     )
+
+
+def areas_of(catalogue: Catalogue) -> dict[QuestionKey, tuple[str, ...]]:
+    """The areas that each question bears on, ours and linked ones, each once, in the order they are given."""
+    areas = {(OWN, key): question.areas for key, question in catalogue.questions.items()}
+    for link in catalogue.links:
+        key = (link.platform, link.external_id)
+        areas[key] = tuple(dict.fromkeys((*areas.get(key, ()), *link.areas)))
+    return areas
+
+
+def _people(store: Store, *, known_at: datetime) -> dict[StreamKey, Sequence[Observation]]:
+    """What people and other programs said, as streams: a forecast stands until the same one says another.
+
+    Of several that count from one moment (a file of old ones) the one made last stands. Quantiles are no
+    stream: they are scored as distributions.
+    """
+    said: dict[StreamKey, dict[datetime, Forecast]] = {}
+    for forecast, at in sorted(counted(store, known_at=known_at), key=lambda pair: pair[0].made_at):
+        if not forecast.outcome.startswith(BELOW):
+            platform, external_id = place(forecast.question)
+            source = PERSON + forecast.forecaster
+            key = StreamKey(source, platform, external_id, forecast.outcome, Quantity.PANEL_MEDIAN)
+            said.setdefault(key, {})[at] = forecast
+    streams: dict[StreamKey, Sequence[Observation]] = {}
+    for key, forecasts in said.items():
+        times = sorted(forecasts)
+        streams[key] = [
+            Observation(
+                Snapshot(key, at, at, probability=forecasts[at].probability, timed_by_source=True),
+                at,
+                until,
+                1,
+            )
+            for at, until in zip(times, [*times[1:], known_at], strict=True)
+        ]
+    return streams
 
 
 def _as_told(key: StreamKey, seen: Sequence[Observation]) -> Sequence[Observation]:
@@ -74,8 +112,9 @@ def scheduled_closes(
     """
     told_at = first_told(store, resolutions)
     closes: dict[QuestionKey, datetime] = {
-        (link.platform, link.external_id): link.by for link in catalogue.links if link.by is not None
+        (OWN, key): question.dates.close for key, question in catalogue.questions.items()
     }
+    closes |= {(link.platform, link.external_id): link.by for link in catalogue.links if link.by is not None}
     moments = sorted({known_at, *(moment - timedelta(microseconds=1) for moment in told_at.values())})
     for moment in moments:
         infos = sorted(store.infos(known_at=moment), key=lambda info: info.source == info.platform)

@@ -178,7 +178,7 @@ def test_the_platforms_own_word_wins_over_a_feeds_and_the_quarrel_is_noted():
 
 def test_areas_come_along_when_they_are_known():
     history = {MARKET: path(MARKET, {8: 0.5})}
-    table = build(history, [resolution(MARKET)], leads=[7], areas={("manifold", "m1"): "post_training"})
+    table = build(history, [resolution(MARKET)], leads=[7], areas={("manifold", "m1"): ("post_training",)})
     assert calibrate(table, group_by=["area"]).groups[0].group == {"area": "post_training"}
 
 

@@ -151,3 +151,33 @@ def test_leads_are_whole_days_of_one_or_more(leads):
 def test_leads_need_times():
     with pytest.raises(UsageError, match="made_at"):
         at_leads(forecast_table([0.5], [1], ["a"]), [7])
+
+
+def test_a_question_of_two_areas_counts_in_both_groups_and_once_in_the_total():
+    table = forecast_table([0.2, 0.4, 0.6], [0, 1, 1], list("abc"), area=["x|y", "y", ""])
+    report = calibrate(table, group_by=["area"])
+    assert report.n_forecasts == 3
+    assert {g.group["area"]: g.n_forecasts for g in report.groups} == {"unknown": 1, "x": 1, "y": 2}
+    assert len(select(table, areas=["x"])) == 1
+    assert len(select(table, areas=["y"])) == 2
+
+
+def test_one_crowds_word_heard_twice_counts_once_in_a_total_and_in_each_messengers_group():
+    columns = {"crowd": ["m1", "m1", "m2"], "hops": [5, 0, 5], "source": ["far", "near", "far"]}
+    made = [CLOSE] * 3
+    table = forecast_table([0.9, 0.5, 0.1], [0, 0, 0], ["a", "a", "b"], made_at=made, **columns)
+    report = calibrate(table, group_by=["source"])
+    assert (report.n_forecasts, report.n_repeated) == (2, 1)
+    assert report.brier.value == pytest.approx((0.25 + 0.01) / 2)
+    assert {g.group["source"]: g.n_forecasts for g in report.groups} == {"far": 2, "near": 1}
+    alone = calibrate(select(table, sources=["far"]))
+    assert (alone.n_forecasts, alone.n_repeated) == (2, 0)
+
+
+def test_what_is_pending_is_counted_once_though_its_last_values_differ_in_time():
+    later = CLOSE + timedelta(days=1)
+    nan = float("nan")
+    table = forecast_table(
+        [0.9, 0.5], [nan, nan], ["a", "a"], made_at=[CLOSE, later], crowd=["m", "m"], hops=[0, 1]
+    )
+    assert calibrate(table).n_pending == 1

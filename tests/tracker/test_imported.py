@@ -22,7 +22,8 @@ from storage.store import Store
 from tests.sources.test_contract import NONSENSE
 from tracker.collect import reparse
 from tracker.errors import ParseError, UsageError
-from tracker.imported import COLUMNS, NAME, Format, Imported, enter, payload_of, read
+from tracker.imported import COLUMNS, NAME, Imported, enter, payload_of, read
+from tracker.sheets import Format
 
 AT = datetime(2026, 11, 20, 12, tzinfo=UTC)
 GOOD = """\
@@ -398,7 +399,7 @@ def test_a_name_that_is_not_one_line_is_refused(name: str, who: str) -> None:
 
 
 def test_too_large_a_file_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tracker.imported.MAX_BYTES", 10)
+    monkeypatch.setattr("tracker.sheets.MAX_BYTES", 10)
     with pytest.raises(UsageError, match="larger than 10 bytes"):
         payload(GOOD)
 

@@ -11,7 +11,8 @@ from questions.records import Snapshot
 from storage.records import AppendReport, RawPayload
 from tracker.commands.session import Session, printable, table, with_session
 from tracker.errors import UsageError
-from tracker.imported import COLUMNS, NAME, Entered, Format, Reading, enter, payload_of, read
+from tracker.imported import COLUMNS, NAME, Entered, Reading, enter, payload_of, read
+from tracker.sheets import Format
 
 ROWS_SHOWN = 20
 

@@ -26,6 +26,7 @@ COMMANDS = {
     "series": ("series", "Measurements and their revisions: list, show, diff."),
     "trend": ("trend", "Fit trends in time horizons and say when they cross thresholds."),
     "order": ("order", "Which area first? The voices' orderings and how they compare."),
+    "forecast": ("forecast", "Forecasts by people and panels: add, import, list."),
     "calibration": ("calibration", "Scores and calibration of forecasters."),
     "db": ("db", "The database: upgrade, check, backup, restore."),
     "doctor": ("doctor", "Check settings, keys, reachability, clock and disk."),

@@ -35,7 +35,7 @@ from tracker.scoring.scores import (
     log_score,
     spherical_score,
 )
-from tracker.scoring.table import ForecastTable, Status, codes
+from tracker.scoring.table import ForecastTable, Status, codes, heard_once
 
 MIN_QUESTIONS = 10  # below it a percentile bootstrap covers less than 90 % where it says 95 %
 MAX_BINS = 100
@@ -78,7 +78,8 @@ class CalibrationReport:
     ``n_pending`` (no outcome yet), ``n_fraction`` (outcome other than 0 and 1, unless scored because asked),
     ``n_after_resolution`` (made when the outcome was out), ``n_resolved_early`` (resolved before a scheduled
     close that has not passed). ``n_close_unknown`` counts scored questions without a scheduled close: with
-    them early Yes outcomes may be over-represented. ``n_clipped``: forecasts moved by ``log_clip``.
+    them early Yes outcomes may be over-represented. ``n_repeated``: rows left out because they repeat a
+    crowd's word heard nearer to it. ``n_clipped``: forecasts moved by ``log_clip``.
 
     All scores are losses, lower is better; ``log_score`` in nats, ``spherical`` = 1 - spherical reward.
     ``brier_skill`` = 1 - Brier / Brier of always saying the base rate of the same rows (higher is better).
@@ -93,6 +94,7 @@ class CalibrationReport:
     n_after_resolution: int
     n_resolved_early: int
     n_close_unknown: int
+    n_repeated: int
     n_clipped: int
     base_rate: float | None
     log_clip: float
@@ -180,7 +182,9 @@ def _group_reports(
         yield replace(_report(table.rows(rows), settings), group=group)
 
 
-def _report(table: ForecastTable, settings: _Settings) -> CalibrationReport:
+def _report(told: ForecastTable, settings: _Settings) -> CalibrationReport:
+    once = heard_once(told)
+    table = told if once.all() else told.rows(once)
     scored_rows = table.status == Status.SCORED
     if settings.score_fractions:
         scored_rows |= (table.status == Status.FRACTION) & (table.outcome > 0.0) & (table.outcome < 1.0)
@@ -201,6 +205,7 @@ def _report(table: ForecastTable, settings: _Settings) -> CalibrationReport:
         n_after_resolution=apart[Status.AFTER_RESOLUTION],
         n_resolved_early=apart[Status.RESOLVED_EARLY],
         n_close_unknown=_questions_without_close(table, scored_rows),
+        n_repeated=len(told) - len(table),
         n_clipped=clipped(scored.probability, settings.log_clip)[1],
         base_rate=float(np.mean(scored.outcome)) if some else None,
         log_clip=settings.log_clip,

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tracker.errors import UsageError
-from tracker.scoring.table import ForecastTable, Labels, codes
+from tracker.scoring.table import AREAS_JOINED, ForecastTable, Labels, codes
 
 GROUPS = ("forecaster", "source", "area", "threshold", "month", "lead")
 _LEAD_BANDS = (0, 7, 30, 90, 180, 365)  # days; labels when no lead times were asked for
@@ -23,11 +23,24 @@ def groups_of(
 
     Raises UsageError for a name not in ``GROUPS`` and for one whose column the table lacks.
     """
-    which, labels = codes(*(_group_labels(table, name) for name in group_by))
+    columns = [_group_labels(table, name) for name in group_by]
+    rows = np.arange(len(table))
+    if "area" in group_by:
+        rows, columns = _in_each_area(columns, list(group_by).index("area"))
+    which, labels = codes(*columns)
     order = np.argsort(which, kind="stable")
     starts = np.searchsorted(which[order], np.arange(len(labels) + 1))
     for code in sorted(range(len(labels)), key=lambda code: [_natural(part) for part in labels[code]]):
-        yield dict(zip(group_by, labels[code], strict=True)), order[starts[code] : starts[code + 1]]
+        yield dict(zip(group_by, labels[code], strict=True)), rows[order[starts[code] : starts[code + 1]]]
+
+
+def _in_each_area(columns: Sequence[Labels], at: int) -> tuple[NDArray[np.int64], list[Labels]]:
+    """Rows repeated once for each of their areas: their positions, and all columns so repeated."""
+    split = [label.split(AREAS_JOINED) for label in columns[at].tolist()]
+    rows = np.repeat(np.arange(len(split)), [len(parts) for parts in split])
+    repeated = [column[rows] for column in columns]
+    repeated[at] = np.array([part for parts in split for part in parts], dtype=object)
+    return rows, repeated
 
 
 def _natural(label: str) -> list[str | int]:

@@ -11,9 +11,16 @@ from typing import Protocol
 
 import numpy as np
 
-from questions.records import OutcomeState, Resolution, Snapshot, StreamKey, ValueState
+from questions.records import OutcomeState, Quantity, Resolution, Snapshot, StreamKey, ValueState
 from questions.time import utc
-from tracker.scoring.table import ForecastTable, Status, checked_leads, forecast_table, leak_note
+from tracker.scoring.table import (
+    AREAS_JOINED,
+    ForecastTable,
+    Status,
+    checked_leads,
+    forecast_table,
+    leak_note,
+)
 
 QuestionKey = tuple[str, str]  # (platform, external_id)
 
@@ -38,8 +45,9 @@ def forecasts_from_history(
     lead_days: Sequence[int] | None,
     closes: Mapping[QuestionKey, datetime],
     now: datetime,
-    areas: Mapping[QuestionKey, str] | None = None,
+    areas: Mapping[QuestionKey, Sequence[str]] | None = None,
     max_age: timedelta = timedelta(days=7),
+    people: Mapping[StreamKey, str] | None = None,
 ) -> ForecastTable:
     """One forecast per stream and lead time before the scheduled close, as the value stood at that moment.
 
@@ -53,19 +61,21 @@ def forecasts_from_history(
     before it; silence is not bridged. A question that is void, unresolved, or resolved before a scheduled
     close later than ``now`` gives a single row, its last value, for the counts. Rows are clustered by
     (platform, external_id): options of one question, and the same question through two sources, are one
-    piece of evidence. Forecasters are named ``platform`` or ``platform (via source)``.
+    piece of evidence. Forecasters are named ``platform`` or ``platform (via source)``, and as ``people`` says
+    where it names a stream; one crowd's word through two sources is scored once in any total (``crowd``).
 
     Raises UsageError for lead times below a day and ValueError for a naive ``now``.
     """
     leads = None if lead_days is None else checked_leads(lead_days)
     now = utc(now)
     verdicts, tally = _verdicts(resolutions)
-    names = _forecaster_names(history)
+    people = people or {}
+    names = _forecaster_names([key for key in history if key not in people]) | dict(people)
     rows: list[_Row] = []
     for key in sorted(history):
         stream = _Stream.of(key, names[key], history[key], verdicts.get(_outcome_key(key)), closes)
         rows.extend(stream.rows(leads, now, max_age, tally))
-    table = _table(rows, now, areas)
+    table = _table(rows, now, areas, people)
     return replace(table, leads=leads or (), notes=tuple(_notes(table, leads, tally)))
 
 
@@ -205,7 +215,7 @@ def _verdicts(
     return chosen, tally
 
 
-def _forecaster_names(history: Mapping[StreamKey, object]) -> dict[StreamKey, str]:
+def _forecaster_names(history: Sequence[StreamKey]) -> dict[StreamKey, str]:
     """``platform``, ``platform (via source)``; with the kind of number where a source gives several."""
     kinds: dict[tuple[str, str], set[str]] = {}
     for key in history:
@@ -219,21 +229,39 @@ def _forecaster_names(history: Mapping[StreamKey, object]) -> dict[StreamKey, st
     return names
 
 
-def _table(rows: Sequence[_Row], now: datetime, areas: Mapping[QuestionKey, str] | None) -> ForecastTable:
+def _table(
+    rows: Sequence[_Row],
+    now: datetime,
+    areas: Mapping[QuestionKey, Sequence[str]] | None,
+    people: Mapping[StreamKey, str],
+) -> ForecastTable:
+    questions = [(row.key.platform, row.key.external_id) for row in rows]
     table = forecast_table(
         [row.probability for row in rows],
         [row.outcome for row in rows],
-        [f"{row.key.platform}/{row.key.external_id}" for row in rows],
+        ["/".join(question) for question in questions],
         void=[row.void for row in rows],
         forecaster=[row.forecaster for row in rows],
         source=[row.key.source for row in rows],
-        area=None if areas is None else [areas.get((r.key.platform, r.key.external_id), "") for r in rows],
+        area=None if areas is None else [AREAS_JOINED.join(areas.get(one, ())) for one in questions],
+        crowd=[_crowd(row.key, people) for row in rows],
+        hops=[_hops(row.key) for row in rows],
         made_at=[row.made_at for row in rows],
         resolved_at=[row.resolved_at for row in rows],
         closes_at=[row.closes_at for row in rows],
         now=now,
     )
     return replace(table, lead_days=np.array([row.lead_days for row in rows], dtype=np.float64))
+
+
+def _crowd(key: StreamKey, people: Mapping[StreamKey, str]) -> str:
+    """Whose word on what a stream is, whoever delivered it."""
+    return "\0".join((key.platform, key.external_id, key.outcome, people.get(key, "")))
+
+
+def _hops(key: StreamKey) -> int:
+    """How far from its crowd a word was heard: the platform's own first, then kind of number."""
+    return len(Quantity) * (key.source != key.platform) + list(Quantity).index(key.quantity)
 
 
 def _notes(table: ForecastTable, leads: tuple[int, ...] | None, tally: Counter[str]) -> Iterator[str]:

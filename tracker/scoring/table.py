@@ -21,6 +21,9 @@ Moments = NDArray[np.datetime64]
 MomentsLike = Moments | Sequence[datetime | None]
 
 
+AREAS_JOINED = "|"  # between the areas of a row that has several
+
+
 class Status(IntEnum):
     """Why a row is scored, or under which heading it is counted instead."""
 
@@ -38,8 +41,10 @@ class ForecastTable:
 
     ``question`` is the unit of evidence: rows of one question are never treated as independent. Times are
     UTC (NaT: unknown); ``lead_days`` counts back from the scheduled close, else from the resolution.
-    ``leads``: the lead times that were asked for (empty: all rows are there). ``notes`` say, for people,
-    what to mind about the rows.
+    ``leads``: the lead times that were asked for (empty: all rows are there). ``area`` may hold several,
+    joined by ``|``: such a row counts in each area's group and once in a total. ``crowd`` says whose word a
+    row is and ``hops`` how far from there it was heard: of one word heard twice a total scores the nearest
+    alone (``heard_once``). ``notes`` say, for people, what to mind about the rows.
     """
 
     probability: FloatArray
@@ -50,6 +55,8 @@ class ForecastTable:
     source: Labels | None = None
     area: Labels | None = None
     threshold: Labels | None = None
+    crowd: Labels | None = None
+    hops: NDArray[np.int64] | None = None
     made_at: Moments | None = None
     resolved_at: Moments | None = None
     closes_at: Moments | None = None
@@ -80,6 +87,8 @@ def forecast_table(
     source: ArrayLike | None = None,
     area: ArrayLike | None = None,
     threshold: ArrayLike | None = None,
+    crowd: ArrayLike | None = None,
+    hops: ArrayLike | None = None,
     made_at: MomentsLike | None = None,
     resolved_at: MomentsLike | None = None,
     closes_at: MomentsLike | None = None,
@@ -109,6 +118,8 @@ def forecast_table(
         source=_labels(source),
         area=_labels(area),
         threshold=_labels(threshold),
+        crowd=_labels(crowd),
+        hops=None if hops is None else np.asarray(hops, dtype=np.int64),
         made_at=made,
         resolved_at=resolved,
         closes_at=closes,
@@ -216,12 +227,21 @@ def _carries(table: ForecastTable, name: str, wanted: Collection[str]) -> NDArra
     column = getattr(table, name)
     if column is None:
         raise UsageError(f"these forecasts have no {name} column to filter on")
-    known = {str(label) for label in column}
+    several = name == "area"
+    known = {
+        part for label in set(column.tolist()) for part in (label.split(AREAS_JOINED) if several else [label])
+    }
     for label in sorted(set(wanted) - known):
         close = difflib.get_close_matches(label, known, n=1)
         hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(sorted(known)[:20]) or 'none'}"
         raise UsageError(f"no forecasts with {name} {label!r}; {hint}")
-    return np.isin(column.astype(str), list(wanted))
+    if several:
+        chosen = {
+            label for label in set(column.tolist()) if not set(wanted).isdisjoint(label.split(AREAS_JOINED))
+        }
+    else:
+        chosen = set(wanted)
+    return np.isin(column.astype(str), list(chosen))
 
 
 def _made_between(table: ForecastTable, since: date | None, until: date | None) -> NDArray[np.bool_]:
@@ -302,6 +322,29 @@ def _row_keys(table: ForecastTable) -> NDArray[np.int64]:
     """One code per (question, forecaster, source, threshold)."""
     columns = [getattr(table, name) for name in ("question", "forecaster", "source", "threshold")]
     return codes(*(column for column in columns if column is not None))[0]
+
+
+def heard_once(table: ForecastTable) -> NDArray[np.bool_]:
+    """Which rows to keep so that no crowd's word at a moment counts twice: the one heard nearest to it.
+
+    Rows that are not scored are one per stream, each with the time of its last value; of those of one crowd
+    one is kept, whatever the time.
+    """
+    if table.crowd is None or table.hops is None or not len(table):
+        return np.ones(len(table), dtype=bool)
+    whose, _ = codes(table.crowd)
+    scorable = np.isin(table.status, (Status.SCORED, Status.FRACTION, Status.AFTER_RESOLUTION))
+    unknown = np.full(len(table), -1, dtype=np.int64)
+    at = unknown if table.made_at is None else np.where(scorable, table.made_at.astype(np.int64), -1)
+    lead = np.full(len(table), np.nan) if table.lead_days is None else table.lead_days
+    lead = np.where(scorable, np.nan_to_num(lead, nan=-1.0), -1.0)
+    order = np.lexsort((table.hops, lead, at, scorable, whose))
+    keys = (whose[order], scorable[order], at[order], lead[order])
+    new = np.ones(order.size, dtype=bool)
+    new[1:] = np.any([key[1:] != key[:-1] for key in keys], axis=0)
+    kept = np.zeros(len(table), dtype=bool)
+    kept[order[new]] = True
+    return kept
 
 
 def codes(*columns: Labels) -> tuple[NDArray[np.int64], list[tuple[str, ...]]]:
