@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -31,14 +30,13 @@ from questions.time import EPOCH, iso, parse_utc
 from storage.records import RawPayload
 from storage.store import Store
 from tracker.errors import Problem
-from tracker.sheets import Sheet, moment, named, needed, number, probability, require_good
+from tracker.sheets import Sheet, moment, named, needed, number, odds, percent, probability, require_good
 
 NAME = "forecasts"  # the source of the payloads that hold what was entered
 OWN = "speedup"  # stands for the platform where a question is one of ours
 BELOW = "<="
 VALUE = "value"  # the outcome of a stream that gives a number or a date
 
-_ODDS = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*:\s*([0-9]+(?:\.[0-9]+)?)")
 _WAYS = ("probability", "percent", "odds", "quantiles")
 
 Quantiles = tuple[tuple[float, str], ...]
@@ -228,25 +226,6 @@ def _question(text: str) -> str:
     return text
 
 
-def _percent(text: str) -> float | None:
-    found = number(text.removesuffix("%").rstrip())
-    if found is not None and not 0.0 <= found <= 100.0:
-        raise ValueError(f"{text!r} does not lie in 0..100")
-    return None if found is None else found / 100.0
-
-
-def _odds(text: str) -> float | None:
-    if not text:
-        return None
-    match = _ODDS.fullmatch(text)
-    if match is None:
-        raise ValueError(f"{text!r}: write odds as for:against, such as 3:1")
-    yes, no = float(match[1]), float(match[2])
-    if yes + no == 0.0:
-        raise ValueError(f"{text!r}: both sides are zero")
-    return yes / (yes + no)
-
-
 def _quantiles(text: str) -> Quantiles | None:
     if not text:
         return None
@@ -303,8 +282,8 @@ class _Forecasts(Sheet):
         "question": _question,
         "outcome": named(200, "yes"),
         "probability": probability,
-        "percent": _percent,
-        "odds": _odds,
+        "percent": percent,
+        "odds": odds,
         "quantiles": _quantiles,
         "forecaster": needed(named(120)),
         "kind": _kind,

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from questions.catalogue import Catalogue
+from questions.model import Relation
 from questions.records import Forecast, OutcomeState, Quantity, Resolution, Snapshot, StreamKey
 from storage.records import Observation
 from storage.store import Store
 from tracker.own import BELOW, OWN, counted, place
-from tracker.scoring.history import forecasts_from_history
+from tracker.scoring.history import forecasts_from_history, paths_from_history
+from tracker.scoring.lives import Life, Steps
 from tracker.scoring.table import ForecastTable
 
 IMPORTED = "imported"
@@ -32,20 +34,85 @@ def stored_forecasts(
     ``lead_days``: one forecast per lead before the scheduled close; None: the value at the end of each
     day. Questions without an outcome count as pending. Areas come from the catalogue's links.
     """
+    told = _told(store, catalogue, now, known_at)
+    return forecasts_from_history(
+        told.history,
+        told.resolutions,
+        lead_days=lead_days,
+        closes=told.closes,
+        now=now,
+        areas=areas_of(catalogue),
+        people=told.people,
+        events=events_of(catalogue),
+    )
+
+
+def stored_lives(
+    store: Store, catalogue: Catalogue, *, now: datetime, known_at: datetime | None = None
+) -> tuple[dict[tuple[str, str], Steps], dict[str, Life]]:
+    """What everybody said over the whole lives of the questions that ran their course, as known at ``known_at``."""
+    told = _told(store, catalogue, now, known_at)
+    opens = {(OWN, key): question.dates.open for key, question in catalogue.questions.items()}
+    for info in sorted(store.infos(known_at=known_at), key=lambda info: info.source == info.platform):
+        if info.opens_at is not None:
+            opens[info.platform, info.external_id] = info.opens_at
+    return paths_from_history(
+        told.history,
+        told.resolutions,
+        closes=told.closes,
+        opens=opens,
+        now=now,
+        people=told.people,
+        events=events_of(catalogue),
+    )
+
+
+@dataclass(frozen=True)
+class _Told:
+    """All that was said of questions and their outcomes, as known at one time."""
+
+    history: Mapping[StreamKey, Sequence[Observation]]
+    people: Mapping[StreamKey, str]
+    resolutions: Sequence[Resolution]
+    closes: Mapping[QuestionKey, datetime]
+
+
+def _told(store: Store, catalogue: Catalogue, now: datetime, known_at: datetime | None) -> _Told:
     resolutions = store.resolutions(known_at=known_at)
     history: dict[StreamKey, Sequence[Observation]] = {
         key: _as_told(key, store.history(key, known_at=known_at)) for key in store.streams()
     }
     people = _people(store, known_at=now if known_at is None else known_at)
-    return forecasts_from_history(
+    return _Told(
         {**history, **people},
+        {key: key.source.removeprefix(PERSON) for key in people},
         resolutions,
-        lead_days=lead_days,
-        closes=scheduled_closes(store, catalogue, resolutions, now if known_at is None else known_at),
-        now=now,
-        areas=areas_of(catalogue),
-        people={key: key.source.removeprefix(PERSON) for key in people},
+        scheduled_closes(store, catalogue, resolutions, now if known_at is None else known_at),
     )
+
+
+def events_of(catalogue: Catalogue) -> dict[QuestionKey, str]:
+    """What links share: the rungs of one ladder, twins on several platforms, and those that ask our question.
+
+    Whatever is joined by any of these, directly or through another, is one event.
+    """
+    leader: dict[str, str] = {}
+
+    def find(name: str) -> str:
+        while leader.setdefault(name, name) != name:
+            name = leader[name]
+        return name
+
+    named: dict[QuestionKey, str] = {}
+    for link in catalogue.links:
+        key = (link.platform, link.external_id)
+        shared = [f"ladder {link.ladder}"] if link.ladder else []
+        shared += [f"twin {link.twin}"] if link.twin else []
+        shared += [f"question {link.question}"] if link.question and link.relation is Relation.SAME else []
+        for name in shared:
+            first = find(named.setdefault(key, name))
+            leader[find(name)] = first
+    return {key: find(name) for key, name in named.items()}
 
 
 def areas_of(catalogue: Catalogue) -> dict[QuestionKey, tuple[str, ...]]:

@@ -31,6 +31,8 @@ Cells = Mapping[str, object]
 
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?")
 
+_ODDS = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,12})?)\s*:\s*([0-9]{1,12}(?:\.[0-9]{1,12})?)")
+
 
 def require_good(problems: Sequence[Problem]) -> None:
     """Raise UsageError with every problem, its line and its column, if there is any."""
@@ -257,3 +259,24 @@ def probability(text: str) -> float | None:
     if found is not None and not 0.0 <= found <= 1.0:
         raise ValueError(f"{text!r} does not lie in 0..1")
     return found
+
+
+def percent(text: str) -> float | None:
+    """A percentage, with or without its sign, as a probability; or nothing."""
+    found = number(text.removesuffix("%").rstrip())
+    if found is not None and not 0.0 <= found <= 100.0:
+        raise ValueError(f"{text!r} does not lie in 0..100")
+    return None if found is None else found / 100.0
+
+
+def odds(text: str) -> float | None:
+    """Odds for:against as a probability, ``3:1`` as 0.75; or nothing."""
+    if not text:
+        return None
+    match = _ODDS.fullmatch(text)
+    if match is None:
+        raise ValueError(f"{text!r}: write odds as for:against, such as 3:1")
+    yes, no = float(match[1]), float(match[2])
+    if yes + no == 0.0:
+        raise ValueError(f"{text!r}: both sides are zero")
+    return yes / (yes + no)

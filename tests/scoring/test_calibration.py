@@ -344,3 +344,35 @@ def test_bad_bins_are_refused_with_what_would_be_right(bins):
 def test_negative_resamples_are_refused():
     with pytest.raises(UsageError, match="resamples"):
         calibrate(forecast_table([0.5], [1], ["a"]), resamples=-1)
+
+
+def test_questions_about_one_event_are_one_piece_of_evidence():
+    p, y, question = invented(n_questions=40, rows=3)
+    apart = calibrate(forecast_table(p, y, question))
+    # each question asked three times under other names, about the same event
+    copies = [f"{q}/{k}" for k in range(3) for q in question]
+    threefold = [np.tile(column, 3) for column in (p, y, question)]
+    together = calibrate(forecast_table(*threefold[:2], copies, event=threefold[2]))
+    naive = calibrate(forecast_table(*threefold[:2], copies))
+    assert (together.n_questions, together.n_events, naive.n_events) == (120, 40, 120)
+    assert together.brier.value == pytest.approx(apart.brier.value)
+    assert np.ptp(together.brier.ci95) == pytest.approx(np.ptp(apart.brier.ci95), rel=0.1)
+    assert np.ptp(naive.brier.ci95) < 0.7 * np.ptp(together.brier.ci95)
+
+
+def test_an_event_that_is_not_named_is_the_question_itself():
+    p, y, question = invented(n_questions=40, rows=3)
+    blank = calibrate(forecast_table(p, y, question, event=[""] * p.size))
+    assert blank == calibrate(forecast_table(p, y, question))
+
+
+def test_skill_against_a_reference_fixed_in_advance():
+    table = forecast_table([0.2, 0.8, 0.8, 0.6], [0, 1, 0, 1], list("abcd"))
+    report = calibrate(table, reference=0.3)
+    yardstick = (2 * 0.09 + 2 * 0.49) / 4
+    assert report.brier_skill.value == pytest.approx(1 - 0.22 / yardstick)
+    assert to_json(report)["brier_skill"]["reference"] == 0.3
+    alike = calibrate(forecast_table([0.5] * 3, [1, 1, 1], list("abc")), reference=0.5)
+    assert alike.brier_skill.value == pytest.approx(0.0)  # the base rate would leave it undefined
+    with pytest.raises(UsageError, match="reference"):
+        calibrate(table, reference=1.0)

@@ -41,15 +41,11 @@ def test_it_is_the_integral_over_the_range_with_uneven_steps_and_open_bounds(y):
         return (np.interp(x, UNEVEN, cdf) - (x >= y)) ** 2
 
     kinks = sorted({*UNEVEN.tolist(), min(max(y, 0.0), 7.0)})
-    pieces = [
-        integrate.quad(squared, a + 1e-13, b - 1e-13)[0] for a, b in pairwise(kinks)
-    ]
+    pieces = [integrate.quad(squared, a + 1e-13, b - 1e-13)[0] for a, b in pairwise(kinks)]
     assert crps_cdf(UNEVEN, [cdf], [y])[0] == pytest.approx(sum(pieces), rel=1e-9)
     part = (1.0, 5.0)
     kinks = sorted({k for k in kinks if part[0] < k < part[1]} | set(part))
-    pieces = [
-        integrate.quad(squared, a + 1e-13, b - 1e-13)[0] for a, b in pairwise(kinks)
-    ]
+    pieces = [integrate.quad(squared, a + 1e-13, b - 1e-13)[0] for a, b in pairwise(kinks)]
     assert crps_cdf(UNEVEN, [cdf], [y], between=part)[0] == pytest.approx(sum(pieces), rel=1e-9)
 
 

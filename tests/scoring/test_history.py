@@ -10,6 +10,8 @@ from questions.records import OutcomeState, Quantity, Resolution, Snapshot, Stre
 from storage.records import Observation
 from tracker.errors import UsageError
 from tracker.scoring import Status, calibrate, forecasts_from_history
+from tracker.scoring.history import paths_from_history
+from tracker.scoring.lives import records
 
 DAY = timedelta(days=1)
 CLOSE = datetime(2025, 6, 1, tzinfo=UTC)
@@ -207,3 +209,52 @@ def test_an_outcome_without_its_time_is_dated_to_when_we_learnt_it_and_noted():
 
 def test_a_stream_without_any_value_gives_no_daily_forecast():
     assert len(build({MARKET: []}, [resolution(MARKET)], leads=None)) == 0
+
+
+def lives(history, resolutions, *, closes=CLOSES, opens=None, now=NOW, **options):
+    return paths_from_history(history, resolutions, closes=closes, opens=opens or {}, now=now, **options)
+
+
+def test_a_life_runs_from_its_opening_to_the_close_with_gaps_where_nothing_was_confirmed():
+    history = {MARKET: path(MARKET, {60: 0.5, 20: 0.9, 10: None, 5: 0.8})}
+    opens = {("manifold", "m1"): CLOSE - 100 * DAY}
+    paths, found = lives(history, [resolution(MARKET)], opens=opens)
+    (life,) = found.values()
+    assert (life.length, life.ends, life.outcome) == (pytest.approx(100.0), life.closes, 1.0)
+    (record,) = records(paths, found, leads=(58, 30, 15, 8, 3))
+    # 60..53 at 0.5 (then silent for too long), 20..13 at 0.9, hidden from 10, 5..0 at 0.8
+    assert record.coverage == pytest.approx(0.07 + 0.07 + 0.05)
+    assert {lead: mean.value for lead, mean in record.at_leads.items()} == {
+        "58": pytest.approx(0.25),
+        "15": pytest.approx(0.01),
+        "3": pytest.approx(0.04),
+    }
+
+
+def test_a_crowd_heard_twice_is_no_peer_of_itself():
+    via = StreamKey("forecastbench", "manifold", "m1", "yes", Quantity.CROWD_DAILY)
+    history = {MARKET: path(MARKET, {6: 0.5}), via: path(via, {6: 0.4})}
+    paths, found = lives(history, [resolution(MARKET)])
+    assert list(paths) == [("manifold", "manifold/m1/yes")]
+    (record,) = records(paths, found)
+    assert record.peer.value == 0.0
+
+
+def test_what_ended_early_counts_against_its_scheduled_life_and_what_may_still_end_late_not_at_all():
+    history = {MARKET: [observation(MARKET, 10, 0.5, last_seen=0)]}
+    early = resolution(MARKET, days_before=5)
+    paths, found = lives(history, [early])
+    (record,) = records(paths, found)
+    assert record.coverage == pytest.approx(0.5)
+    assert lives(history, [early], now=CLOSE - DAY) == ({}, {})
+    assert lives(history, [early], closes={}) == ({}, {})
+    assert lives(history, [resolution(MARKET, 0.5, state=OutcomeState.FRACTION)]) == ({}, {})
+
+
+def test_the_total_scores_a_crowds_word_once():
+    via = StreamKey("forecastbench", "manifold", "m1", "yes", Quantity.CROWD_DAILY)
+    history = {MARKET: path(MARKET, {8: 0.5}), via: path(via, {8: 0.9})}
+    report = calibrate(build(history, [resolution(MARKET)], leads=[7]), group_by=["forecaster"])
+    assert (report.n_forecasts, report.n_repeated) == (1, 1)
+    assert report.brier.value == pytest.approx(0.25)
+    assert [group.n_forecasts for group in report.groups] == [1, 1]

@@ -194,3 +194,34 @@ def test_a_file_that_is_no_csv_is_refused_in_plain_words(write, content, what):
 def test_a_file_that_is_not_there_is_refused_in_plain_words(tmp_path):
     assert "cannot be read" in refusal(tmp_path / "none.csv", SMALL)
     assert "cannot be read" in refusal(tmp_path, SMALL)
+
+
+@pytest.mark.parametrize(
+    ("role", "cell", "p"), [("percent", "55%", 0.55), ("percent", "0.5", 0.005), ("odds", "3:1", 0.75)]
+)
+def test_percent_and_odds_are_read_where_they_are_asked_for_and_nowhere_else(write, role, cell, p):
+    path = write(f"q,p,y\na,{cell},1\n")
+    table = read_forecasts_csv(path, {role: "p", "outcome": "y", "question": "q"})
+    assert table.probability.tolist() == [pytest.approx(p)]
+    if cell != "0.5":
+        assert f"{path}:2: p: '{cell}'" in refusal(path, SMALL)
+
+
+@pytest.mark.parametrize(
+    ("role", "cell", "said"),
+    [
+        ("percent", "120%", "0..100"),
+        ("percent", "", "empty"),
+        ("odds", "0.3", "3:1"),
+        ("odds", "0:0", "zero"),
+    ],
+)
+def test_wrong_percent_and_odds_are_told_with_their_place(write, role, cell, said):
+    path = write(f"q,p,y\na,{cell},1\n")
+    message = refusal(path, {role: "p", "outcome": "y", "question": "q"})
+    assert f"{path}:2: p: " in message
+    assert said in message
+
+
+def test_two_columns_for_the_probability_are_one_too_many(write):
+    assert "one column for the probability" in refusal(write("q,p,o,y\na,0.5,1:1,1\n"), SMALL | {"odds": "o"})

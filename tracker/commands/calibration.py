@@ -47,6 +47,18 @@ NO_STORE = "no database yet: `speedup pull` collects values, or give --input CSV
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @click.option("--group-by", metavar="NAME,…", help="forecaster, source, area, threshold, month, lead.")
 @click.option(
+    "--reference",
+    type=click.FloatRange(0.0, 1.0, min_open=True, max_open=True),
+    metavar="P",
+    help="Skill against always saying P, instead of the base rate.",
+)
+@click.option(
+    "--over-life", is_flag=True, help="Also scores averaged over time, at fixed leads, and Metaculus'."
+)
+@click.option(
+    "--compare", type=click.Choice(["forecaster", "source"]), help="Also pairs on what both forecast."
+)
+@click.option(
     "--plot", type=click.Path(dir_okay=False, path_type=Path), help="Write a reliability diagram, PNG or SVG."
 )
 @with_session(as_of=True)
@@ -58,7 +70,8 @@ def command(session: Session, **options: Any) -> int:
     """
     from tracker.scoring.calibration import calibrate, to_json
 
-    forecasts = _filtered(_table(session, options), options)
+    told = _table(session, options)
+    forecasts = _filtered(told, options)
     groups = [name for name in (options["group_by"] or "").split(",") if name]
     report = calibrate(
         forecasts,
@@ -66,11 +79,55 @@ def command(session: Session, **options: Any) -> int:
         resamples=options["resamples"],
         seed=options["seed"],
         group_by=groups,
+        reference=options["reference"],
     )
+    document = to_json(report)
+    if options["over_life"]:
+        document["over_life"] = _over_life(session, told, options)
+    if options["compare"]:
+        document["comparison"] = _comparison(forecasts, options)
     if options["plot"] is not None:
         _plot(report, options["plot"], session)
-    session.print(to_json(report), lambda: _show(report))
+    session.print(document, lambda: _show_all(report, document))
     return 0
+
+
+def _over_life(session: Session, told: ForecastTable, options: dict[str, Any]) -> list[dict[str, Any]]:
+    from tracker.scoring.lives import LEADS, from_table, records, records_json
+
+    if options["since"] or options["until"]:
+        raise UsageError("--over-life is of whole lives: --since and --until do not go with it")
+    if options["file"] is not None:
+        everybody = {**options, "leads": (), "forecasters": ()}
+        paths, lives = from_table(_filtered(told, everybody))
+    else:
+        from tracker.scorecard import areas_of, stored_lives
+
+        if options["sources"]:
+            raise UsageError("--over-life: choose by --forecaster, not by --source")
+        store = session.store(create=False)
+        try:
+            paths, lives = stored_lives(
+                store, session.catalogue, now=session.as_of or session.now(), known_at=session.as_of
+            )
+        finally:
+            store.close()
+        if options["areas"]:
+            areas = {"/".join(key): held for key, held in areas_of(session.catalogue).items()}
+            wanted = set(options["areas"])
+            kept = {name for name in lives if not wanted.isdisjoint(areas.get(name.rpartition("/")[0], ()))}
+            paths = {key: steps for key, steps in paths.items() if key[1] in kept}
+    found = records(paths, lives, leads=options["leads"] or LEADS)
+    # everybody is a peer, whoever is shown
+    chosen = options["forecasters"]
+    return records_json([one for one in found if not chosen or one.forecaster in chosen])
+
+
+def _comparison(forecasts: ForecastTable, options: dict[str, Any]) -> dict[str, Any]:
+    from tracker.scoring.compare import compare, comparison_json
+
+    by, resamples = options["compare"], min(options["resamples"], 2000)
+    return comparison_json(compare(forecasts, by, resamples=resamples, seed=options["seed"]))
 
 
 def _table(session: Session, options: dict[str, Any]) -> ForecastTable:
@@ -128,6 +185,69 @@ def _plot(report: CalibrationReport, path: Path, session: Session) -> None:
         raise UsageError("--plot: nothing was scored, there is nothing to draw")
     figure = reliability_chart(entry, as_of=session.as_of or session.now())
     path.write_bytes(png_bytes(figure) if path.suffix.lower() == ".png" else svg_text(figure).encode())
+
+
+def _show_all(report: CalibrationReport, document: dict[str, Any]) -> None:
+    _show(report)
+    if "over_life" in document:
+        _show_lives(document["over_life"])
+    if "comparison" in document:
+        _show_comparison(document["comparison"])
+
+
+def _show_lives(records: list[dict[str, Any]]) -> None:
+    leads = list(dict.fromkeys(lead["lead"] for one in records for lead in one["leads"]))
+    table(
+        "over the life of each question, each counting once; baseline and peer: higher is better",
+        ["", "questions", "coverage", "Brier", "log (nats)", "baseline", "peer"]
+        + [f"Brier {lead}" + (" d" if lead.isdigit() else "") for lead in leads],
+        [
+            (
+                one["forecaster"],
+                one["n_questions"],
+                one["coverage"],
+                *(_mean(one[name]) for name in ("brier", "log_score", "baseline", "peer")),
+                *(_mean({lead["lead"]: lead for lead in one["leads"]}.get(lead)) for lead in leads),
+            )
+            for one in records
+        ],
+        right=range(1, 7 + len(leads)),
+    )
+
+
+def _show_comparison(found: dict[str, Any]) -> None:
+    table(
+        "Brier score of a less that of b on common questions: negative, a is better",
+        ["a", "b", "questions", "events", "difference (95%)", "won by a", "any time (95%)", "detectable"],
+        [
+            (
+                pair["a"],
+                pair["b"],
+                pair["difference"]["n"],
+                pair["difference"]["n_events"],
+                _mean(pair["difference"]),
+                pair["won_by_a"],
+                _mean(pair["sequence"]),
+                pair["detectable_difference"],
+            )
+            for pair in found["pairs"]
+        ],
+        right=range(2, 8),
+    )
+    table(
+        "Brier score with the difficulty of the questions taken out",
+        [found["by"], "forecasts", "Brier (95%)"],
+        [(one[found["by"]], one["n"], _mean(one)) for one in found["adjusted"]],
+        right=range(1, 3),
+    )
+
+
+def _mean(one: dict[str, Any] | None) -> str:
+    if one is None or one["value"] is None:
+        return "-"
+    if one["ci95"] is None:
+        return f"{one['value']:.4f}"
+    return f"{one['value']:.4f} ({one['ci95'][0]:.4f} to {one['ci95'][1]:.4f})"
 
 
 def _show(report: CalibrationReport) -> None:

@@ -7,6 +7,7 @@ question share one outcome and are never taken as independent evidence.
 from __future__ import annotations
 
 import itertools
+import math
 import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -35,7 +36,7 @@ from tracker.scoring.scores import (
     log_score,
     spherical_score,
 )
-from tracker.scoring.table import ForecastTable, Status, codes, heard_once
+from tracker.scoring.table import ForecastTable, Status, codes, evidence, heard_once
 
 MIN_QUESTIONS = 10  # below it a percentile bootstrap covers less than 90 % where it says 95 %
 MAX_BINS = 100
@@ -74,15 +75,16 @@ class Bin:
 class CalibrationReport:
     """Scores and calibration of one set of forecasts.
 
-    Counted rows: ``n_forecasts`` (scored) over ``n_questions``; not scored: ``n_void`` (annulled),
-    ``n_pending`` (no outcome yet), ``n_fraction`` (outcome other than 0 and 1, unless scored because asked),
-    ``n_after_resolution`` (made when the outcome was out), ``n_resolved_early`` (resolved before a scheduled
-    close that has not passed). ``n_close_unknown`` counts scored questions without a scheduled close: with
-    them early Yes outcomes may be over-represented. ``n_repeated``: rows left out because they repeat a
-    crowd's word heard nearer to it. ``n_clipped``: forecasts moved by ``log_clip``.
+    Counted rows: ``n_forecasts`` (scored) over ``n_questions`` about ``n_events`` events; not scored:
+    ``n_void`` (annulled), ``n_pending`` (no outcome yet), ``n_fraction`` (outcome other than 0 and 1, unless
+    scored because asked), ``n_after_resolution`` (made when the outcome was out), ``n_resolved_early`` (resolved
+    before a scheduled close that has not passed), ``n_repeated`` (a crowd's word that was heard nearer to it as
+    well). ``n_close_unknown`` counts scored questions without a scheduled close: with them early Yes outcomes may
+    be over-represented. ``n_clipped``: forecasts moved by ``log_clip``.
 
     All scores are losses, lower is better; ``log_score`` in nats, ``spherical`` = 1 - spherical reward.
-    ``brier_skill`` = 1 - Brier / Brier of always saying the base rate of the same rows (higher is better).
+    ``brier_skill`` = 1 - Brier / Brier of always saying ``reference``, a probability fixed in advance, or where
+    it is None the base rate of the same rows (higher is better; the latter knows what nobody knew then).
     ``reasons`` maps the path of every missing value (``brier.ci95``, ``bins.3.observed``) to why.
     """
 
@@ -94,7 +96,6 @@ class CalibrationReport:
     n_after_resolution: int
     n_resolved_early: int
     n_close_unknown: int
-    n_repeated: int
     n_clipped: int
     base_rate: float | None
     log_clip: float
@@ -112,6 +113,9 @@ class CalibrationReport:
     group: Mapping[str, str] = field(default_factory=dict)
     groups: tuple[CalibrationReport, ...] = ()
     notes: tuple[str, ...] = ()
+    n_events: int = 0
+    n_repeated: int = 0
+    reference: float | None = None
     reasons: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -124,17 +128,22 @@ def calibrate(
     group_by: Collection[str] = (),
     log_clip: float = DEFAULT_LOG_CLIP,
     score_fractions: bool = False,
+    reference: float | None = None,
 ) -> CalibrationReport:
     """Score the forecasts of a table whose outcome is known, and say how calibrated they are.
 
     ``bins``: a number N of equal-width bins, or ``quantile:N``; the calibration error always has N bins
     of equal width. ``group_by``: forecaster, source, area, threshold, month (of ``made_at``), lead; each
     group's report is what its rows alone would give. ``score_fractions`` scores outcomes strictly between
-    0 and 1 too. The same table, bins and seed give the same report, whatever the order of the rows.
+    0 and 1 too. ``reference``: the probability that skill is measured against. Intervals resample events
+    (questions that share one together). The same table, bins and seed give the same report, whatever the order
+    of the rows.
 
     Raises UsageError for a bad ``bins``, an unknown group, or a group whose column the table lacks.
     """
-    settings = _Settings(*_parse_bins(bins), resamples, seed, log_clip, score_fractions)
+    settings = _Settings(*_parse_bins(bins), resamples, seed, log_clip, score_fractions, reference)
+    if reference is not None and not 0.0 < reference < 1.0:
+        raise UsageError(f"the reference must lie between 0 and 1, got {reference:g}")
     if resamples < 0:
         raise UsageError(f"resamples must not be negative, got {resamples}")
     report = replace(_report(table, settings), notes=table.notes)
@@ -151,6 +160,7 @@ class _Settings:
     seed: int
     log_clip: float
     score_fractions: bool
+    reference: float | None
 
     def edges(self, probability: FloatArray) -> FloatArray:
         if self.by_quantile and probability.size:
@@ -166,6 +176,8 @@ class _Scored:
     outcome: FloatArray
     question: NDArray[np.int64]
     n_questions: int
+    event: NDArray[np.int64]  # of each question
+    n_events: int
 
 
 def _parse_bins(bins: str | int) -> tuple[int, bool]:
@@ -189,7 +201,13 @@ def _report(told: ForecastTable, settings: _Settings) -> CalibrationReport:
     if settings.score_fractions:
         scored_rows |= (table.status == Status.FRACTION) & (table.outcome > 0.0) & (table.outcome < 1.0)
     question, names = codes(table.question[scored_rows])
-    scored = _Scored(table.probability[scored_rows], table.outcome[scored_rows], question, len(names))
+    scored = _Scored(
+        table.probability[scored_rows],
+        table.outcome[scored_rows],
+        question,
+        len(names),
+        *_events(table, scored_rows, question),
+    )
     apart = np.bincount(table.status[~scored_rows], minlength=len(Status)).tolist()
     reasons: dict[str, str] = {}
     estimates, bins = _estimates(scored, settings, reasons)
@@ -199,6 +217,7 @@ def _report(told: ForecastTable, settings: _Settings) -> CalibrationReport:
     return CalibrationReport(
         n_forecasts=int(scored.probability.size),
         n_questions=scored.n_questions,
+        n_events=scored.n_events,
         n_void=apart[Status.VOID],
         n_pending=apart[Status.PENDING],
         n_fraction=apart[Status.FRACTION],
@@ -213,6 +232,7 @@ def _report(told: ForecastTable, settings: _Settings) -> CalibrationReport:
         log_score=estimates["log_score"],
         spherical=estimates["spherical"],
         brier_skill=estimates["brier_skill"],
+        reference=settings.reference,
         ece=expected_calibration_error(scored.probability, scored.outcome, settings.bins) if some else None,
         ece_bins=settings.bins,
         smooth_ece=smooth_calibration_error(scored.probability, scored.outcome) if some else None,
@@ -222,6 +242,18 @@ def _report(told: ForecastTable, settings: _Settings) -> CalibrationReport:
         seed=settings.seed,
         reasons=reasons,
     )
+
+
+def _events(
+    table: ForecastTable, rows: NDArray[np.bool_], question: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], int]:
+    """The event of each question (a question's own where it shares none), and how many there are."""
+    if table.event is None:
+        return np.arange(int(question.max()) + 1 if question.size else 0), int(question.max(initial=-1)) + 1
+    event, names = codes(evidence(table)[rows])
+    of_question = np.zeros(int(question.max(initial=-1)) + 1, dtype=np.int64)
+    of_question[question] = event
+    return of_question, len(names)
 
 
 def _questions_without_close(table: ForecastTable, scored_rows: NDArray[np.bool_]) -> int:
@@ -246,22 +278,29 @@ def _estimates(
         np.bincount(cell, weights=column, minlength=size).reshape(scored.n_questions, -1).astype(np.float64)
         for column in columns
     )
-    sums = np.hstack([_score_sums(scored, settings.log_clip), n, happened])
+    sums = np.hstack([_score_sums(scored, settings), n, happened])
+    if scored.n_events < scored.n_questions:
+        sums = question_sums(list(sums.T), scored.event, scored.n_events)
     values = _statistics(sums.sum(axis=0, keepdims=True))[0]
-    interval = _interval(sums, scored.n_questions, settings)
-    estimates = _score_estimates(values, interval, scored.n_questions, reasons)
+    interval = _interval(sums, settings)
+    estimates = _score_estimates(values, interval, scored.n_events, reasons)
     return estimates, _bins(edges, n, happened, said, interval, reasons)
 
 
-def _score_sums(scored: _Scored, log_clip: float) -> FloatArray:
-    """Per question: rows, the three losses, outcomes and squared outcomes; what ``_statistics`` reads."""
+def _score_sums(scored: _Scored, settings: _Settings) -> FloatArray:
+    """Per question: rows, the three losses, outcomes, squared outcomes and the reference's loss.
+
+    What ``_statistics`` reads; the reference's loss is NaN where it is the base rate.
+    """
     p, y = scored.probability, scored.outcome
-    losses = (brier_score(p, y), log_score(p, y, clip=log_clip), spherical_score(p, y))
-    return question_sums((np.ones_like(p), *losses, y, np.square(y)), scored.question, scored.n_questions)
+    losses = (brier_score(p, y), log_score(p, y, clip=settings.log_clip), spherical_score(p, y))
+    reference = math.nan if settings.reference is None else settings.reference
+    columns = (np.ones_like(p), *losses, y, np.square(y), np.square(reference - y))
+    return question_sums(columns, scored.question, scored.n_questions)
 
 
 def _statistics(totals: FloatArray) -> FloatArray:
-    """Totals (r, 6 + 2 bins) to Brier, log, spherical, skill and bin frequencies (r, 4 + bins).
+    """Totals (r, 7 + 2 bins) to Brier, log, spherical, skill and bin frequencies (r, 4 + bins).
 
     NaN where a replicate has no variation in outcomes (skill) or no forecast in a bin.
     """
@@ -269,16 +308,18 @@ def _statistics(totals: FloatArray) -> FloatArray:
     losses = totals[:, 1:4] / rows
     base_rate = totals[:, 4:5] / rows
     variance = totals[:, 5:6] / rows - np.square(base_rate)
+    fixed = totals[:, 6:7] / rows
+    yardstick = np.where(np.isnan(fixed), variance, fixed)
     # rounding leaves about 1e-16 where all outcomes agree
-    skill = 1.0 - losses[:, :1] / np.where(variance > 1e-12, variance, np.nan)
-    n, happened = np.hsplit(totals[:, 6:], 2)
+    skill = 1.0 - losses[:, :1] / np.where(yardstick > 1e-12, yardstick, np.nan)
+    n, happened = np.hsplit(totals[:, 7:], 2)
     frequency = happened / np.where(n > 0.0, n, np.nan)
     return np.hstack([losses, skill, frequency])
 
 
-def _interval(sums: FloatArray, questions: int, settings: _Settings) -> FloatArray | None:
+def _interval(sums: FloatArray, settings: _Settings) -> FloatArray | None:
     """95 % intervals (2, statistics), or None where there are too few questions or no resamples."""
-    if settings.resamples == 0 or questions < MIN_QUESTIONS:
+    if settings.resamples == 0 or len(sums) < MIN_QUESTIONS:
         return None
     replicates = bootstrap_questions(sums, _statistics, resamples=settings.resamples, seed=settings.seed)
     return percentile_interval(replicates)
@@ -369,7 +410,7 @@ def to_json(report: CalibrationReport) -> dict[str, Any]:
         document[name] = _score_json(getattr(report, name)) | _reason(report, name)
     document["log_score"]["unit"] = "nats"
     document["spherical"]["formula"] = "1 - p_outcome / sqrt(p^2 + (1 - p)^2)"
-    document["brier_skill"]["reference"] = "base_rate"
+    document["brier_skill"]["reference"] = "base_rate" if report.reference is None else report.reference
     document["ece"] = {"value": report.ece, "bins": report.ece_bins} | _reason(report, "ece")
     document["smooth_ece"] = {"value": report.smooth_ece} | _reason(report, "smooth_ece")
     document["corp"] = _corp_json(report)

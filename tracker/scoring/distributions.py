@@ -34,7 +34,7 @@ def crps_cdf(
         grid, said = _cut(grid, said, between)
     steps = np.diff(grid)
     left, right = said[:, :-1], said[:, 1:]
-    squares = (np.square(left) + left * right + np.square(right)) @ (steps / 3.0)
+    squares: FloatArray = (np.square(left) + left * right + np.square(right)) @ (steps / 3.0)
     at = np.clip(y, grid[0], grid[-1])
     loss: FloatArray = squares - 2.0 * _mass_after(grid, said, at) + (grid[-1] - at)
     return np.maximum(loss, 0.0)  # rounding leaves about -1e-17 for sure and right
@@ -49,8 +49,9 @@ def _mass_after(grid: FloatArray, said: FloatArray, at: FloatArray) -> FloatArra
     whole = np.concatenate([np.cumsum(cells[:, ::-1], axis=1)[:, ::-1], np.zeros((len(at), 1))], axis=1)
     into = at - grid[cell]
     height = said[rows, cell] + (said[rows, cell + 1] - said[rows, cell]) * into / steps[cell]
-    rest: FloatArray = 0.5 * (height + said[rows, cell + 1]) * (steps[cell] - into)
-    return rest + whole[rows, cell + 1]
+    rest = 0.5 * (height + said[rows, cell + 1]) * (steps[cell] - into)
+    mass: FloatArray = rest + whole[rows, cell + 1]
+    return mass
 
 
 def _cut(grid: FloatArray, said: FloatArray, between: tuple[float, float]) -> tuple[FloatArray, FloatArray]:

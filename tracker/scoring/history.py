@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,10 +13,12 @@ from typing import Protocol
 import numpy as np
 
 from questions.records import OutcomeState, Quantity, Resolution, Snapshot, StreamKey, ValueState
-from questions.time import utc
+from questions.time import to_micros, utc
+from tracker.scoring.lives import Life, Steps
 from tracker.scoring.table import (
     AREAS_JOINED,
     ForecastTable,
+    Labels,
     Status,
     checked_leads,
     forecast_table,
@@ -48,6 +51,7 @@ def forecasts_from_history(
     areas: Mapping[QuestionKey, Sequence[str]] | None = None,
     max_age: timedelta = timedelta(days=7),
     people: Mapping[StreamKey, str] | None = None,
+    events: Mapping[QuestionKey, str] | None = None,
 ) -> ForecastTable:
     """One forecast per stream and lead time before the scheduled close, as the value stood at that moment.
 
@@ -61,8 +65,9 @@ def forecasts_from_history(
     before it; silence is not bridged. A question that is void, unresolved, or resolved before a scheduled
     close later than ``now`` gives a single row, its last value, for the counts. Rows are clustered by
     (platform, external_id): options of one question, and the same question through two sources, are one
-    piece of evidence. Forecasters are named ``platform`` or ``platform (via source)``, and as ``people`` says
-    where it names a stream; one crowd's word through two sources is scored once in any total (``crowd``).
+    piece of evidence; ``events`` names what several questions share. Forecasters are named ``platform`` or
+    ``platform (via source)``, and as ``people`` says where it names a stream. One crowd's word through two
+    sources is scored once in any total (``crowd``).
 
     Raises UsageError for lead times below a day and ValueError for a naive ``now``.
     """
@@ -76,7 +81,51 @@ def forecasts_from_history(
         stream = _Stream.of(key, names[key], history[key], verdicts.get(_outcome_key(key)), closes)
         rows.extend(stream.rows(leads, now, max_age, tally))
     table = _table(rows, now, areas, people)
+    table = replace(table, event=_events(rows, events or {}))
     return replace(table, leads=leads or (), notes=tuple(_notes(table, leads, tally)))
+
+
+def paths_from_history(
+    history: Mapping[StreamKey, Sequence[Seen]],
+    resolutions: Sequence[Resolution],
+    *,
+    closes: Mapping[QuestionKey, datetime],
+    opens: Mapping[QuestionKey, datetime],
+    now: datetime,
+    max_age: timedelta = timedelta(days=7),
+    people: Mapping[StreamKey, str] | None = None,
+    events: Mapping[QuestionKey, str] | None = None,
+) -> tuple[dict[tuple[str, str], Steps], dict[str, Life]]:
+    """What everybody said over the lives of questions that ran their course: for ``lives.records``.
+
+    The same rules as ``forecasts_from_history``: Yes or No only, scheduled close known and past, silence longer
+    than ``max_age`` is not bridged; of one crowd's word heard twice the nearest counts. A question opens when its
+    platform says, else with the first value seen. Options of one question are lives of one event.
+    """
+    people, events = people or {}, events or {}
+    names = _forecaster_names([key for key in history if key not in people]) | dict(people)
+    verdicts, _ = _verdicts(resolutions)
+    nearest: dict[str, StreamKey] = {}
+    for key in sorted(history, key=_hops):
+        nearest.setdefault(_crowd(key, people), key)
+    streams = [
+        _Stream.of(key, names[key], history[key], verdicts.get(_outcome_key(key)), closes)
+        for key in sorted(nearest.values())
+    ]
+    whole = [stream for stream in streams if stream.ran_its_course(utc(now)) and stream.as_of]
+    started: dict[str, datetime] = {}
+    for stream in whole:
+        told = opens.get((stream.key.platform, stream.key.external_id), stream.as_of[0])
+        started[stream.life_name] = min(started.get(stream.life_name, told), told)
+    lives: dict[str, Life] = {}
+    paths: dict[tuple[str, str], Steps] = {}
+    for stream in whole:
+        life = stream.life(started[stream.life_name], events)
+        steps = stream.steps(max_age)
+        if life is not None and steps is not None:
+            lives[stream.life_name] = life
+            paths[stream.forecaster, stream.life_name] = steps
+    return paths, lives
 
 
 @dataclass(frozen=True)
@@ -144,6 +193,45 @@ class _Stream:
             else:
                 yield self._row(probability, moment, lead)
 
+    @property
+    def life_name(self) -> str:
+        return "/".join((self.key.platform, self.key.external_id, self.key.outcome))
+
+    def ran_its_course(self, now: datetime) -> bool:
+        """Whether it came out Yes or No and was due to close by ``now``."""
+        return (
+            self.verdict is not None
+            and self.verdict.state in (OutcomeState.YES, OutcomeState.NO)
+            and self.closes_at is not None
+            and self.closes_at <= now
+        )
+
+    def life(self, opens: datetime, events: Mapping[QuestionKey, str]) -> Life | None:
+        """The question's life in days since 1970; None when it was over before it opened."""
+        verdict, closes, resolved = self.verdict, self.closes_at, self.resolved_at
+        if verdict is None or verdict.value is None or closes is None or resolved is None:
+            return None
+        ends = min(resolved, closes)
+        if not opens < ends:
+            return None
+        place = (self.key.platform, self.key.external_id)
+        event = events.get(place) or "/".join(place)
+        return Life(self.life_name, _days(opens), _days(closes), _days(ends), verdict.value, event)
+
+    def steps(self, max_age: timedelta) -> Steps | None:
+        """What stood when, with a gap wherever it was not confirmed for too long; None for nothing at all."""
+        points: dict[float, float] = {}
+        for position, value in enumerate(self.seen):
+            ok = value.snapshot.state is ValueState.OK and value.snapshot.probability is not None
+            points[_days(value.snapshot.as_of)] = value.snapshot.probability or 0.0 if ok else math.nan
+            lapses = max(value.snapshot.as_of, value.seen_last) + max_age
+            if position + 1 == len(self.seen) or self.as_of[position + 1] > lapses:
+                points[_days(lapses)] = math.nan
+        moments = sorted(points)
+        if all(math.isnan(p) for p in points.values()):
+            return None
+        return Steps(np.array(moments), np.array([points[moment] for moment in moments]))
+
     def _last_row(self, tally: Counter[str]) -> Iterator[_Row]:
         for value in reversed(self.seen):
             snapshot = value.snapshot
@@ -195,6 +283,10 @@ class _Stream:
         )
 
 
+def _days(moment: datetime) -> float:
+    return to_micros(moment) / 86_400e6
+
+
 def _outcome_key(record: StreamKey | Resolution) -> tuple[str, str, str]:
     return (record.platform, record.external_id, record.outcome)
 
@@ -244,6 +336,7 @@ def _table(
         forecaster=[row.forecaster for row in rows],
         source=[row.key.source for row in rows],
         area=None if areas is None else [AREAS_JOINED.join(areas.get(one, ())) for one in questions],
+        option=[row.key.outcome for row in rows],
         crowd=[_crowd(row.key, people) for row in rows],
         hops=[_hops(row.key) for row in rows],
         made_at=[row.made_at for row in rows],
@@ -252,6 +345,10 @@ def _table(
         now=now,
     )
     return replace(table, lead_days=np.array([row.lead_days for row in rows], dtype=np.float64))
+
+
+def _events(rows: Sequence[_Row], events: Mapping[QuestionKey, str]) -> Labels:
+    return np.array([events.get((row.key.platform, row.key.external_id), "") for row in rows], dtype=object)
 
 
 def _crowd(key: StreamKey, people: Mapping[StreamKey, str]) -> str:

@@ -17,14 +17,15 @@ import numpy as np
 from questions.time import parse_utc
 from tracker.errors import Problem, UsageError
 from tracker.scoring.table import ForecastTable, Labels, Moments, codes, forecast_table
+from tracker.sheets import odds, percent
 
 ROLES = (
-    "probability", "outcome", "question", "forecaster", "source", "area", "threshold",
-    "made_at", "resolved_at", "closes_at",
+    "probability", "outcome", "question", "forecaster", "source", "area", "threshold", "event",
+    "made_at", "resolved_at", "closes_at", "opens_at",
 )  # fmt: skip
 _REQUIRED = ROLES[:3]
-_LABELS = ("question", "forecaster", "source", "area", "threshold")
-_MOMENTS = ("made_at", "resolved_at", "closes_at")
+_LABELS = ("question", "forecaster", "source", "area", "threshold", "event")
+_MOMENTS = ("made_at", "resolved_at", "closes_at", "opens_at")
 _OPTIONAL_MOMENTS = _MOMENTS[1:]
 _VOID_WORDS = frozenset((
     "void", "voided", "annul", "annulled", "nullified", "n/a", "na", "ambiguous", "invalid",
@@ -43,8 +44,9 @@ def read_forecasts_csv(
     """Read forecasts and outcomes from a CSV file with a header line (UTF-8, commas).
 
     ``columns`` maps roles to the file's column names: probability, outcome and question are needed;
-    forecaster, source, area, threshold, made_at, resolved_at and closes_at are optional. A label made
-    of several columns is written ``question=source+id``.
+    forecaster, source, area (several joined by ``|``), threshold, event (what several questions share), made_at,
+    resolved_at, closes_at and opens_at are optional. A label made of several columns is written
+    ``question=source+id``. ``percent`` and ``odds`` may stand for probability: 55 or 55%, and 3:1 for 0.75.
 
     Outcome cells: 1/0, yes/no, true/false; any other number is kept apart; empty, open or pending; void,
     annulled, n/a, ambiguous or cancelled. Times are ISO 8601 with an offset; a bare date is midnight UTC.
@@ -53,8 +55,13 @@ def read_forecasts_csv(
     Raises UsageError that lists up to 20 mistakes with file, line and column.
     """
     path = Path(path)
-    parts = _open_parts(path, columns)
-    rows = _read_rows(path, parts)
+    given = [role for role in columns if role in ("probability", *_SAID)]
+    if len(given) > 1:
+        raise UsageError(f"{path}: {' and '.join(given)} are given; name one column for the probability")
+    said = given[0] if given else "probability"
+    renamed = {"probability" if role in _SAID else role: column for role, column in columns.items()}
+    parts = _open_parts(path, renamed)
+    rows = _read_rows(path, parts, said)
     _find_duplicates(rows)
     if rows.problems:
         raise UsageError(_report(rows))
@@ -75,9 +82,11 @@ class _Optional(TypedDict, total=False):
     source: Labels
     area: Labels
     threshold: Labels
+    event: Labels
     made_at: Moments
     resolved_at: Moments
     closes_at: Moments
+    opens_at: Moments
 
 
 @dataclass
@@ -163,8 +172,8 @@ def _records(path: Path) -> Iterator[tuple[int, list[str]]]:
         raise UsageError(f"{path}: cannot be read: {error.strerror or error}") from error
 
 
-def _read_rows(path: Path, parts: Mapping[str, Columns]) -> _Rows:
-    parsers = _parsers()
+def _read_rows(path: Path, parts: Mapping[str, Columns], said: str) -> _Rows:
+    parsers = _parsers() | {"probability": _SAID.get(said, _probability)}
     readers = [(role, parsers[role], columns) for role, columns in parts.items()]
     rows = _Rows(path, {role: [] for role in parts})
     records = _records(path)
@@ -215,6 +224,20 @@ def _probability(text: str) -> float:
     if not 0.0 <= number <= 1.0:
         raise ValueError(f"{text} is not a probability; it must lie in 0..1")
     return number
+
+
+def _said(reader: Callable[[str], float | None]) -> Callable[[str], float]:
+    def read(text: str) -> float:
+        found = reader(text)
+        if found is None:
+            raise ValueError("the probability is empty; leave the row out if there is no forecast")
+        return found
+
+    return read
+
+
+# other ways of saying a probability, read only where asked for
+_SAID = {"percent": _said(percent), "odds": _said(odds)}
 
 
 def _outcome(text: str) -> float:

@@ -42,9 +42,11 @@ class ForecastTable:
     ``question`` is the unit of evidence: rows of one question are never treated as independent. Times are
     UTC (NaT: unknown); ``lead_days`` counts back from the scheduled close, else from the resolution.
     ``leads``: the lead times that were asked for (empty: all rows are there). ``area`` may hold several,
-    joined by ``|``: such a row counts in each area's group and once in a total. ``crowd`` says whose word a
-    row is and ``hops`` how far from there it was heard: of one word heard twice a total scores the nearest
-    alone (``heard_once``). ``notes`` say, for people, what to mind about the rows.
+    joined by ``|``: such a row counts in each area's group and once in a total. ``event`` names what several
+    questions have in common (empty: nothing): intervals count it once. ``option`` is which outcome of the
+    question the probability is of. ``crowd`` says whose word a row is and ``hops`` how far from there it was
+    heard: of one word heard twice a total scores the nearest alone (``heard_once``). ``notes`` say, for people,
+    what to mind about the rows.
     """
 
     probability: FloatArray
@@ -55,11 +57,14 @@ class ForecastTable:
     source: Labels | None = None
     area: Labels | None = None
     threshold: Labels | None = None
+    event: Labels | None = None
+    option: Labels | None = None
     crowd: Labels | None = None
     hops: NDArray[np.int64] | None = None
     made_at: Moments | None = None
     resolved_at: Moments | None = None
     closes_at: Moments | None = None
+    opens_at: Moments | None = None
     lead_days: FloatArray | None = None
     leads: tuple[int, ...] = ()
     notes: tuple[str, ...] = ()
@@ -87,11 +92,14 @@ def forecast_table(
     source: ArrayLike | None = None,
     area: ArrayLike | None = None,
     threshold: ArrayLike | None = None,
+    event: ArrayLike | None = None,
+    option: ArrayLike | None = None,
     crowd: ArrayLike | None = None,
     hops: ArrayLike | None = None,
     made_at: MomentsLike | None = None,
     resolved_at: MomentsLike | None = None,
     closes_at: MomentsLike | None = None,
+    opens_at: MomentsLike | None = None,
     now: datetime | None = None,
     notes: Sequence[str] = (),
 ) -> ForecastTable:
@@ -118,11 +126,14 @@ def forecast_table(
         source=_labels(source),
         area=_labels(area),
         threshold=_labels(threshold),
+        event=_labels(event),
+        option=_labels(option),
         crowd=_labels(crowd),
         hops=None if hops is None else np.asarray(hops, dtype=np.int64),
         made_at=made,
         resolved_at=resolved,
         closes_at=closes,
+        opens_at=_moments(opens_at),
         notes=tuple(notes),
     )
     _check_columns(table)
@@ -319,8 +330,8 @@ def leak_note(count: int) -> str:
 
 
 def _row_keys(table: ForecastTable) -> NDArray[np.int64]:
-    """One code per (question, forecaster, source, threshold)."""
-    columns = [getattr(table, name) for name in ("question", "forecaster", "source", "threshold")]
+    """One code per (question, option, forecaster, source, threshold)."""
+    columns = [getattr(table, name) for name in ("question", "option", "forecaster", "source", "threshold")]
     return codes(*(column for column in columns if column is not None))[0]
 
 
@@ -358,6 +369,13 @@ def codes(*columns: Labels) -> tuple[NDArray[np.int64], list[tuple[str, ...]]]:
         used, coded = np.unique(coded * len(names) + one, return_inverse=True)
         together = [(*together[pair // len(names)], names[pair % len(names)]) for pair in used.tolist()]
     return coded, together
+
+
+def evidence(table: ForecastTable) -> Labels:
+    """What each row's outcome is one piece of evidence with: its event where it has one, else its question."""
+    if table.event is None:
+        return table.question
+    return np.where(table.event == "", table.question, "event\0" + table.event)
 
 
 def _last_per_key(keys: NDArray[np.int64], made_at: Moments, allowed: NDArray[np.bool_]) -> NDArray[np.int64]:
