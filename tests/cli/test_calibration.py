@@ -62,3 +62,32 @@ def test_what_does_not_go_together_is_refused(program: Program, file: Path, extr
     answer = program("calibration", "--input", str(file), "--columns", COLUMNS, "--over-life", *extra)
     assert answer.code == 2
     assert "Traceback" not in answer.err
+
+
+def test_charts_are_written_or_only_told_of(program: Program, file: Path) -> None:
+    columns = COLUMNS + ",resolved_at=c"
+    arguments = (
+        "calibration",
+        "--input",
+        str(file),
+        "--columns",
+        columns,
+        "--charts",
+        "out",
+        "--resamples",
+        "20",
+    )
+    told = program(*arguments, "--dry-run", "--json").json
+    assert not Path("out").exists()
+    done = program(*arguments, "--history", "--recalibrate", "--json").json
+    assert done["files"] == told["files"]
+    assert sorted(path.name for path in Path("out").iterdir()) == sorted(Path(f).name for f in done["files"])
+    assert {month["forecaster"] for month in done["history"]} == {"all", "ann", "bob"}
+    assert done["recalibration"]["out_of_sample"] is None
+    assert "30 questions" in done["recalibration"]["reason"]
+
+
+def test_today_is_compared_with_an_earlier_day_only(program: Program, file: Path) -> None:
+    answer = program("calibration", "--input", str(file), "--columns", COLUMNS, "--and-today")
+    assert answer.code == 2
+    assert "--as-of" in answer.err

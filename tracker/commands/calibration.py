@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from storage.errors import StorageError
+from tracker.commands.beside import Beside, show, today_json
 from tracker.commands.session import Day, Session, parse_pairs, table, with_session
 from tracker.errors import UsageError
 
@@ -53,6 +54,19 @@ NO_STORE = "no database yet: `speedup pull` collects values, or give --input CSV
     help="Skill against always saying P, instead of the base rate.",
 )
 @click.option(
+    "--recalibrate", is_flag=True, help="Also probabilities corrected by their past, out of sample."
+)
+@click.option("--history", is_flag=True, help="Also the record at each month's end, as it was known then.")
+@click.option(
+    "--and-today", is_flag=True, help="With --as-of: would the same forecasts score the same today?"
+)
+@click.option(
+    "--charts",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Write reliability, history, comparison and lead-time charts (PNG, SVG) into this folder.",
+)
+@click.option("--dry-run", is_flag=True, help="With --plot and --charts: say which files, write none.")
+@click.option(
     "--over-life", is_flag=True, help="Also scores averaged over time, at fixed leads, and Metaculus'."
 )
 @click.option(
@@ -80,54 +94,22 @@ def command(session: Session, **options: Any) -> int:
         seed=options["seed"],
         group_by=groups,
         reference=options["reference"],
+        curve=options["plot"] is not None or options["charts"] is not None,
     )
-    document = to_json(report)
-    if options["over_life"]:
-        document["over_life"] = _over_life(session, told, options)
-    if options["compare"]:
-        document["comparison"] = _comparison(forecasts, options)
-    if options["plot"] is not None:
-        _plot(report, options["plot"], session)
-    session.print(document, lambda: _show_all(report, document))
+    beside = Beside(session, options, _filtered(told, {**options, "leads": (), "forecasters": ()}), forecasts)
+    document = to_json(report) | beside.document(report)
+    if options["and_today"]:
+        if session.as_of is None or options["file"] is not None:
+            raise UsageError("--and-today goes with --as-of, and with the database")
+        now = _filtered(_table(replace(session, as_of=None), options), options)
+        document["today"] = today_json(forecasts, now, session.as_of, report)
+
+    def text() -> None:
+        _show(report)
+        show(document, report)
+
+    session.print(document, text)
     return 0
-
-
-def _over_life(session: Session, told: ForecastTable, options: dict[str, Any]) -> list[dict[str, Any]]:
-    from tracker.scoring.lives import LEADS, from_table, records, records_json
-
-    if options["since"] or options["until"]:
-        raise UsageError("--over-life is of whole lives: --since and --until do not go with it")
-    if options["file"] is not None:
-        everybody = {**options, "leads": (), "forecasters": ()}
-        paths, lives = from_table(_filtered(told, everybody))
-    else:
-        from tracker.scorecard import areas_of, stored_lives
-
-        if options["sources"]:
-            raise UsageError("--over-life: choose by --forecaster, not by --source")
-        store = session.store(create=False)
-        try:
-            paths, lives = stored_lives(
-                store, session.catalogue, now=session.as_of or session.now(), known_at=session.as_of
-            )
-        finally:
-            store.close()
-        if options["areas"]:
-            areas = {"/".join(key): held for key, held in areas_of(session.catalogue).items()}
-            wanted = set(options["areas"])
-            kept = {name for name in lives if not wanted.isdisjoint(areas.get(name.rpartition("/")[0], ()))}
-            paths = {key: steps for key, steps in paths.items() if key[1] in kept}
-    found = records(paths, lives, leads=options["leads"] or LEADS)
-    # everybody is a peer, whoever is shown
-    chosen = options["forecasters"]
-    return records_json([one for one in found if not chosen or one.forecaster in chosen])
-
-
-def _comparison(forecasts: ForecastTable, options: dict[str, Any]) -> dict[str, Any]:
-    from tracker.scoring.compare import compare, comparison_json
-
-    by, resamples = options["compare"], min(options["resamples"], 2000)
-    return comparison_json(compare(forecasts, by, resamples=resamples, seed=options["seed"]))
 
 
 def _table(session: Session, options: dict[str, Any]) -> ForecastTable:
@@ -172,82 +154,6 @@ def _filtered(forecasts: ForecastTable, options: dict[str, Any]) -> ForecastTabl
     if options["file"] is not None and options["leads"]:
         return at_leads(chosen, options["leads"])
     return replace(chosen, notes=forecasts.notes)
-
-
-def _plot(report: CalibrationReport, path: Path, session: Session) -> None:
-    from tracker.report.content import reliability_report
-    from tracker.report.plots import png_bytes, reliability_chart, svg_text
-
-    if path.suffix.lower() not in (".png", ".svg"):
-        raise UsageError(f"--plot {path}: the name must end in .png or .svg")
-    entry = reliability_report("forecasts", report)
-    if entry is None:
-        raise UsageError("--plot: nothing was scored, there is nothing to draw")
-    figure = reliability_chart(entry, as_of=session.as_of or session.now())
-    path.write_bytes(png_bytes(figure) if path.suffix.lower() == ".png" else svg_text(figure).encode())
-
-
-def _show_all(report: CalibrationReport, document: dict[str, Any]) -> None:
-    _show(report)
-    if "over_life" in document:
-        _show_lives(document["over_life"])
-    if "comparison" in document:
-        _show_comparison(document["comparison"])
-
-
-def _show_lives(records: list[dict[str, Any]]) -> None:
-    leads = list(dict.fromkeys(lead["lead"] for one in records for lead in one["leads"]))
-    table(
-        "over the life of each question, each counting once; baseline and peer: higher is better",
-        ["", "questions", "coverage", "Brier", "log (nats)", "baseline", "peer"]
-        + [f"Brier {lead}" + (" d" if lead.isdigit() else "") for lead in leads],
-        [
-            (
-                one["forecaster"],
-                one["n_questions"],
-                one["coverage"],
-                *(_mean(one[name]) for name in ("brier", "log_score", "baseline", "peer")),
-                *(_mean({lead["lead"]: lead for lead in one["leads"]}.get(lead)) for lead in leads),
-            )
-            for one in records
-        ],
-        right=range(1, 7 + len(leads)),
-    )
-
-
-def _show_comparison(found: dict[str, Any]) -> None:
-    table(
-        "Brier score of a less that of b on common questions: negative, a is better",
-        ["a", "b", "questions", "events", "difference (95%)", "won by a", "any time (95%)", "detectable"],
-        [
-            (
-                pair["a"],
-                pair["b"],
-                pair["difference"]["n"],
-                pair["difference"]["n_events"],
-                _mean(pair["difference"]),
-                pair["won_by_a"],
-                _mean(pair["sequence"]),
-                pair["detectable_difference"],
-            )
-            for pair in found["pairs"]
-        ],
-        right=range(2, 8),
-    )
-    table(
-        "Brier score with the difficulty of the questions taken out",
-        [found["by"], "forecasts", "Brier (95%)"],
-        [(one[found["by"]], one["n"], _mean(one)) for one in found["adjusted"]],
-        right=range(1, 3),
-    )
-
-
-def _mean(one: dict[str, Any] | None) -> str:
-    if one is None or one["value"] is None:
-        return "-"
-    if one["ci95"] is None:
-        return f"{one['value']:.4f}"
-    return f"{one['value']:.4f} ({one['ci95'][0]:.4f} to {one['ci95'][1]:.4f})"
 
 
 def _show(report: CalibrationReport) -> None:

@@ -18,9 +18,13 @@ from numpy.typing import NDArray
 
 from tracker.errors import UsageError
 from tracker.scoring.grouping import groups_of
+from tracker.scoring.recalibration import cox_line
 from tracker.scoring.reliability import (
+    MAX_LEVELS,
     Corp,
     bin_index,
+    corp_band,
+    corp_curve,
     corp_decomposition,
     equal_width_edges,
     expected_calibration_error,
@@ -39,9 +43,11 @@ from tracker.scoring.scores import (
 from tracker.scoring.table import ForecastTable, Status, codes, evidence, heard_once
 
 MIN_QUESTIONS = 10  # below it a percentile bootstrap covers less than 90 % where it says 95 %
+MIN_CURVE_QUESTIONS = 20  # below it a curve shows noise
 MAX_BINS = 100
 
 _NOTHING = "no forecast with a known outcome to score"
+_LINE = ("intercept", "slope")
 _SCORES = ("brier", "log_score", "spherical", "brier_skill")
 
 Interval = tuple[float, float]
@@ -72,6 +78,21 @@ class Bin:
 
 
 @dataclass(frozen=True)
+class Curve:
+    """The CORP reliability curve at the forecast values used, with its 90 % band, and questions per value.
+
+    ``n`` and ``n_questions`` are per value. More than 1,001 values are put on a grid of 0.001.
+    """
+
+    forecast: tuple[float, ...]
+    recalibrated: tuple[float, ...]
+    lower: tuple[float, ...]
+    upper: tuple[float, ...]
+    n: tuple[int, ...]
+    n_questions: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class CalibrationReport:
     """Scores and calibration of one set of forecasts.
 
@@ -85,6 +106,8 @@ class CalibrationReport:
     All scores are losses, lower is better; ``log_score`` in nats, ``spherical`` = 1 - spherical reward.
     ``brier_skill`` = 1 - Brier / Brier of always saying ``reference``, a probability fixed in advance, or where
     it is None the base rate of the same rows (higher is better; the latter knows what nobody knew then).
+    ``intercept`` and ``slope``: logit P(yes) = intercept + slope logit p; 0 and 1 are calibrated, a slope above 1
+    is too timid. ``curve`` is there when it was asked for and at least 20 questions were scored.
     ``reasons`` maps the path of every missing value (``brier.ci95``, ``bins.3.observed``) to why.
     """
 
@@ -116,6 +139,9 @@ class CalibrationReport:
     n_events: int = 0
     n_repeated: int = 0
     reference: float | None = None
+    intercept: ScoreEstimate = ScoreEstimate()
+    slope: ScoreEstimate = ScoreEstimate()
+    curve: Curve | None = None
     reasons: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -129,19 +155,21 @@ def calibrate(
     log_clip: float = DEFAULT_LOG_CLIP,
     score_fractions: bool = False,
     reference: float | None = None,
+    curve: bool = False,
 ) -> CalibrationReport:
     """Score the forecasts of a table whose outcome is known, and say how calibrated they are.
 
     ``bins``: a number N of equal-width bins, or ``quantile:N``; the calibration error always has N bins
     of equal width. ``group_by``: forecaster, source, area, threshold, month (of ``made_at``), lead; each
     group's report is what its rows alone would give. ``score_fractions`` scores outcomes strictly between
-    0 and 1 too. ``reference``: the probability that skill is measured against. Intervals resample events
+    0 and 1 too. ``reference``: the probability that skill is measured against. ``curve`` also draws the
+    CORP curve with its band. Intervals resample events
     (questions that share one together). The same table, bins and seed give the same report, whatever the order
     of the rows.
 
     Raises UsageError for a bad ``bins``, an unknown group, or a group whose column the table lacks.
     """
-    settings = _Settings(*_parse_bins(bins), resamples, seed, log_clip, score_fractions, reference)
+    settings = _Settings(*_parse_bins(bins), resamples, seed, log_clip, score_fractions, reference, curve)
     if reference is not None and not 0.0 < reference < 1.0:
         raise UsageError(f"the reference must lie between 0 and 1, got {reference:g}")
     if resamples < 0:
@@ -161,6 +189,7 @@ class _Settings:
     log_clip: float
     score_fractions: bool
     reference: float | None
+    curve: bool
 
     def edges(self, probability: FloatArray) -> FloatArray:
         if self.by_quantile and probability.size:
@@ -212,6 +241,8 @@ def _report(told: ForecastTable, settings: _Settings) -> CalibrationReport:
     reasons: dict[str, str] = {}
     estimates, bins = _estimates(scored, settings, reasons)
     some = scored.n_questions > 0
+    line = _line(scored, reasons)
+    curve = _curve(scored, settings, reasons) if settings.curve else None
     if not some:
         reasons |= dict.fromkeys(("base_rate", "ece.value", "smooth_ece.value", "corp"), _NOTHING)
     return CalibrationReport(
@@ -240,6 +271,9 @@ def _report(told: ForecastTable, settings: _Settings) -> CalibrationReport:
         bins=bins,
         resamples=settings.resamples,
         seed=settings.seed,
+        intercept=line[0],
+        slope=line[1],
+        curve=curve,
         reasons=reasons,
     )
 
@@ -254,6 +288,45 @@ def _events(
     of_question = np.zeros(int(question.max(initial=-1)) + 1, dtype=np.int64)
     of_question[question] = event
     return of_question, len(names)
+
+
+def _line(scored: _Scored, reasons: dict[str, str]) -> tuple[ScoreEstimate, ScoreEstimate]:
+    """Calibration intercept and slope; with the reason where they are missing."""
+    line = None
+    if scored.n_questions > 0 and not np.any((scored.outcome > 0.0) & (scored.outcome < 1.0)):
+        line = cox_line(scored.probability, scored.outcome, scored.event[scored.question])
+    if line is None:
+        why = "no line fits: forecasts or outcomes all agree, or the ones tell the others apart wholly"
+        why = why if scored.n_questions else _NOTHING
+        reasons |= {f"{name}.{part}": why for name in _LINE for part in ("value", "ci95")}
+        return ScoreEstimate(), ScoreEstimate()
+    if line.slope_ci95 is None:
+        reasons |= {f"{name}.ci95": _why_no_interval(scored.n_events) for name in _LINE}
+    return ScoreEstimate(line.intercept, line.intercept_ci95), ScoreEstimate(line.slope, line.slope_ci95)
+
+
+def _curve(scored: _Scored, settings: _Settings, reasons: dict[str, str]) -> Curve | None:
+    if scored.n_questions < MIN_CURVE_QUESTIONS:
+        reasons["curve"] = (
+            f"too few to say: {scored.n_questions} questions, a curve needs {MIN_CURVE_QUESTIONS}"
+        )
+        return None
+    p = scored.probability
+    if np.unique(p).size > MAX_LEVELS:
+        p = np.round(p, 3)
+    whole = corp_curve(p, scored.outcome)
+    resamples = settings.resamples or 1
+    event = scored.event[scored.question]
+    band = corp_band(p, scored.outcome, event, resamples=resamples, seed=settings.seed)
+    which = np.searchsorted(whole.forecast, p)
+    pairs = np.unique(which * np.int64(scored.n_questions) + scored.question) // scored.n_questions
+    questions = np.bincount(pairs, minlength=whole.forecast.size)
+    return Curve(
+        *(
+            tuple(column.tolist())
+            for column in (whole.forecast, whole.recalibrated, band.lower, band.upper, whole.n, questions)
+        )
+    )
 
 
 def _questions_without_close(table: ForecastTable, scored_rows: NDArray[np.bool_]) -> int:
@@ -411,6 +484,10 @@ def to_json(report: CalibrationReport) -> dict[str, Any]:
     document["log_score"]["unit"] = "nats"
     document["spherical"]["formula"] = "1 - p_outcome / sqrt(p^2 + (1 - p)^2)"
     document["brier_skill"]["reference"] = "base_rate" if report.reference is None else report.reference
+    for name in _LINE:
+        document[name] = _score_json(getattr(report, name)) | _reason(report, name)
+    if report.curve is not None or "curve" in report.reasons:
+        document["curve"] = _curve_json(report)
     document["ece"] = {"value": report.ece, "bins": report.ece_bins} | _reason(report, "ece")
     document["smooth_ece"] = {"value": report.smooth_ece} | _reason(report, "smooth_ece")
     document["corp"] = _corp_json(report)
@@ -431,6 +508,14 @@ def _corp_json(report: CalibrationReport) -> dict[str, Any]:
     if report.corp is not None:
         return asdict(report.corp)
     return {"miscalibration": None, "discrimination": None, "uncertainty": None} | _reason(report, "corp")
+
+
+def _curve_json(report: CalibrationReport) -> dict[str, Any]:
+    if report.curve is None:
+        return {"points": None} | _reason(report, "curve")
+    columns = asdict(report.curve)
+    points = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+    return {"band_level": 0.9, "points": points}
 
 
 def _bin_json(one: Bin) -> dict[str, Any]:

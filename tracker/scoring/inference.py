@@ -16,7 +16,8 @@ from tracker.scoring.resampling import percentile_interval
 from tracker.scoring.scores import FloatArray
 
 MIN_CLUSTERS = 10
-_LAMBDAS = 24
+_LAMBDAS = 10
+_STAKE = 0.5  # of the capital, at most, on one bet
 
 Codes = NDArray[np.int64]
 Interval = tuple[float, float]
@@ -39,7 +40,7 @@ class Sequential:
 
     ``value``: the mean over steps so far; ``ci95``: its place in the confidence sequence, which holds the true
     mean at all times together with probability 0.95; ``e_first_better`` and ``e_second_better``: evidence against
-    "the first (second) is no better", to be believed from 20 on.
+    "the first (second) is no better at any step", to be believed from 20 on: what a bettor made of 1.
     """
 
     value: float
@@ -109,6 +110,8 @@ def watch(differences: Sequence[float], *, bound: float = 1.0, alpha: float = 0.
     with S = sum (d_i - m), V = sum (d_i - mean before i)^2, c = 2 bound and psi(l) = (-ln(1 - cl) - cl) / c^2,
     the mean over a grid of l of exp(l S - psi(l) V) is at most 20 for ever with probability 0.95 (Howard,
     Ramdas, McAuliffe & Sekhon 2021, Ann Stat 49:1055; Choe & Ramdas 2024, arXiv 2110.00115).
+    The evidence is the capital of a bettor who stakes a share of it, chosen from the past alone, on the sign of each
+    difference (Waudby-Smith & Ramdas 2024, JRSS B 86:1; Henzi & Ziegel 2022, Biometrika 109:647).
     """
     d = np.asarray(differences, dtype=np.float64)
     if not d.size or not bool(np.all(np.abs(d) <= bound)):
@@ -116,7 +119,7 @@ def watch(differences: Sequence[float], *, bound: float = 1.0, alpha: float = 0.
     before = np.concatenate([[0.0], np.cumsum(d)[:-1] / np.arange(1, d.size)])
     spread = float(np.square(d - before).sum())
     c = 2.0 * bound
-    grid = np.geomspace(0.004, 0.96, _LAMBDAS) / c
+    grid = np.geomspace(0.06, 0.9, _LAMBDAS) / c
     cost = (-np.log1p(-c * grid) - c * grid) / c**2 * spread
 
     def log_evidence(total: float) -> float:
@@ -129,10 +132,19 @@ def watch(differences: Sequence[float], *, bound: float = 1.0, alpha: float = 0.
     for _ in range(60):
         middle = 0.5 * (low + high)
         low, high = (middle, high) if log_evidence(middle) < edge else (low, middle)
-    mean, radius, total = float(d.mean()), high / d.size, float(d.sum())
+    mean, radius = float(d.mean()), high / d.size
     interval = (max(-bound, mean - radius), min(bound, mean + radius))
-    e_values = [float(np.exp(min(log_evidence(side), 700.0))) for side in (-total, total)]
-    return Sequential(mean, interval, e_values[0], e_values[1], int(d.size))
+    return Sequential(mean, interval, _capital(-d / bound), _capital(d / bound), int(d.size))
+
+
+def _capital(gain: FloatArray) -> float:
+    """What 1 becomes by staking a share of it on each gain in -1..1; shares from the past, in 0..0.5."""
+    seen = np.arange(gain.size)
+    total = np.concatenate([[0.0], np.cumsum(gain)[:-1]])
+    squares = np.concatenate([[0.0], np.cumsum(np.square(gain))[:-1]])
+    # the share that would have grown fastest so far, with two steps of +-0.25 as a start
+    share = np.clip((total / (seen + 2)) / ((squares + 0.125) / (seen + 2)), 0.0, _STAKE)
+    return float(np.exp(min(700.0, np.log1p(share * gain).sum())))
 
 
 def adjusted_scores(

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from tracker.scoring.scores import FloatArray
 
+MAX_LEVELS = 1001  # values on which a band is drawn at most
+_WEIGHTS = 4_000_000  # drawn at once: 32 MB, whatever the size of the problem
 _GRID = 4096  # cells of the smooth calibration error; a width of 0.002 still spans eight of them
 
 
@@ -48,13 +50,10 @@ def corp_curve(probability: FloatArray, outcome: FloatArray) -> CorpCurve:
     and forecasts rounded to a percent are nearly all ties. Dimitriadis, Gneiting & Jordan 2021, PNAS
     118:e2016191118.
     """
-    from scipy.optimize import isotonic_regression  # heavy: not needed to start the program
-
     level, which = np.unique(probability, return_inverse=True)
     n = np.bincount(which, minlength=level.size)
     rate = np.bincount(which, weights=outcome, minlength=level.size) / n
-    fitted = isotonic_regression(rate, weights=n.astype(np.float64)).x
-    return CorpCurve(level, np.clip(fitted, 0.0, 1.0), n)
+    return CorpCurve(level, _pooled(rate, n.astype(np.float64)), n)
 
 
 def corp_decomposition(probability: FloatArray, outcome: FloatArray) -> Corp:
@@ -71,6 +70,60 @@ def corp_decomposition(probability: FloatArray, outcome: FloatArray) -> Corp:
     discrimination = float(np.average(np.square(curve.recalibrated - base_rate), weights=curve.n))
     miscalibration = max(0.0, score - uncertainty + discrimination)
     return Corp(miscalibration, discrimination, uncertainty)
+
+
+@dataclass(frozen=True, eq=False)
+class Band:
+    """Where the CORP curve might as well lie: pointwise ends at each of ``forecast``, at a level such as 0.9."""
+
+    forecast: FloatArray
+    lower: FloatArray
+    upper: FloatArray
+    level: float
+
+
+def corp_band(
+    probability: FloatArray,
+    outcome: FloatArray,
+    cluster: NDArray[np.int64],
+    *,
+    level: float = 0.9,
+    resamples: int = 2000,
+    seed: int = 0,
+) -> Band:
+    """Confidence band of the CORP curve, by a Bayesian bootstrap over clusters (questions or events).
+
+    Every replicate gives each cluster an exponential weight (Rubin 1981, Ann Stat 9:130), sums weighted counts and
+    events per forecast value and pools adjacent violators again; the band holds the central ``level`` of the
+    replicates at each value, not of whole curves. Forecasts with more than 1,001 different values are put on
+    a grid of 0.001 first.
+    """
+    from scipy.sparse import coo_array
+
+    value, which = np.unique(probability, return_inverse=True)
+    if value.size > MAX_LEVELS:
+        value, which = np.unique(np.round(probability, 3), return_inverse=True)
+    groups = int(cluster.max()) + 1
+    shape = (groups, value.size)
+    n = coo_array((np.ones(which.size), (cluster, which)), shape=shape).tocsr()
+    happened = coo_array((outcome, (cluster, which)), shape=shape).tocsr()
+    rng = np.random.default_rng(seed)
+    curves = np.empty((resamples, value.size))
+    step = max(1, _WEIGHTS // groups)
+    for start in range(0, resamples, step):
+        weights = rng.standard_exponential((min(step, resamples - start), groups))
+        counted, events = np.asarray(weights @ n), np.asarray(weights @ happened)
+        for row in range(len(weights)):
+            curves[start + row] = _pooled(events[row] / counted[row], counted[row])
+    tail = 0.5 * (1.0 - level)
+    lower, upper = np.quantile(curves, [tail, 1.0 - tail], axis=0)
+    return Band(value, lower, upper, level)
+
+
+def _pooled(rate: FloatArray, weight: FloatArray) -> FloatArray:
+    from scipy.optimize import isotonic_regression  # heavy: not needed to start the program
+
+    return np.clip(isotonic_regression(rate, weights=weight).x, 0.0, 1.0)
 
 
 def equal_width_edges(count: int) -> FloatArray:

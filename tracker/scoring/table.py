@@ -371,6 +371,16 @@ def codes(*columns: Labels) -> tuple[NDArray[np.int64], list[tuple[str, ...]]]:
     return coded, together
 
 
+def joined(first: ForecastTable, second: ForecastTable) -> ForecastTable:
+    """The rows of both, with the columns that both have; the first one's lead times and notes."""
+    columns: dict[str, Any] = {}
+    for column in fields(first):
+        one, other = getattr(first, column.name), getattr(second, column.name)
+        if isinstance(one, np.ndarray):
+            columns[column.name] = None if other is None else np.concatenate([one, other])
+    return replace(first, **columns)
+
+
 def evidence(table: ForecastTable) -> Labels:
     """What each row's outcome is one piece of evidence with: its event where it has one, else its question."""
     if table.event is None:

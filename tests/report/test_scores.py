@@ -1,0 +1,104 @@
+"""Charts of scores: every one can be read, says what is missing, and is the same twice."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+
+import numpy as np
+import pytest
+
+from tracker.report.plots import overlapping_texts, png_bytes, svg_text
+from tracker.report.plots.scores import Month, comparison_chart, corp_chart, history_chart, lead_chart
+from tracker.scoring import calibrate, forecast_table
+from tracker.scoring.compare import compare
+from tracker.scoring.lives import from_table, records
+from tracker.scoring.recalibration import out_of_sample
+from tracker.scoring.table import joined
+
+NOW = datetime(2026, 8, 1, tzinfo=UTC)
+DAY = timedelta(days=1)
+
+
+def forecasts(
+    n: int = 60, names=("manifold", "polymarket (via forecastbench)", "a name <that> is $long$ " * 3)
+):
+    rng = np.random.default_rng(0)
+    rows = []
+    for q in range(n):
+        close = NOW - timedelta(days=int(rng.integers(1, 500)))
+        truth = rng.uniform()
+        y = float(rng.uniform() < truth)
+        for name in names:
+            for lead in (200, 100, 40, 8):
+                p = round(float(np.clip(truth + rng.normal(0, 0.1), 0, 1)), 2)
+                rows.append((p, y, f"q{q}", name, close - (lead + 1) * DAY, close))
+    p, y, question, who, made, closes = zip(*rows, strict=True)
+    return forecast_table(
+        p, y, question, forecaster=who, made_at=list(made), closes_at=list(closes), resolved_at=list(closes), now=NOW
+    )  # fmt: skip
+
+
+def months(names=("all", "manifold", "a very long name of a forecaster somewhere")):
+    return [
+        Month(
+            date(2025 + k // 12, k % 12 + 1, 28), name, 5 * k, 0.2 + 0.001 * i, (0.1, 0.3) if k > 2 else None
+        )
+        for i, name in enumerate(names)
+        for k in range(18)
+    ]
+
+
+def charts():
+    table = forecasts()
+    yield corp_chart(calibrate(table, curve=True, resamples=50), name="all forecasts", as_of=NOW)
+    yield corp_chart(calibrate(forecasts(6), curve=True, resamples=50), name="few", as_of=NOW)
+    yield corp_chart(
+        calibrate(forecasts(30), curve=True, resamples=50, bins="quantile:20"), name="x", as_of=NOW
+    )
+    yield history_chart(months(), as_of=NOW)
+    yield history_chart(months(("all",))[:1], as_of=NOW)
+    yield comparison_chart(compare(joined(table, out_of_sample(table)), resamples=0), as_of=NOW)
+    yield comparison_chart(compare(forecasts(3), resamples=0), as_of=NOW)
+    yield lead_chart(records(*from_table(table)), as_of=NOW)
+    yield lead_chart(records(*from_table(forecasts(2)), leads=(30,)), as_of=NOW)
+
+
+def test_no_two_texts_touch_and_none_leaves_the_paper():
+    for chart in charts():
+        assert overlapping_texts(chart) == []
+
+
+def test_the_same_contents_give_the_same_bytes():
+    first, second = (list(charts())[3] for _ in range(2))
+    assert png_bytes(first) == png_bytes(second)
+    assert svg_text(first) == svg_text(second)
+
+
+def test_the_reliability_chart_says_what_it_rests_on():
+    report = calibrate(forecasts(), curve=True, resamples=50)
+    text = svg_text(corp_chart(report, name="all forecasts", as_of=NOW))
+    for said in ("60 questions", "720 forecasts", "miscalibration MCB", f"{report.corp.discrimination:.4f}"):
+        assert said in text
+    few = svg_text(corp_chart(calibrate(forecasts(6), curve=True), name="few", as_of=NOW))
+    assert "too few questions to say" in few
+
+
+def test_a_corrected_voice_is_set_against_its_raw_one_alone():
+    table = forecasts(names=("ann", "bob"))
+    text = svg_text(comparison_chart(compare(joined(table, out_of_sample(table)), resamples=0), as_of=NOW))
+    assert "against ann (adjusted)" in text
+    assert text.count("against") == 3
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda: corp_chart(calibrate(forecast_table([], [], []), curve=True), name="none", as_of=NOW),
+        lambda: history_chart([], as_of=NOW),
+        lambda: comparison_chart(compare(forecasts(3, names=("alone",))), as_of=NOW),
+        lambda: lead_chart([], as_of=NOW),
+    ],
+)
+def test_nothing_to_draw_is_told_not_drawn(draw):
+    with pytest.raises(ValueError, match="nothing to draw"):
+        draw()
