@@ -20,7 +20,6 @@ from tracker.errors import UsageError
 from tracker.scoring.grouping import groups_of
 from tracker.scoring.recalibration import cox_line
 from tracker.scoring.reliability import (
-    MAX_LEVELS,
     Corp,
     bin_index,
     corp_band,
@@ -28,6 +27,8 @@ from tracker.scoring.reliability import (
     corp_decomposition,
     equal_width_edges,
     expected_calibration_error,
+    levels_of,
+    on_grid,
     quantile_edges,
     smooth_calibration_error,
 )
@@ -81,7 +82,7 @@ class Bin:
 class Curve:
     """The CORP reliability curve at the forecast values used, with its 90 % band, and questions per value.
 
-    ``n`` and ``n_questions`` are per value. More than 1,001 values are put on a grid of 0.001.
+    ``n`` and ``n_questions`` are per value. More than 201 values are put on a grid of 0.01.
     """
 
     forecast: tuple[float, ...]
@@ -254,7 +255,7 @@ def _report(told: ForecastTable, settings: _Settings) -> CalibrationReport:
         n_fraction=apart[Status.FRACTION],
         n_after_resolution=apart[Status.AFTER_RESOLUTION],
         n_resolved_early=apart[Status.RESOLVED_EARLY],
-        n_close_unknown=_questions_without_close(table, scored_rows),
+        n_close_unknown=_questions_without_close(table, scored_rows, question),
         n_repeated=len(told) - len(table),
         n_clipped=clipped(scored.probability, settings.log_clip)[1],
         base_rate=float(np.mean(scored.outcome)) if some else None,
@@ -311,16 +312,15 @@ def _curve(scored: _Scored, settings: _Settings, reasons: dict[str, str]) -> Cur
             f"too few to say: {scored.n_questions} questions, a curve needs {MIN_CURVE_QUESTIONS}"
         )
         return None
-    p = scored.probability
-    if np.unique(p).size > MAX_LEVELS:
-        p = np.round(p, 3)
+    p = on_grid(scored.probability)
     whole = corp_curve(p, scored.outcome)
     resamples = settings.resamples or 1
     event = scored.event[scored.question]
     band = corp_band(p, scored.outcome, event, resamples=resamples, seed=settings.seed)
-    which = np.searchsorted(whole.forecast, p)
-    pairs = np.unique(which * np.int64(scored.n_questions) + scored.question) // scored.n_questions
-    questions = np.bincount(pairs, minlength=whole.forecast.size)
+    _, which = levels_of(p)
+    cell = scored.question * whole.forecast.size + which
+    seen = np.bincount(cell, minlength=scored.n_questions * whole.forecast.size) > 0
+    questions = seen.reshape(scored.n_questions, -1).sum(axis=0)
     return Curve(
         *(
             tuple(column.tolist())
@@ -329,9 +329,12 @@ def _curve(scored: _Scored, settings: _Settings, reasons: dict[str, str]) -> Cur
     )
 
 
-def _questions_without_close(table: ForecastTable, scored_rows: NDArray[np.bool_]) -> int:
-    unknown = scored_rows if table.closes_at is None else scored_rows & np.isnat(table.closes_at)
-    return len(set(table.question[unknown].tolist()))
+def _questions_without_close(
+    table: ForecastTable, rows: NDArray[np.bool_], question: NDArray[np.int64]
+) -> int:
+    if table.closes_at is None:
+        return int(question.max(initial=-1)) + 1
+    return int(np.count_nonzero(np.bincount(question[np.isnat(table.closes_at[rows])])))
 
 
 def _estimates(

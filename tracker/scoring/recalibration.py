@@ -26,6 +26,7 @@ from numpy.typing import ArrayLike, NDArray
 from tracker.errors import UsageError
 from tracker.scoring.inference import MIN_CLUSTERS, Interval, Mean, clustered_mean, means_of
 from tracker.scoring.lives import mean_json
+from tracker.scoring.reliability import levels_of
 from tracker.scoring.scores import DEFAULT_LOG_CLIP, FloatArray, brier_score, clipped, log_score
 from tracker.scoring.table import ForecastTable, Labels, Status, codes, evidence
 
@@ -104,16 +105,19 @@ def cox_line(probability: FloatArray, outcome: FloatArray, cluster: Codes) -> Li
     sandwich with G/(G-1) and Student's t with G - 1 degrees of freedom, None below ten clusters. None when the
     outcomes can be told apart wholly by the forecasts, or all forecasts or outcomes agree: then no line fits.
     """
-    x = _logit(probability)
-    if not (x.size and np.ptp(x) > 1e-9 and np.ptp(outcome) > 0.0) or _apart(x, outcome):
+    value, which = levels_of(probability)
+    n: FloatArray = np.bincount(which, minlength=value.size).astype(np.float64)
+    yes: FloatArray = np.bincount(which, weights=outcome, minlength=value.size).astype(np.float64)
+    x = _logit(value)
+    if not (x.size and np.ptp(x) > 1e-9 and 0.0 < yes.sum() < n.sum()) or _apart(x, n, yes):
         return None
     beta = np.array([0.0, 1.0])
     for _ in range(_STEPS):
         p = _expit(beta[0] + beta[1] * x)
-        weight, residual = p * (1.0 - p), outcome - p
-        curvature = _cross(weight, x)
+        pull = yes - n * p
+        curvature = _cross(n * p * (1.0 - p), x)
         try:
-            step = np.linalg.solve(curvature, np.array([residual.sum(), residual @ x]))
+            step = np.linalg.solve(curvature, np.array([pull.sum(), pull @ x]))
         except np.linalg.LinAlgError:
             return None
         beta = beta + step * min(1.0, 4.0 / max(np.abs(step).max(), 1e-300))
@@ -121,6 +125,7 @@ def cox_line(probability: FloatArray, outcome: FloatArray, cluster: Codes) -> Li
             break
     else:
         return None
+    residual, x = outcome - p[which], x[which]
     groups = int(cluster.max()) + 1
     meat = np.stack([np.bincount(cluster, weights=residual * one, minlength=groups) for one in (1.0, x)])
     present = np.unique(cluster).size
@@ -351,10 +356,10 @@ def _cross(weight: FloatArray, x: FloatArray) -> FloatArray:
     return np.array([[weight.sum(), off], [off, weight @ np.square(x)]])
 
 
-def _apart(x: FloatArray, y: FloatArray) -> bool:
+def _apart(x: FloatArray, n: FloatArray, yes: FloatArray) -> bool:
     """Whether some threshold of the forecasts tells all outcomes apart: then the likelihood has no maximum."""
-    yes, no = x[y > 0.0], x[y < 1.0]
-    return bool(yes.min() >= no.max() or no.min() >= yes.max())
+    happened, failed = x[yes > 0.0], x[yes < n]
+    return bool(happened.min() >= failed.max() or failed.min() >= happened.max())
 
 
 def _logit(p: FloatArray) -> FloatArray:

@@ -366,6 +366,9 @@ def codes(*columns: Labels) -> tuple[NDArray[np.int64], list[tuple[str, ...]]]:
         names = sorted(set(column.tolist()))
         number = {name: code for code, name in enumerate(names)}
         one = np.fromiter(map(number.__getitem__, column.tolist()), dtype=np.int64, count=column.size)
+        if len(together) == 1:  # the first column: every name in it is used
+            coded, together = one, [(*together[0], name) for name in names]
+            continue
         used, coded = np.unique(coded * len(names) + one, return_inverse=True)
         together = [(*together[pair // len(names)], names[pair % len(names)]) for pair in used.tolist()]
     return coded, together
