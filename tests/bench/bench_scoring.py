@@ -69,7 +69,9 @@ def main() -> None:
     report = best(calibrate, made, curve=True, resamples=RESAMPLES)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     plain = best(pieces, made.probability, made.outcome, question)
-    print(f"1e6 forecasts, {RESAMPLES} replicates: {report:.2f} s, pieces {plain:.2f} s: {report / plain:.2f} times")
+    print(
+        f"1e6 forecasts, {RESAMPLES} replicates: {report:.2f} s, pieces {plain:.2f} s: {report / plain:.2f} times"
+    )
     print(f"memory: {peak:.0f} MB at most, {before:.0f} MB before the report")
     times = {}
     for power in range(5, largest + 1):

@@ -46,6 +46,7 @@ from tracker.scoring.table import ForecastTable, Status, codes, evidence, heard_
 MIN_QUESTIONS = 10  # below it a percentile bootstrap covers less than 90 % where it says 95 %
 MIN_CURVE_QUESTIONS = 20  # below it a curve shows noise
 MAX_BINS = 100
+_ROWS = 1 << 18
 
 _NOTHING = "no forecast with a known outcome to score"
 _LINE = ("intercept", "slope")
@@ -368,11 +369,15 @@ def _score_sums(scored: _Scored, settings: _Settings) -> FloatArray:
 
     What ``_statistics`` reads; the reference's loss is NaN where it is the base rate.
     """
-    p, y = scored.probability, scored.outcome
-    losses = (brier_score(p, y), log_score(p, y, clip=settings.log_clip), spherical_score(p, y))
     reference = math.nan if settings.reference is None else settings.reference
-    columns = (np.ones_like(p), *losses, y, np.square(y), np.square(reference - y))
-    return question_sums(columns, scored.question, scored.n_questions)
+    total = np.zeros((scored.n_questions, 7))
+    for start in range(0, scored.probability.size, _ROWS):  # what is kept in between stays small
+        part = slice(start, start + _ROWS)
+        p, y = scored.probability[part], scored.outcome[part]
+        losses = (brier_score(p, y), log_score(p, y, clip=settings.log_clip), spherical_score(p, y))
+        columns = (np.ones_like(p), *losses, y, np.square(y), np.square(reference - y))
+        total += question_sums(columns, scored.question[part], scored.n_questions)
+    return total
 
 
 def _statistics(totals: FloatArray) -> FloatArray:

@@ -1,0 +1,128 @@
+"""``speedup export``: every table with its guide, typed, harmless in a spreadsheet, the same twice."""
+
+from __future__ import annotations
+
+import csv
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from questions.catalogue import load_catalogue
+from questions.records import (
+    Distribution,
+    OutcomeState,
+    Quantity,
+    QuestionInfo,
+    Resolution,
+    Snapshot,
+    StreamKey,
+)
+from storage import open_store
+from storage.records import Batch
+from tests.cli.speedup import Program
+
+LINK = next(link for link in load_catalogue().links if link.outcome == "yes")
+CLOSE = datetime(2026, 2, 1, tzinfo=UTC)
+DAY = timedelta(days=1)
+
+
+@pytest.fixture
+def filled(program: Program) -> Program:
+    key = StreamKey(LINK.platform, LINK.platform, LINK.external_id, "yes", Quantity.FORECASTER_MEDIAN)
+    wide = StreamKey("metaculus", "metaculus", "1", "value", Quantity.FORECASTER_MEDIAN)
+    shape = Distribution((0.0, 1.0), (0.1, 0.9), "date")
+    name = (LINK.platform, LINK.platform, LINK.external_id)
+    store = open_store(program.db)
+    try:
+        seen = CLOSE - 5 * DAY
+        store.append(
+            Batch(
+                snapshots=(
+                    Snapshot(key, seen, seen, probability=0.25, timed_by_source=True),
+                    Snapshot(wide, seen, seen, distribution=shape),
+                ),
+                infos=(QuestionInfo(*name, seen, "=HYPERLINK(1)\nsecond line", closes_at=CLOSE),),
+                resolutions=(
+                    Resolution(*name, "yes", OutcomeState.YES, CLOSE, resolved_at=CLOSE, value=1.0),
+                ),
+            )
+        )
+    finally:
+        store.close()
+    question = f"{LINK.platform}:{LINK.external_id}"
+    assert (
+        program("forecast", "add", question, "--odds", "1:4", "--forecaster", "ann", "--comment", "-x").code
+        == 0
+    )
+    return program
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_everything_comes_out_typed_with_a_guide_to_every_column(filled: Program) -> None:
+    answer = filled("export", "out", "--json")
+    assert answer.code == 0, answer.err
+    told = {Path(one["file"]).name: one["rows"] for one in answer.json["files"]}
+    guide = Path("out/README.md").read_text()
+    for path in Path("out").glob("*.csv"):
+        content = rows(path)
+        assert len(content) == told[path.name]
+        section = guide.split(f"## {path.name}")[1].split("\n## ")[0]
+        with path.open() as file:
+            header = next(csv.reader(file))
+        assert re.findall(r"^\| (\w+) \|", section, flags=re.M)[1:] == header
+    value = next(row for row in rows(Path("out/values.csv")) if row["outcome"] == "yes")
+    assert (value["probability"], value["as_of"], value["timed_by_source"]) == (
+        "0.25",
+        "2026-01-27T00:00:00Z",
+        "true",
+    )
+    shape = next(row for row in rows(Path("out/values.csv")) if row["outcome"] == "value")
+    assert (shape["cdf_x"], shape["cdf"], shape["probability"]) == ("[0.0, 1.0]", "[0.1, 0.9]", "")
+    (forecast,) = rows(Path("out/forecasts.csv"))
+    assert (forecast["probability"], forecast["forecaster"]) == ("0.2", "ann")
+    scored = [row for row in rows(Path("out/scored.csv")) if row["status"] == "scored"]
+    assert {(row["forecaster"], row["probability"], row["outcome"]) for row in scored} == {
+        (LINK.platform, "0.25", "1.0")
+    }
+
+
+def test_text_from_elsewhere_is_no_formula_and_no_second_line(filled: Program) -> None:
+    assert filled("export", "out").code == 0
+    (info,) = rows(Path("out/question_facts.csv"))
+    assert info["title"] == "'=HYPERLINK(1) second line"
+    (forecast,) = rows(Path("out/forecasts.csv"))
+    assert forecast["comment"] == "'-x"
+
+
+def test_the_same_store_gives_the_same_bytes_and_an_earlier_day_less(filled: Program) -> None:
+    as_of = ("--as-of", "2026-02-03")
+    filled("export", "one", *as_of)
+    filled("export", "two", *as_of)
+    for path in Path("one").iterdir():
+        assert path.read_bytes() == (Path("two") / path.name).read_bytes()
+    filled("export", "early", "--as-of", "2026-01-01")
+    assert rows(Path("early/values.csv")) == rows(Path("early/outcomes.csv")) == []
+    assert rows(Path("one/forecasts.csv")) == []  # it was entered later than that, whatever today is
+
+
+def test_a_dry_run_writes_nothing_and_other_files_are_left_alone(filled: Program) -> None:
+    told = filled("export", "out", "--dry-run", "--json").json
+    assert told["dry_run"]
+    assert not Path("out").exists()
+    Path("out").mkdir()
+    Path("out/mine.txt").write_text("mine")
+    assert filled("export", "out", "--json").json["files"] == told["files"]
+    assert Path("out/mine.txt").read_text() == "mine"
+    assert not [path for path in Path("out").iterdir() if path.name.startswith(".")]
+
+
+def test_parquet_is_refused_with_what_to_do_instead(filled: Program) -> None:
+    answer = filled("export", "out", "--format", "parquet")
+    assert answer.code == 2
+    assert "pyarrow" in answer.err

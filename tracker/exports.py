@@ -1,0 +1,411 @@
+"""Everything that is stored, as typed tables in plain files, with a README that explains each column.
+
+One CSV per table: UTF-8, a header line, commas, times ISO 8601 UTC with ``Z``, probabilities 0..1, nothing for
+"not known". The same store gives the same bytes. Spreadsheets run cells that look like formulas, so text from
+elsewhere that begins with one of ``= + - @`` gets an apostrophe before it.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import Enum
+
+from questions.catalogue import Catalogue
+from questions.time import iso
+from storage.store import Store
+from tracker.own import counted
+from tracker.scorecard import stored_forecasts
+from tracker.scoring.table import Status
+
+README = "README.md"
+Cell = object
+Rows = Iterator[Sequence[Cell]]
+
+
+@dataclass(frozen=True)
+class View:
+    """What is exported: a store and the catalogue beside it, as known at ``known_at`` (None: all)."""
+
+    store: Store
+    catalogue: Catalogue
+    now: datetime
+    known_at: datetime | None
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column's name, what kind of value it holds and what that means."""
+
+    name: str
+    kind: str
+    meaning: str
+
+
+@dataclass(frozen=True)
+class Table:
+    """One file of an export."""
+
+    name: str
+    what: str
+    columns: tuple[Column, ...]
+    rows: Callable[[View], Rows]
+
+
+@dataclass(frozen=True)
+class File:
+    """A file as it is to be written, and how many rows it has (a README has none)."""
+
+    name: str
+    content: bytes
+    rows: int
+
+
+def export(
+    store: Store, catalogue: Catalogue, *, now: datetime, known_at: datetime | None = None
+) -> Iterator[File]:
+    """All tables one after the other, then the README; as known at ``known_at`` (default: now)."""
+    view = View(store, catalogue, now, known_at)
+    counts: dict[str, int] = {}
+    for table in TABLES:
+        text = io.StringIO(newline="")
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow([column.name for column in table.columns])
+        count = 0
+        for row in table.rows(view):
+            writer.writerow([cell(value) for value in row])
+            count += 1
+        counts[table.name] = count
+        yield File(f"{table.name}.csv", text.getvalue().encode(), count)
+    yield File(README, guide(counts, now if known_at is None else known_at).encode(), 0)
+
+
+def cell(value: Cell) -> str:
+    """A value as it stands in the file.
+
+    >>> cell(None), cell(0.25), cell(True), cell("=1+1"), cell((1.0, 2.0))
+    ('', '0.25', 'true', "'=1+1", '[1.0, 2.0]')
+    """
+    if value is None or value == "":
+        return ""
+    if isinstance(value, Enum):
+        return str(value.value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, datetime):
+        return iso(value)
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, float):
+        return repr(value)
+    if isinstance(value, list | tuple):
+        return json.dumps(list(value))
+    text = " ".join(str(value).split())
+    return f"'{text}" if text[:1] in "=+-@" and not isinstance(value, int) else text
+
+
+def guide(counts: Mapping[str, int], at: datetime) -> str:
+    """The README of an export: each table, each column, its type and meaning."""
+    lines = [
+        "# Export of Speedup Tracker",
+        "",
+        f"As known at {iso(at)}. CSV, UTF-8, one header line, commas; times ISO 8601 UTC, probabilities 0..1, an empty",
+        "cell means not known or not there. Text that begins with `=`, `+`, `-` or `@` has an apostrophe before it.",
+        "Whose data this is and on what terms: `speedup doctor` and the README of the program; crowd values from",
+        "ForecastBench are CC BY-SA 4.0 (Forecasting Research Institute) and stay so here.",
+    ]
+    for table in TABLES:
+        lines += ["", f"## {table.name}.csv ({counts[table.name]:,} rows)", "", table.what, ""]
+        lines += ["| column | type | meaning |", "| --- | --- | --- |"]
+        lines += [f"| {column.name} | {column.kind} | {column.meaning} |" for column in table.columns]
+    return "\n".join(lines) + "\n"
+
+
+def _columns(*told: tuple[str, str, str]) -> tuple[Column, ...]:
+    return tuple(Column(*one) for one in told)
+
+
+def _values(view: View) -> Rows:
+    for key in view.store.streams():
+        for seen in view.store.history(key, known_at=view.known_at):
+            one = seen.snapshot
+            shape = one.distribution
+            yield (
+                key.source, key.platform, key.external_id, key.outcome, key.quantity, one.as_of, one.state,
+                one.probability, one.value, one.forecasters, one.volume, one.liquidity, one.spread,
+                None if shape is None else shape.x, None if shape is None else shape.cdf,
+                None if shape is None else shape.unit, one.timed_by_source, seen.seen_first, seen.seen_last,
+                seen.times_seen, one.payload_sha256,
+            )  # fmt: skip
+
+
+def _outcomes(view: View) -> Rows:
+    for word in view.store.resolutions(known_at=view.known_at):
+        yield (
+            word.source, word.platform, word.external_id, word.outcome, word.state, word.value, word.text,
+            word.resolved_at, word.fetched_at, word.payload_sha256,
+        )  # fmt: skip
+
+
+def _infos(view: View) -> Rows:
+    for info in view.store.infos(known_at=view.known_at):
+        yield (
+            info.source, info.platform, info.external_id, info.title, info.url, info.question_type, info.status,
+            info.opens_at, info.closes_at, info.resolves_by, info.criteria_sha256, info.fetched_at,
+        )  # fmt: skip
+
+
+def _measurements(view: View) -> Rows:
+    for series in view.store.series_ids():
+        for point in view.store.measurements(series, known_at=view.known_at):
+            yield (
+                point.series, point.key, point.metric, point.at, point.value, point.lower, point.upper,
+                point.unit, point.label,
+            )  # fmt: skip
+
+
+def _forecasts(view: View) -> Rows:
+    for one, at in counted(view.store, known_at=view.known_at):
+        yield (
+            one.question, one.outcome, one.forecaster, one.kind, one.made_at, at, one.probability, one.version,
+            one.comment,
+        )  # fmt: skip
+
+
+def _scores(view: View) -> Rows:
+    for one in view.store.scores():
+        if view.known_at is None or one.computed_at <= view.known_at:
+            yield (
+                one.question, one.outcome, one.forecaster, one.made_at, one.rule, one.score_version, one.value,
+                one.computed_at,
+            )  # fmt: skip
+
+
+def _scored(view: View) -> Rows:
+    table = stored_forecasts(
+        view.store, view.catalogue, lead_days=None, now=view.known_at or view.now, known_at=view.known_at
+    )
+
+    def moments(name: str) -> Iterable[object]:
+        column = getattr(table, name)
+        return ("" if text == "NaT" else f"{text}Z" for text in column.astype("datetime64[s]").astype(str))
+
+    assert table.option is not None
+    assert table.forecaster is not None
+    assert table.area is not None
+    assert table.event is not None
+    columns = (
+        table.question, table.option, table.forecaster, table.area, table.event, moments("made_at"),
+        moments("closes_at"), moments("resolved_at"), table.probability.tolist(), table.outcome.tolist(),
+        table.status.tolist(),
+    )  # fmt: skip
+    for *rest, outcome, status in zip(*columns, strict=True):
+        known = None if outcome != outcome else outcome
+        yield (*rest, known, Status(status).name.lower())
+
+
+def _questions(view: View) -> Rows:
+    for question in view.catalogue.questions.values():
+        yield (
+            question.id, question.version, question.kind, question.title, " ".join(question.areas), question.view,
+            question.speedup_kind, question.dates.open, question.dates.close, question.dates.resolve,
+            question.outcomes, question.default_outcome,
+        )  # fmt: skip
+
+
+def _links(view: View) -> Rows:
+    for link in view.catalogue.links:
+        yield (
+            link.platform, link.external_id, link.outcome, link.url, link.label, link.relation, link.polarity,
+            link.view, " ".join(link.areas), link.question, link.by, link.weight, link.ladder, link.rung, link.twin,
+        )  # fmt: skip
+
+
+_KEY = (
+    ("source", "text", "who delivered it to us"),
+    ("platform", "text", "where the crowd forecast"),
+    ("external_id", "text", "the question's id there"),
+    ("outcome", "text", "which option; yes for a yes/no question, value for a number or a date"),
+)
+_SHA = ("payload_sha256", "text", "SHA-256 of the stored answer it was read from")
+
+TABLES = (
+    Table(
+        "values",
+        "What platforms' crowds said: one row per value and correction that was in force.",
+        _columns(
+            *_KEY,
+            (
+                "quantity",
+                "text",
+                "what kind of number: median of people, play money, real money middle or last, …",
+            ),
+            ("as_of", "time", "from when it stood, by the source's clock where timed_by_source"),
+            (
+                "state",
+                "text",
+                "ok, or why there is no value: no_forecast, hidden, not_permitted, no_trade, gone",
+            ),
+            ("probability", "number", "0..1"),
+            ("value", "number", "in real units, for numbers; dates as Unix seconds"),
+            ("forecasters", "count", "people"),
+            ("volume", "number", "the platform's money"),
+            ("liquidity", "number", "the platform's money"),
+            ("spread", "number", "ask less bid, 0..1"),
+            ("cdf_x", "JSON list", "places of the distribution"),
+            ("cdf", "JSON list", "P(at most x) at each place"),
+            ("cdf_unit", "text", "date: places are Unix seconds"),
+            ("timed_by_source", "true/false", "whether as_of is the source's own time"),
+            ("seen_first", "time", "when we first saw it"),
+            ("seen_last", "time", "when we last saw it unchanged"),
+            ("times_seen", "count", "how often"),
+            _SHA,
+        ),
+        _values,
+    ),
+    Table(
+        "outcomes",
+        "The last word of each source on what became of a question.",
+        _columns(
+            *_KEY,
+            ("state", "text", "yes, no, fraction, value, ambiguous, void, unresolved (taken back)"),
+            ("value", "number", "1, 0, the fraction or the number"),
+            ("text", "text", "the platform's own word"),
+            ("resolved_at", "time", "by the platform's clock"),
+            ("fetched_at", "time", "when we learnt it"),
+            _SHA,
+        ),
+        _outcomes,
+    ),
+    Table(
+        "question_facts",
+        "What platforms last told of the questions themselves.",
+        _columns(
+            *_KEY[:3],
+            ("title", "text", "the platform's wording"),
+            ("url", "text", "its page"),
+            ("question_type", "text", "binary, numeric, date, …"),
+            ("status", "text", "upcoming, open, closed, resolved, void"),
+            ("opens_at", "time", ""),
+            ("closes_at", "time", "as told last; platforms move it when a question resolves"),
+            ("resolves_by", "time", ""),
+            ("criteria_sha256", "text", "digest of the resolution criteria"),
+            ("fetched_at", "time", "when we learnt it"),
+        ),
+        _infos,
+    ),
+    Table(
+        "measurements",
+        "The points of the newest version known of each series.",
+        _columns(
+            ("series", "text", "which series"),
+            ("key", "text", "which point"),
+            ("metric", "text", "which number of it"),
+            ("at", "date", "the date it belongs to"),
+            ("value", "number", "in unit"),
+            ("lower", "number", "lower end of the published interval"),
+            ("upper", "number", "upper end of the published interval"),
+            ("unit", "text", ""),
+            ("label", "text", "as the source names it"),
+        ),
+        _measurements,
+    ),
+    Table(
+        "forecasts",
+        "Forecasts that people, panels and programs gave here.",
+        _columns(
+            ("question", "text", "our id, or platform:external_id"),
+            ("outcome", "text", "<=x: that the answer is at most x, which is how a quantile is kept"),
+            ("forecaster", "text", "whose it is"),
+            ("kind", "text", "person, panel, model, market, trend"),
+            ("made_at", "time", "when it was made, as stated"),
+            ("counts_from", "time", "when it was entered, if that is later: it is scored from then"),
+            ("probability", "number", "0..1"),
+            ("version", "text", "of a program"),
+            ("comment", "text", "why"),
+        ),
+        _forecasts,
+    ),
+    Table(
+        "scored",
+        "Every forecast at the end of each day, as `speedup calibration` scores it, with its outcome.",
+        _columns(
+            ("question", "text", "platform/external_id; the unit of evidence"),
+            ("option", "text", "the outcome it is of"),
+            ("forecaster", "text", "platform, platform (via source), or a name"),
+            ("area", "text", "areas it bears on, | between"),
+            ("event", "text", "what several questions share"),
+            ("made_at", "time", "the moment at which it stood"),
+            ("closes_at", "time", "scheduled close as known before the outcome"),
+            ("resolved_at", "time", "when the outcome was out"),
+            ("probability", "number", "0..1"),
+            ("outcome", "number", "1, 0, a fraction; empty while pending"),
+            (
+                "status",
+                "text",
+                "scored, or why not: fraction, void, pending, resolved_early, after_resolution",
+            ),
+        ),
+        _scored,
+    ),
+    Table(
+        "scores",
+        "Scores that were kept: the record at each month's end as it was known then.",
+        _columns(
+            ("question", "text", "calibration: of all questions"),
+            ("outcome", "text", "daily values, or the lead times in days"),
+            ("forecaster", "text", "all: everybody together"),
+            ("made_at", "time", "the month's last moment"),
+            ("rule", "text", "brier, brier_low, brier_high (95 %), log_score (nats), n_questions"),
+            ("score_version", "text", "changes with the rules"),
+            ("value", "number", "lower is better"),
+            ("computed_at", "time", ""),
+        ),
+        _scores,
+    ),
+    Table(
+        "questions",
+        "Our own questions.",
+        _columns(
+            ("id", "text", ""),
+            ("version", "count", ""),
+            ("kind", "text", ""),
+            ("title", "text", ""),
+            ("areas", "text", "spaces between"),
+            ("view", "text", "model, researcher, lab, economy"),
+            ("speedup_kind", "text", "what is multiplied"),
+            ("open", "time", ""),
+            ("close", "time", ""),
+            ("resolve", "time", ""),
+            ("outcomes", "JSON list", ""),
+            ("default_outcome", "text", "if nothing happens"),
+        ),
+        _questions,
+    ),
+    Table(
+        "links",
+        "Questions elsewhere that bear on an area.",
+        _columns(
+            ("platform", "text", ""),
+            ("external_id", "text", ""),
+            ("outcome", "text", ""),
+            ("url", "text", ""),
+            ("label", "text", "our wording"),
+            ("relation", "text", "same, component, proxy, context"),
+            ("polarity", "number", "1: yes there is faster here; -1 the reverse"),
+            ("view", "text", ""),
+            ("areas", "text", "spaces between"),
+            ("question", "text", "ours that it asks too"),
+            ("by", "time", "deadline asked about"),
+            ("weight", "number", "how strongly the mapping is believed, 0..1"),
+            ("ladder", "text", "same thing at several deadlines or thresholds"),
+            ("rung", "number", "place on it"),
+            ("twin", "text", "same thing on several platforms"),
+        ),
+        _links,
+    ),
+)
