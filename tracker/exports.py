@@ -325,7 +325,11 @@ TABLES = (
             ("made_at", "time", "when it was made, as stated"),
             ("counts_from", "time", "when it was entered, if that is later: it is scored from then"),
             ("probability", "number", "0..1"),
-            ("version", "text", "of a program"),
+            (
+                "version",
+                "text",
+                "content hash of the version of our question it is about; empty: the one that stood then",
+            ),
             ("comment", "text", "why"),
         ),
         _forecasts,

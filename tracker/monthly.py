@@ -42,7 +42,8 @@ def stored_history(
 
     Entries that were made before are read, the others computed and kept. ``known_at`` leaves later months out.
     """
-    told = first_told(store, store.resolutions(known_at=known_at)).values()
+    receipts = [one.made_at for one in store.receipts(known_at=known_at) if one.state.final]
+    told = [*first_told(store, store.resolutions(known_at=known_at)).values(), *receipts]
     if not told:
         return []
     way = "daily" if lead_days is None else "+".join(f"{lead}" for lead in sorted(set(lead_days)))

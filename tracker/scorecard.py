@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from questions.catalogue import Catalogue
 from questions.model import Relation
+from questions.question import ANNUL, Question
+from questions.receipts import QuestionVersion, version_at
 from questions.records import Forecast, OutcomeState, Quantity, Resolution, Snapshot, StreamKey
 from storage.records import Observation
 from storage.store import Store
@@ -41,7 +43,7 @@ def stored_forecasts(
         lead_days=lead_days,
         closes=told.closes,
         now=now,
-        areas=areas_of(catalogue),
+        areas=areas_of(catalogue, told.history),
         people=told.people,
         events=events_of(catalogue),
     )
@@ -52,7 +54,7 @@ def stored_lives(
 ) -> tuple[dict[tuple[str, str], Steps], dict[str, Life]]:
     """What everybody said over the whole lives of the questions that ran their course, as known at ``known_at``."""
     told = _told(store, catalogue, now, known_at)
-    opens = {(OWN, key): question.dates.open for key, question in catalogue.questions.items()}
+    opens = {key: question.dates.open for key, question in _ours(store, catalogue, known_at).items()}
     for info in sorted(store.infos(known_at=known_at), key=lambda info: info.source == info.platform):
         if info.opens_at is not None:
             opens[info.platform, info.external_id] = info.opens_at
@@ -78,7 +80,7 @@ class _Told:
 
 
 def _told(store: Store, catalogue: Catalogue, now: datetime, known_at: datetime | None) -> _Told:
-    resolutions = store.resolutions(known_at=known_at)
+    resolutions = [*store.resolutions(known_at=known_at), *_verdicts(store, catalogue, known_at)]
     history: dict[StreamKey, Sequence[Observation]] = {
         key: _as_told(key, store.history(key, known_at=known_at)) for key in store.streams()
     }
@@ -115,9 +117,68 @@ def events_of(catalogue: Catalogue) -> dict[QuestionKey, str]:
     return {key: find(name) for key, name in named.items()}
 
 
-def areas_of(catalogue: Catalogue) -> dict[QuestionKey, tuple[str, ...]]:
-    """The areas that each question bears on, ours and linked ones, each once, in the order they are given."""
+def _ours(store: Store, catalogue: Catalogue, known_at: datetime | None) -> dict[QuestionKey, Question]:
+    """Our own questions, and every version of them that was seen, each by its own record where it can be read."""
+    found = {(OWN, key): question for key, question in catalogue.questions.items()}
+    for version in store.question_versions(known_at=known_at):
+        record: Question | None
+        try:
+            record = version.load()
+        except ValueError:  # a record of another program version
+            record = catalogue.questions.get(version.question)
+        if record is not None:
+            found[OWN, own_id(version.question, version.version)] = record
+    return found
+
+
+def _verdicts(store: Store, catalogue: Catalogue, known_at: datetime | None) -> list[Resolution]:
+    """What our own questions came to, as a platform would say it: the last receipt of each version.
+
+    Each outcome is told by itself, 1 for the one that came about and 0 for the others.
+    """
+    last = {(one.question, one.version): one for one in store.receipts(known_at=known_at)}
+    ours = _ours(store, catalogue, known_at)
+    told: list[Resolution] = []
+    for (name, version), receipt in sorted(last.items()):
+        question = ours.get((OWN, own_id(name, version)))
+        for outcome in question.outcomes if question is not None else ():
+            state, value = OutcomeState.UNRESOLVED, None
+            if receipt.outcome == ANNUL:
+                state = OutcomeState.VOID
+            elif receipt.outcome is not None:
+                state = OutcomeState.YES if receipt.outcome == outcome else OutcomeState.NO
+                value = float(receipt.outcome == outcome)
+            told.append(
+                Resolution(
+                    OWN,
+                    OWN,
+                    own_id(name, version),
+                    outcome,
+                    state,
+                    receipt.made_at,
+                    resolved_at=receipt.resolved_at,
+                    value=value,
+                    text=receipt.outcome or "",
+                )
+            )
+    return told
+
+
+def own_id(question: str, version: str | None) -> str:
+    """What a version of one of our questions is called here: a question edited in its terms is another one."""
+    return f"{question}@{version[:12]}" if version else question
+
+
+def areas_of(catalogue: Catalogue, streams: Iterable[StreamKey] = ()) -> dict[QuestionKey, tuple[str, ...]]:
+    """The areas that each question bears on, ours and linked ones, each once, in the order they are given.
+
+    Of ``streams`` the versions of our questions are taken along.
+    """
     areas = {(OWN, key): question.areas for key, question in catalogue.questions.items()}
+    for stream in streams:
+        name = stream.external_id.partition("@")[0]
+        if stream.platform == OWN and name in catalogue.questions:
+            areas[OWN, stream.external_id] = catalogue.questions[name].areas
     for link in catalogue.links:
         key = (link.platform, link.external_id)
         areas[key] = tuple(dict.fromkeys((*areas.get(key, ()), *link.areas)))
@@ -130,10 +191,16 @@ def _people(store: Store, *, known_at: datetime) -> dict[StreamKey, Sequence[Obs
     Of several that count from one moment (a file of old ones) the one made last stands. Quantiles are no
     stream: they are scored as distributions.
     """
+    versions: dict[str, list[QuestionVersion]] = {}
+    for version in store.question_versions(known_at=known_at):
+        versions.setdefault(version.question, []).append(version)
     said: dict[StreamKey, dict[datetime, Forecast]] = {}
     for forecast, at in sorted(counted(store, known_at=known_at), key=lambda pair: pair[0].made_at):
         if not forecast.outcome.startswith(BELOW):
             platform, external_id = place(forecast.question)
+            if platform == OWN:
+                about = forecast.version or version_at(versions.get(external_id, ()), forecast.made_at)
+                external_id = own_id(external_id, about)
             source = PERSON + forecast.forecaster
             key = StreamKey(source, platform, external_id, forecast.outcome, Quantity.PANEL_MEDIAN)
             said.setdefault(key, {})[at] = forecast
@@ -179,7 +246,7 @@ def scheduled_closes(
     """
     told_at = first_told(store, resolutions)
     closes: dict[QuestionKey, datetime] = {
-        (OWN, key): question.dates.close for key, question in catalogue.questions.items()
+        key: question.dates.close for key, question in _ours(store, catalogue, known_at).items()
     }
     closes |= {(link.platform, link.external_id): link.by for link in catalogue.links if link.by is not None}
     moments = sorted({known_at, *(moment - timedelta(microseconds=1) for moment in told_at.values())})

@@ -8,10 +8,12 @@ import pytest
 from hypothesis import given, strategies as st
 
 from questions.catalogue import load_catalogue
+from questions.receipts import Receipt, seen
 from questions.records import OutcomeState, Resolution
+from questions.verdicts import State
 from storage.memory import MemoryStore
 from tracker.errors import UsageError
-from tracker.own import NAME, OWN, counted, distributions, enter, one_row, read
+from tracker.own import NAME, counted, distributions, enter, one_row, read
 from tracker.scorecard import stored_forecasts
 from tracker.scoring import calibrate
 from tracker.sheets import kept_file
@@ -159,16 +161,26 @@ def resolved(platform: str, external_id: str, at: datetime, outcome: str = "yes"
     )
 
 
+def receipt(
+    version: str, outcome: str | None, *, state: str = "resolved", at: datetime | None = None
+) -> Receipt:
+    made = at or PAIR.dates.close + timedelta(hours=1)
+    over = None if outcome is None else PAIR.dates.close
+    return Receipt(PAIR.id, version, made, made, State(state), "battery", outcome, resolved_at=over)
+
+
 def test_a_person_is_scored_like_everybody_on_our_question_and_on_a_linked_one():
     from storage.records import Batch
 
     store = MemoryStore()
     arm = PAIR.outcomes[0]
+    version = seen(PAIR, [], NOW - DAY)
+    store.add_question_versions([version])
     enter(store, row(question=PAIR.id, outcome=arm, probability="0.7"), CATALOGUE)
     enter(store, payload(one_row({"question": LINKED, "forecaster": "bob", "odds": "1:3"})), CATALOGUE)
     close = PAIR.dates.close
-    words = (resolved(OWN, PAIR.id, close, arm), resolved(LINK.platform, LINK.external_id, close))
-    store.append(Batch(resolutions=words))
+    store.append(Batch(resolutions=(resolved(LINK.platform, LINK.external_id, close),)))
+    store.add_receipts([receipt(version.version, arm)])
     table = stored_forecasts(store, CATALOGUE, lead_days=(30,), now=max(close, LINK.by or close) + DAY)
     assert table.area is not None
     report = calibrate(table, group_by=["forecaster"])
@@ -178,12 +190,43 @@ def test_a_person_is_scored_like_everybody_on_our_question_and_on_a_linked_one()
     assert sum(group.n_forecasts for group in areas) == len(PAIR.areas) + max(1, len(LINK.areas))
 
 
+def test_a_question_of_ours_that_was_annulled_or_is_disputed_is_counted_not_scored():
+    store = MemoryStore()
+    version = seen(PAIR, [], NOW - DAY)
+    store.add_question_versions([version])
+    enter(store, row(question=PAIR.id, outcome=PAIR.outcomes[0], probability="0.7"), CATALOGUE)
+    later = {"lead_days": (30,), "now": PAIR.dates.close + 9 * DAY}
+    store.add_receipts([receipt(version.version, "annul", state="void")])
+    assert calibrate(stored_forecasts(store, CATALOGUE, **later)).n_void == 1
+    again = receipt(version.version, None, state="disputed", at=PAIR.dates.close + 2 * DAY)
+    store.add_receipts([again])
+    assert calibrate(stored_forecasts(store, CATALOGUE, **later)).n_pending == 1
+    then = stored_forecasts(store, CATALOGUE, **later, known_at=PAIR.dates.close + DAY)
+    assert calibrate(then).n_void == 1
+
+
+def test_what_was_said_of_one_version_is_not_scored_by_what_another_came_to():
+    store = MemoryStore()
+    first = seen(PAIR, [], NOW - DAY)
+    edited = PAIR.model_copy(update={"threshold": PAIR.threshold.model_copy(update={"value": 99.0})})
+    second = seen(edited, [first], max(NOW, PAIR.dates.open) + DAY)
+    store.add_question_versions([first, second])
+    enter(store, row(question=PAIR.id, outcome=PAIR.outcomes[0], probability="0.7"), CATALOGUE)
+    store.add_receipts([receipt(second.version, PAIR.outcomes[0])])
+    late = {"lead_days": (30,), "now": PAIR.dates.close + 9 * DAY}
+    assert calibrate(stored_forecasts(store, CATALOGUE, **late)).n_pending == 1
+    store.add_receipts([receipt(first.version, PAIR.outcomes[1])])
+    report = calibrate(stored_forecasts(store, CATALOGUE, **late))
+    assert report.brier.value == pytest.approx(0.49)
+
+
 def test_what_was_entered_after_the_outcome_is_no_forecast_of_it():
-    from storage.records import Batch
 
     store = MemoryStore()
     close = PAIR.dates.close
-    store.append(Batch(resolutions=(resolved(OWN, PAIR.id, close, PAIR.outcomes[0]),)))
+    version = seen(PAIR, [], NOW - DAY)
+    store.add_question_versions([version])
+    store.add_receipts([receipt(version.version, PAIR.outcomes[0])])
     cells = {"question": PAIR.id, "forecaster": "ann", "outcome": PAIR.outcomes[0], "probability": "1"}
     late = payload(one_row({**cells, "made_at": "2026-01-01"}), at=close + DAY)
     enter(store, late, CATALOGUE)

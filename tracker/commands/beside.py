@@ -14,6 +14,7 @@ import click
 
 from tracker.commands.session import Session, printable, table
 from tracker.errors import UsageError
+from tracker.own import OWN
 
 if TYPE_CHECKING:
     from tracker.report.plots.scores import Month
@@ -69,7 +70,7 @@ class Beside:
         if not wanted:
             return paths, lives
         areas = {"/".join(key): held for key, held in areas_of(catalogue).items()}
-        kept = {name for name in lives if not wanted.isdisjoint(areas.get(name.rpartition("/")[0], ()))}
+        kept = {name for name in lives if not wanted.isdisjoint(areas.get(_asked(name), ()))}
         return {key: steps for key, steps in paths.items() if key[1] in kept}, lives
 
     @cached_property
@@ -164,6 +165,12 @@ class Beside:
             "comparison": lambda: comparison_chart(self.comparison, as_of=self.now),
             "leads": lambda: lead_chart(self.records, as_of=self.now),
         }
+
+
+def _asked(life: str) -> str:
+    """The question of a life, without its option and, if it is one of ours, without its version."""
+    question = life.rpartition("/")[0]
+    return question.partition("@")[0] if question.startswith(f"{OWN}/") else question
 
 
 def _write(figure: Any, path: Path) -> None:

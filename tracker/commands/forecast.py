@@ -86,7 +86,8 @@ def import_(session: Session, file: Path, form: Format | None, who: str, dry_run
       quantiles                    0.1=2027-06-01; 0.5=2030-01-01; 0.9=2040-01-01
       outcome                      default yes
       made_at                      a date, or a time with an offset; default: when it is entered
-      kind, comment, version       person, panel, model, …; free text
+      kind, comment                person, panel, model, …; free text
+      version                      content hash of our question's version, if not the one that stood then
 
     One wrong cell, and nothing is stored: every problem is told with its line and column.
     """

@@ -154,9 +154,9 @@ def over_life(
     """Scores averaged over each question's life and at fixed leads, one row per forecaster.
 
     A forecast stands until the same forecaster's next. ``brier`` and ``log_score`` are integrals over the time for
-    which one stood, divided by that time; ``baseline`` = 100 ln(2p)/ln 2 and ``peer`` = 100 N/(N-1) ln(p / geometric mean of
-    all N) are divided by the scheduled life, as Metaculus does; ``coverage`` is the share of it. Each question
-    counts once. Needs forecaster or source, made_at and closes_at.
+    which one stood, divided by that time; ``baseline`` = 100 ln(2p)/ln 2 and ``peer`` = 100 N/(N-1) ln(p / geometric
+    mean of all N) are divided by the scheduled life, as Metaculus does; ``coverage`` is the share of it. Each
+    question counts once. Needs forecaster or source, made_at and closes_at.
 
     >>> import pandas as pd
     >>> said = pd.DataFrame({"question": "a", "forecaster": "ann", "probability": [0.5, 0.9], "outcome": 1,
