@@ -5,24 +5,15 @@ from __future__ import annotations
 import json
 import math
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
+from tests.scoring.crowd import FILE, ROLES
 from tracker.errors import UsageError
 from tracker.scoring import CalibrationReport, calibrate, forecast_table, read_forecasts_csv, select, to_json
 
-FORECASTBENCH = Path(__file__).parent / "data" / "forecastbench_crowd_2025.csv"
-COLUMNS = {
-    "probability": "crowd_probability",
-    "outcome": "resolved_to",
-    "question": "source+id",
-    "source": "source",
-    "made_at": "freeze_datetime",
-    "resolved_at": "resolution_date",
-}
 # Computed once from the same file with plain numpy, independently of this program.
 PUBLISHED = {
     "all": (601, 434, 0.1414, 0.0480, (0.0351, 0.0630), 0.1714, 0.0254),
@@ -35,7 +26,7 @@ PUBLISHED = {
 
 @pytest.fixture(scope="module")
 def forecastbench():
-    return read_forecasts_csv(FORECASTBENCH, COLUMNS)
+    return read_forecasts_csv(FILE, ROLES)
 
 
 @pytest.fixture(scope="module")

@@ -2,27 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
 
+from tests.scoring.crowd import FILE, ROLES
 from tests.scoring.test_recalibration import world
 from tracker.errors import UsageError
 from tracker.scoring import calibrate, read_forecasts_csv
 from tracker.scoring.frames import calibration, comparison, over_life, recalibrated, reliability, scores
 from tracker.scoring.recalibration import out_of_sample
-
-FILE = Path(__file__).parent / "data" / "forecastbench_crowd_2025.csv"
-ROLES = {
-    "probability": "crowd_probability",
-    "outcome": "resolved_to",
-    "question": "source+id",
-    "source": "source",
-    "made_at": "freeze_datetime",
-    "resolved_at": "resolution_date",
-}
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +11,7 @@ from scipy import optimize
 from scipy.special import expit, logit
 from sklearn.linear_model import LogisticRegression
 
+from tests.scoring.crowd import FILE, ROLES
 from tracker.errors import UsageError
 from tracker.scoring import calibrate, forecast_table, read_forecasts_csv
 from tracker.scoring.recalibration import (
@@ -27,14 +27,6 @@ from tracker.scoring.recalibration import (
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
-CROWD = {
-    "probability": "crowd_probability",
-    "outcome": "resolved_to",
-    "question": "source+id",
-    "source": "source",
-    "made_at": "freeze_datetime",
-    "resolved_at": "resolution_date",
-}
 
 
 def world(n: int, *, slope: float = 1.0, intercept: float = 0.0, seed: int = 0, rows: int = 1, gap: int = 2):
@@ -139,7 +131,7 @@ def test_where_forecasts_are_too_timid_it_comes_to_help_and_where_they_are_right
 
 
 def test_on_the_forecastbench_crowd_it_does_not_make_the_log_score_worse():
-    table = read_forecasts_csv(Path(__file__).parent / "data" / "forecastbench_crowd_2025.csv", CROWD)
+    table = read_forecasts_csv(FILE, ROLES)
     found = evaluate(table)
     assert (found.n, found.log_change.n) == (544, 379)
     assert found.log_change.value <= 0.0

@@ -98,6 +98,32 @@ def new_figure(height_in: float, width_in: float = WIDTH_IN) -> Figure:
     return figure
 
 
+def frame(axes: Axes) -> None:
+    """Axes with a quiet frame: left and bottom alone, grid behind."""
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    for side in ("left", "bottom"):
+        axes.spines[side].set_color(MUTED)
+    axes.tick_params(colors=MUTED, labelcolor=INK, labelsize=NOTE_PT + 0.5)
+    axes.set_axisbelow(True)
+
+
+def square_over_strip(
+    *, left: float, bottom: float, top: float, side: float, strip: float, between: float
+) -> tuple[Figure, Axes, Axes]:
+    """A figure with a square and, below it, a strip as wide; all in inches, the margins included."""
+    height = bottom + strip + between + side + top
+    figure = new_figure(height)
+    square = figure.add_axes(
+        (left / WIDTH_IN, (bottom + strip + between) / height, side / WIDTH_IN, side / height)
+    )
+    below = figure.add_axes((left / WIDTH_IN, bottom / height, side / WIDTH_IN, strip / height))
+    for axes in (square, below):
+        frame(axes)
+        axes.set_xlim(-0.03, 1.03)
+    return figure, square, below
+
+
 def inch_axes(figure: Figure) -> Axes:
     """Axes over the whole figure whose data unit is an inch from the lower left corner; nothing drawn."""
     width, height = figure.get_size_inches()

@@ -29,13 +29,10 @@ def reliability_chart(report: ReliabilityReport, *, as_of: datetime, title: str 
     if not report.filled:
         raise ValueError("no scored forecast: nothing to draw")
     with canvas.drawing():
-        height = BOTTOM + COUNTS + BETWEEN + SQUARE + TOP
-        figure = canvas.new_figure(height)
-        wide = canvas.WIDTH_IN
-        square = figure.add_axes(
-            (LEFT / wide, (BOTTOM + COUNTS + BETWEEN) / height, SQUARE / wide, SQUARE / height)
+        figure, square, counts = canvas.square_over_strip(
+            left=LEFT, bottom=BOTTOM, top=TOP, side=SQUARE, strip=COUNTS, between=BETWEEN
         )
-        counts = figure.add_axes((LEFT / wide, BOTTOM / height, SQUARE / wide, COUNTS / height))
+        wide, height = (float(x) for x in figure.get_size_inches())
         _draw_square(square, report)
         _draw_counts(counts, report.filled)
         heading = clean(title) or f"Calibration: {clean(report.name)}"
@@ -69,18 +66,7 @@ def reliability_alt(report: ReliabilityReport) -> str:
     return f"{head} Bins: {'; '.join(rows)}."
 
 
-def _frame(axes: Axes) -> None:
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
-    for side in ("left", "bottom"):
-        axes.spines[side].set_color(canvas.MUTED)
-    axes.tick_params(colors=canvas.MUTED, labelcolor=canvas.INK, labelsize=canvas.NOTE_PT + 0.5)
-    axes.set_xlim(-0.03, 1.03)
-    axes.set_axisbelow(True)
-
-
 def _draw_square(axes: Axes, report: ReliabilityReport) -> None:
-    _frame(axes)
     ticks = [0, 0.2, 0.4, 0.6, 0.8, 1.0]
     axes.set_ylim(-0.03, 1.03)
     axes.set_xticks(ticks)
@@ -110,7 +96,6 @@ def _draw_square(axes: Axes, report: ReliabilityReport) -> None:
 
 
 def _draw_counts(axes: Axes, bins: Sequence[ReliabilityBin]) -> None:
-    _frame(axes)
     axes.spines["left"].set_visible(False)
     middles = [(b.lower + b.upper) / 2 for b in bins]
     widths = [0.86 * (b.upper - b.lower) for b in bins]

@@ -46,15 +46,10 @@ def corp_chart(report: CalibrationReport, *, name: str, as_of: datetime) -> Figu
     """
     if report.brier.value is None:
         raise ValueError("no scored forecast: nothing to draw")
-    square, counts, between = 4.55, 0.95, 0.28
     with canvas.drawing():
-        height = BOTTOM + counts + between + square + TOP
-        figure = canvas.new_figure(height)
-        wide = canvas.WIDTH_IN
-        upper = figure.add_axes(
-            (LEFT / wide, (BOTTOM + counts + between) / height, square / wide, square / height)
+        figure, upper, lower = canvas.square_over_strip(
+            left=LEFT, bottom=BOTTOM, top=TOP, side=4.55, strip=0.95, between=0.28
         )
-        lower = figure.add_axes((LEFT / wide, BOTTOM / height, square / wide, counts / height))
         _heading(figure, f"Calibration: {name}", f"{report.n_questions:,} questions")
         _draw_curve(upper, report)
         _draw_questions(lower, report)
@@ -117,7 +112,7 @@ def comparison_chart(found: Comparison, *, as_of: datetime) -> Figure:
         axes = figure.add_axes(
             (left / wide, BOTTOM / tall, (wide - left - right) / wide, (tall - TOP - BOTTOM) / tall)
         )
-        _frame(axes)
+        canvas.frame(axes)
         _heading(
             figure,
             "Who was better, on what both forecast",
@@ -210,9 +205,7 @@ def lead_chart(records: Sequence[Record], *, as_of: datetime) -> Figure:
 
 
 def _draw_curve(axes: Axes, report: CalibrationReport) -> None:
-    _frame(axes)
     ticks = [0, 0.2, 0.4, 0.6, 0.8, 1.0]
-    axes.set_xlim(-0.03, 1.03)
     axes.set_ylim(-0.03, 1.03)
     axes.set_xticks(ticks)
     axes.set_yticks(ticks)
@@ -236,9 +229,7 @@ def _draw_curve(axes: Axes, report: CalibrationReport) -> None:
 
 def _draw_questions(axes: Axes, report: CalibrationReport) -> None:
     """Histogram of questions per twentieth of the forecasts; a question counts once in each it was ever in."""
-    _frame(axes)
     axes.spines["left"].set_visible(False)
-    axes.set_xlim(-0.03, 1.03)
     bins = [(b.lower, b.upper, b.n_questions) for b in report.bins]
     heights = [n for _, _, n in bins]
     axes.bar(
@@ -316,7 +307,7 @@ def _wide_axes(tall: float, *, right: float) -> tuple[Figure, Axes]:
     figure = canvas.new_figure(TOP + tall + BOTTOM)
     wide, height = canvas.WIDTH_IN, TOP + tall + BOTTOM
     axes = figure.add_axes((LEFT / wide, BOTTOM / height, (wide - LEFT - right) / wide, tall / height))
-    _frame(axes)
+    canvas.frame(axes)
     axes.grid(visible=True, axis="y", color=canvas.RULE, linewidth=0.6)
     return figure, axes
 
@@ -330,15 +321,6 @@ def _score_axis(axes: Axes) -> None:
     axes.set_ylim(0.0, top)
     axes.set_yticks(ticks)
     axes.set_ylabel("Brier score", fontsize=canvas.LABEL_PT, color=canvas.INK)
-
-
-def _frame(axes: Axes) -> None:
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
-    for side in ("left", "bottom"):
-        axes.spines[side].set_color(canvas.MUTED)
-    axes.tick_params(colors=canvas.MUTED, labelcolor=canvas.INK, labelsize=canvas.NOTE_PT + 0.5)
-    axes.set_axisbelow(True)
 
 
 def _heading(figure: Figure, title: str, below: str) -> None:
