@@ -15,6 +15,7 @@ from tracker.scoring.scores import FloatArray
 
 MAX_LEVELS = 201  # values on which a band is drawn at most
 _FINE = 1000
+_ROWS = 1 << 18
 _WEIGHTS = 4_000_000  # drawn at once: 32 MB, whatever the size of the problem
 _GRID = 4096  # cells of the smooth calibration error; a width of 0.002 still spans eight of them
 
@@ -124,10 +125,14 @@ def levels_of(probability: FloatArray) -> tuple[FloatArray, NDArray[np.int64]]:
 
     As ``np.unique``, but without sorting where all lie on a grid of 0.001, as most forecasts do.
     """
-    step = np.rint(probability * _FINE).astype(np.int64)
-    if not np.array_equal(step / _FINE, probability):
-        value, which = np.unique(probability, return_inverse=True)
-        return value, which.astype(np.int64)
+    step = np.empty(probability.size, dtype=np.int64)
+    for start in range(0, probability.size, _ROWS):  # what is kept in between stays small
+        part = probability[start : start + _ROWS]
+        near = np.rint(part * _FINE)
+        if not np.array_equal(near / _FINE, part):
+            value, which = np.unique(probability, return_inverse=True)
+            return value, which.astype(np.int64)
+        step[start : start + _ROWS] = near
     used = np.bincount(step, minlength=_FINE + 1) > 0
     return np.flatnonzero(used) / _FINE, (np.cumsum(used) - 1)[step]
 
@@ -210,12 +215,15 @@ def smoothed_calibration_error(probability: FloatArray, outcome: FloatArray, wid
 
 def _residual_spectrum(probability: FloatArray, outcome: FloatArray) -> NDArray[np.complex128]:
     """Residuals shared linearly between the centres of a fine grid, mirrored at 0 and 1, transformed."""
-    position = np.clip(probability * _GRID - 0.5, 0.0, _GRID - 1.0)
-    cell = np.minimum(position.astype(np.int64), _GRID - 2)
-    upper_share = position - cell
-    residual = (outcome - probability) / probability.size
-    mass = np.bincount(cell, weights=residual * (1.0 - upper_share), minlength=_GRID)
-    mass += np.bincount(cell + 1, weights=residual * upper_share, minlength=_GRID)
+    mass = np.zeros(_GRID)
+    for start in range(0, probability.size, _ROWS):
+        p, y = probability[start : start + _ROWS], outcome[start : start + _ROWS]
+        position = np.clip(p * _GRID - 0.5, 0.0, _GRID - 1.0)
+        cell = np.minimum(position.astype(np.int64), _GRID - 2)
+        upper_share = position - cell
+        residual = (y - p) / probability.size
+        mass += np.bincount(cell, weights=residual * (1.0 - upper_share), minlength=_GRID)
+        mass += np.bincount(cell + 1, weights=residual * upper_share, minlength=_GRID)
     return np.fft.rfft(np.concatenate([mass, mass[::-1]]))
 
 
