@@ -46,7 +46,10 @@ class SourceError(TrackerError):
 
 
 class FetchError(SourceError):
-    """The bytes could not be had. ``not_before_s``: seconds the source asked us to stay away."""
+    """The bytes could not be had. ``not_before_s``: seconds the source asked us to stay away.
+
+    ``sent``: whether the source may have got the request.
+    """
 
     def __init__(
         self,
@@ -58,8 +61,9 @@ class FetchError(SourceError):
         retry: bool,
         status: int | None = None,
         not_before_s: float | None = None,
+        sent: bool = False,
     ) -> None:
-        self.status, self.not_before_s = status, not_before_s
+        self.status, self.not_before_s, self.sent = status, not_before_s, sent
         super().__init__(source, ref, kind, message, retry=retry)
 
 

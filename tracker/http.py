@@ -1,8 +1,8 @@
-"""The only door to the network: one GET at a time, polite to hosts and suspicious of answers.
+"""The only door to the network: one request at a time, polite to hosts and suspicious of answers.
 
 ``HttpClient.fetch`` turns a ``Request`` into the bytes a source answered with, or into a FetchError
 that says what went wrong and whether trying again can help. Nothing else comes out of it, whatever
-the other side sends. Here live retries, pace, redirects, limits of time and size, decompression,
+the other side sends. ``HttpClient.send`` does the same with a POST of JSON, once and never again. Here live retries, pace, redirects, limits of time and size, decompression,
 conditional requests, identity and secrets; what bytes mean lives in the adapters.
 
 httpx is imported in this module only. It takes a third of a second to load, so start-up code imports
@@ -11,7 +11,8 @@ this module where it is used.
 Kinds of FetchError (``retry`` in brackets): ``http_<status>`` (yes for 408, 425, 429 and 5xx),
 ``timeout``, ``dns``, ``refused``, ``connect``, ``reset``, ``disconnected``, ``protocol``, ``cut_off``,
 ``truncated`` (yes); ``tls`` (not for a bad certificate); ``encoding``, ``too_large``, ``redirect``,
-``blocked_address``, ``base_url``, ``request``, ``secret`` (no).
+``blocked_address``, ``base_url``, ``request``, ``secret`` (no). ``sent`` tells whether the source may have got
+the request: False only where not a byte of it had left.
 """
 
 from __future__ import annotations
@@ -389,8 +390,10 @@ class _Job:
     secret: str | None = field(repr=False)
     now: Callable[[], datetime]
     validator: Validator | None
+    content: bytes | None = field(default=None, repr=False)
     deadline: Deadline | None = None
     failed: FetchError | None = None
+    sent_any: bool = False
 
     def error(
         self,
@@ -409,7 +412,12 @@ class _Job:
             retry=retry,
             status=status,
             not_before_s=not_before_s,
+            sent=self.sent_any,
         )
+
+    def watch(self, event: str, _details: object) -> None:
+        """httpcore tells what it is doing: from its first header on, a request may have arrived."""
+        self.sent_any = self.sent_any or event.endswith("send_request_headers.started")
 
     def cleaned(self, text: str) -> str:
         """One harmless line without our secret, which a server may well echo; cut only after that."""
@@ -447,7 +455,7 @@ class _Job:
 
     def headers(self, url: httpx.URL) -> dict[str, str]:
         """What this request adds to every request. The secret goes to the source's own origin alone."""
-        headers = {}
+        headers = {} if self.content is None else {"Content-Type": "application/json"}
         may = self.request.private and self.traits.secret_param is None and _origin(url) == _origin(self.url)
         if may and self.secret:
             headers[self.traits.secret_header] = self.traits.secret_prefix + self.secret
@@ -589,6 +597,29 @@ class HttpClient:
                 return self._attempt(job)
         raise AssertionError("retry_context ends with a result or an error")
 
+    def send(
+        self,
+        request: Request,
+        traits: SourceTraits,
+        document: object,
+        *,
+        base_url: str,
+        secret: str | None,
+        now: Callable[[], datetime],
+    ) -> RawPayload:
+        """POST a JSON document, once: never again after a failure, and never on to where an answer points.
+
+        Pace, limits, the guard and the secret are as in ``fetch``. A RawPayload comes back for a 2xx alone.
+        Every other end is a FetchError: of kind ``http_<status>`` when the source answered (its words are
+        in the message); else ``sent`` tells whether it may have got the document, and only the source
+        knows what it did with it then. Raises nothing else for what can go wrong outside this program.
+        """
+        job = self._job(request, traits, base_url, secret, now, None)
+        job.content = json.dumps(document, ensure_ascii=False, allow_nan=False).encode()
+        answer = self._exchange(job, job.url)
+        assert isinstance(answer, RawPayload)  # what is posted is not sent on, and a POST has no validator
+        return answer
+
     def _job(
         self,
         request: Request,
@@ -658,7 +689,12 @@ class HttpClient:
         reading = False
         try:
             request = self._client.build_request(
-                "GET", job.sent(url), headers=job.headers(url), timeout=self._timeout(job)
+                "GET" if job.content is None else "POST",
+                job.sent(url),
+                content=job.content,
+                headers=job.headers(url),
+                timeout=self._timeout(job),
+                extensions={"trace": job.watch},
             )
             response = self._client.send(request, stream=True)
             reading = True
@@ -683,6 +719,8 @@ class HttpClient:
 
     def _read(self, job: _Job, url: httpx.URL, response: httpx.Response) -> Fetched | _Detour | FetchError:
         status = response.status_code
+        if job.content is not None and not 200 <= status < 300:
+            return self._refusal(job, url, response)
         location = response.headers.get("location")
         if status in REDIRECT_STATUSES and location:
             return _Detour(location)

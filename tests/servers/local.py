@@ -44,6 +44,7 @@ class Seen:
     query: tuple[tuple[str, str], ...]
     headers: Mapping[str, str]
     at: float
+    body: bytes = b""
 
 
 class StoppingError(Exception):
@@ -487,7 +488,8 @@ def _read_request(reader: BufferedReader) -> Seen | None:
         headers[name.strip().lower()] = value.strip()
     parts = urlsplit(target)
     query = tuple(parse_qsl(parts.query, keep_blank_values=True))
-    return Seen(method, target, unquote(parts.path), query, headers, time.monotonic())
+    body = reader.read(int(headers.get("content-length", 0)))
+    return Seen(method, target, unquote(parts.path), query, headers, time.monotonic(), body)
 
 
 class _Connection(socketserver.BaseRequestHandler):
