@@ -2,8 +2,9 @@
 
 ``HttpClient.fetch`` turns a ``Request`` into the bytes a source answered with, or into a FetchError
 that says what went wrong and whether trying again can help. Nothing else comes out of it, whatever
-the other side sends. ``HttpClient.send`` does the same with a POST of JSON, once and never again. Here live retries, pace, redirects, limits of time and size, decompression,
-conditional requests, identity and secrets; what bytes mean lives in the adapters.
+the other side sends. ``HttpClient.send`` posts a JSON document, once and never again. Here live retries,
+pace, redirects, limits of time and size, decompression, conditional requests, identity and secrets; what
+bytes mean lives in the adapters.
 
 httpx is imported in this module only. It takes a third of a second to load, so start-up code imports
 this module where it is used.

@@ -19,7 +19,7 @@ from storage.store import Store
 from tracker import jobs
 from tracker.collect import SourceReport
 from tracker.commands import pull
-from tracker.commands.files import add_text, with_path
+from tracker.commands.files import add_text, own_file, with_path
 from tracker.commands.session import Session, table, with_session
 from tracker.commands.shown import show_findings
 from tracker.errors import UsageError
@@ -138,19 +138,8 @@ class _Check:
 
 def _target(session: Session, named: Path | None) -> Path:
     """The file of what was recorded. UsageError when there is no place for it."""
-    if named is None:
-        folder = next((path for path in session.settings.questions_path if path.is_dir()), None)
-        if folder is None:
-            raise UsageError(
-                "--record needs a place to write to: name a folder of your own in SPEEDUP_QUESTIONS_PATH, "
-                "or a file with --seen"
-            )
-        return folder / FILE_NAME
-    if named.suffix != ".toml":
-        raise UsageError(f"--seen {named}: the catalogue reads files that end in .toml only")
-    if not named.parent.is_dir():
-        raise UsageError(f"--seen {named}: there is no folder {named.parent}")
-    return named
+    folders = session.settings.questions_path
+    return own_file(folders, named, option="--seen", name=FILE_NAME, purpose="--record")
 
 
 def _catalogue(session: Session, target: Path | None) -> Catalogue:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
@@ -18,14 +19,48 @@ def with_path(paths: Sequence[Path], extra: Path) -> tuple[Path, ...]:
     return tuple(paths) if covered else (*paths, extra)
 
 
+def own_file(folders: Sequence[Path], named: Path | None, *, option: str, name: str, purpose: str) -> Path:
+    """The file to add to: the one named with ``option``, else ``name`` in the first of the user's folders.
+
+    UsageError when there is no place for it; ``purpose`` is what then needs one.
+    """
+    if named is None:
+        folder = next((path for path in folders if path.is_dir()), None)
+        if folder is None:
+            raise UsageError(
+                f"{purpose} needs a place to write to: name a folder of your own in SPEEDUP_QUESTIONS_PATH, "
+                f"or a file with {option}"
+            )
+        return folder / name
+    if named.suffix != ".toml":
+        raise UsageError(f"{option} {named}: the catalogue reads files that end in .toml only")
+    if not named.parent.is_dir():
+        raise UsageError(f"{option} {named}: there is no folder {named.parent}")
+    return named
+
+
 def add_text(target: Path, text: str, *, header: str) -> None:
-    """Add text to the end of a file, or begin it with ``header``. UsageError when that cannot be done."""
+    """Add text to the end of a file, or begin it with ``header``. UsageError when that cannot be done.
+
+    Several processes may add to the files of one folder at a time; nothing of either is lost.
+    """
     try:
-        before = target.read_text("utf-8") if target.exists() else header
+        with _locked(target.resolve().parent):
+            before = target.read_text("utf-8") if target.exists() else header
+            gap = "" if not before or before.endswith("\n") else "\n"
+            write_text(target, before + gap + text)
     except (OSError, UnicodeDecodeError) as error:
         raise _refused(target, error) from None
-    gap = "" if not before or before.endswith("\n") else "\n"
-    write_text(target, before + gap + text)
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def write_text(target: Path, text: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from tracker.commands import check_links, lint, new_question
+from tracker.commands import check_links, lint, new_question, publish
 from tracker.commands.resolving import (
     find_question,
     judge,
@@ -20,12 +20,14 @@ from tracker.errors import UsageError
 
 @click.group("questions")
 def command() -> None:
-    """The question catalogue: list, show, new, lint, check-links."""
+    """The question catalogue: list, show, new, lint, check-links, publish, export."""
 
 
 command.add_command(check_links.command)
 command.add_command(lint.command)
 command.add_command(new_question.command)
+command.add_command(publish.command)
+command.add_command(publish.export)
 
 
 for _more in (resolve_questions, judge, print_schema):

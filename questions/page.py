@@ -1,0 +1,279 @@
+"""One question as a page of Markdown: all a stranger needs to forecast and resolve it, made to be pasted."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+
+from questions.question import ANNUL, Battery, Question
+from questions.time import iso
+
+_MARKED = re.compile(r"([\\`*_\[\]<>#|~])")
+_LINE_START = re.compile(r"^(\s*)([-+=]|\d+[.)])(?=\s|$)", re.MULTILINE)
+_POLICIES = {
+    "if_gone": "The source is gone",
+    "if_silent": "The source says nothing",
+    "if_bound_only": "The source gives only a bound",
+    "if_method_changes": "The method changes",
+    "if_revised": "A figure is revised",
+}
+_EVENTS = {
+    "event_date": "the day of the event",
+    "publication_date": "the day it is published",
+    "report_date": "the day it is reported",
+}
+
+
+def page(question: Question, names: Mapping[str, str]) -> str:
+    """The whole page, with its title. ``names``: area key -> name."""
+    return f"# {escaped(question.title)}\n\n{body(question, names)}"
+
+
+def body(question: Question, names: Mapping[str, str]) -> str:
+    """The page below its title: what decides comes first, then the fine print, then the background."""
+    sections = [
+        ("", _opening(question, names)),
+        ("Resolution", criteria(question, names)),
+        ("Fine print", fine_print(question)),
+        ("Background", background(question)),
+        ("About this question", _about(question, names)),
+    ]
+    written = [(f"## {title}\n\n" if title else "") + text for title, text in sections if text]
+    return "\n\n".join(written) + "\n"
+
+
+def mark(question: Question) -> str:
+    """The words by which a copy of a question is known again, wherever it was pasted."""
+    return f"speedup-tracker question {question.id}, version {question.version}"
+
+
+def escaped(text: str) -> str:
+    """Plain text that Markdown shows as it is; line breaks become spaces."""
+    return _LINE_START.sub(r"\1\\\2", _MARKED.sub(r"\\\1", " ".join(text.split())))
+
+
+def moment(at: datetime) -> str:
+    return iso(at).replace("T", " ").replace("Z", " UTC")
+
+
+def outcome_name(question: Question, outcome: str, names: Mapping[str, str]) -> str:
+    """An outcome in words: an area that wins an ordering by the area's name, all others as they are written."""
+    arms = (question.ordering.a, question.ordering.b) if question.ordering else ()
+    if outcome in arms:
+        return f"{names.get(outcome, outcome)} first"
+    return outcome.replace("_", " ")
+
+
+def criteria(question: Question, names: Mapping[str, str]) -> str:
+    """What must be the case for which outcome, by whose word and from which source."""
+    parts = [_condition(question), _threshold(question), escaped(question.measurement.procedure)]
+    parts += [_rule(question), _ordering(question), _range(question), _proxies(question, names)]
+    source = question.resolution
+    lines = [f"- Decided by: {escaped(source.authority)}"]
+    if source.primary_url:
+        lines.append(f"- Source: <{source.primary_url}>")
+    if source.selector:
+        lines.append(f"- Read there: {escaped(source.selector)}")
+    if source.fallback_urls:
+        lines.append("- Otherwise: " + ", ".join(f"<{url}>" for url in source.fallback_urls))
+    parts.append("\n".join(lines))
+    parts.append(f"If nothing else is decided, the outcome is **{escaped(question.default_outcome)}**.")
+    if question.annul_if:
+        parts.append(_list("Annulled (no outcome) if:", question.annul_if))
+    return "\n\n".join(part for part in parts if part)
+
+
+def fine_print(question: Question) -> str:
+    """What happens at the edges: sources that fail, cases thought of, words explained."""
+    parts = []
+    policies = [
+        f"{words}: {said}"
+        for name, words in _POLICIES.items()
+        if (said := _said(getattr(question.resolution, name, None)))
+    ]
+    how = question.measurement
+    facts = {
+        "Formula": how.formula,
+        "Aggregation": how.aggregation,
+        "Window": f"{how.window_days} days" if how.window_days else "",
+        "Rounding": how.rounding,
+        "Who and what counts": how.eligibility,
+        "Leaked or contaminated entries": how.leakage_policy,
+        "Version of the instrument": how.version_policy.value.replace("_", " ") if how.version_policy else "",
+        "Copies kept": question.resolution.snapshot_policy,
+        "Evidence admitted": "; ".join(question.resolution.evidence_whitelist),
+    }
+    policies += [f"{name}: {text}" for name, text in facts.items() if text]
+    if policies:
+        parts.append(_list("", policies))
+    if question.panel is not None:
+        parts.append(_panel(question))
+    if question.edge_cases:
+        cases = [f"{case.scenario} → {case.outcome}" for case in question.edge_cases]
+        parts.append(_list("Cases thought of:", cases))
+    if question.glossary:
+        parts.append(_list("Words:", [f"{word}: {meaning}" for word, meaning in question.glossary.items()]))
+    return "\n\n".join(parts)
+
+
+def background(question: Question) -> str:
+    """What helps to forecast and decides nothing."""
+    parts = [escaped(question.background)]
+    if question.baseline is not None:
+        base = question.baseline
+        window = (
+            f", {base.window_start} to {base.window_end}" if base.window_start and base.window_end else ""
+        )
+        value = f", value {base.value:g}" if base.value is not None else ""
+        where = f" (<{base.source_url}>)" if base.source_url else ""
+        parts.append(f"Baseline: {escaped(base.reference)}{window}{value}{where}.")
+    if question.current_value is not None:
+        now = question.current_value
+        where = f" (<{now.url}>)" if now.url else ""
+        parts.append(f"Current value: {now.value:g} on {now.as_of.date()}{where}.")
+    return "\n\n".join(part for part in parts if part)
+
+
+# Pieces -----------------------------------------------------------------------------------------------
+
+
+def _opening(question: Question, names: Mapping[str, str]) -> str:
+    dates = question.dates
+    outcomes = ", ".join(f"**{escaped(outcome_name(question, one, names))}**" for one in question.outcomes)
+    lines = [
+        f"- Outcomes: {outcomes}",
+        f"- Forecasts from {moment(dates.open)} to {moment(dates.close)}; settled by {moment(dates.resolve)}",
+    ]
+    if dates.event_basis is not None:
+        grace = f"; a report may take {dates.report_grace_days} days" if dates.report_grace_days else ""
+        lines.append(f"- What counts is {_EVENTS[dates.event_basis.value]}{grace}")
+    return "\n".join(lines)
+
+
+def _condition(question: Question) -> str:
+    if question.conditional is None:
+        return ""
+    given = question.conditional
+    return (
+        f"**Condition:** question `{given.parent}` comes out yes by {moment(given.parent_deadline)}. If it does "
+        f"not: **{_end(given.if_parent_no)}**. If it is void: **{_end(given.if_parent_void)}**."
+    )
+
+
+def _end(outcome: str) -> str:
+    return "annulled" if outcome == ANNUL else escaped(outcome)
+
+
+def _threshold(question: Question) -> str:
+    if question.threshold is None:
+        return ""
+    reach = question.threshold
+    what = escaped(reach.statistic or "the value")
+    doubt = f" ({escaped(reach.uncertainty)})" if reach.uncertainty else ""
+    comparator = {">": "above", ">=": "at or above", "<": "below", "<=": "at or below"}[reach.comparator]
+    return f"**Threshold:** {what} {comparator} {reach.value:g}{escaped(reach.unit)}{doubt}."
+
+
+def _rule(question: Question) -> str:
+    """The rule a program resolves by, key by key, where the record has one."""
+    rule = getattr(question, "rule", None)
+    if rule is None:
+        return ""
+    settings = rule.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
+    return _list("Rule a program resolves by:", [f"{name}: {value}" for name, value in settings.items()])
+
+
+def _ordering(question: Question) -> str:
+    if question.ordering is None:
+        return ""
+    arms = question.ordering
+    return (
+        f"Crossings at most {arms.tie_window_days} days apart: **{_end(arms.tie_outcome)}**. No crossing by the "
+        f"deadline: **{_end(arms.neither_outcome)}**. Both before the opening: **{_end(arms.both_before_open)}**."
+    )
+
+
+def _range(question: Question) -> str:
+    if question.date_range is not None:
+        span = question.date_range
+        said = " ".join(text for text in (span.day_convention, span.past_event) if text)
+        return f"Dates from {moment(span.lower)} to {moment(span.upper)}. {escaped(said)}".rstrip()
+    if question.numeric_range is not None:
+        numbers = question.numeric_range
+        ends = [
+            f"{'open' if is_open else 'closed'} at {bound:g}"
+            for bound, is_open in (
+                (numbers.lower, numbers.open_lower),
+                (numbers.upper, numbers.open_upper),
+            )
+        ]
+        unit = f" {escaped(numbers.unit)}" if numbers.unit else ""
+        return f"Range:{unit} ({numbers.scale} scale), {ends[0]}, {ends[1]}."
+    return ""
+
+
+def _proxies(question: Question, names: Mapping[str, str]) -> str:
+    if question.battery is None:
+        return ""
+    rule = question.battery
+    head = (
+        f"An area has crossed when the same {rule.need} deciding proxies hold for {rule.quarters} quarter ends in "
+        f"a row, each with the lower end of its {rule.level:.0%} interval at or above the threshold."
+    )
+    multiple = question.threshold.value if question.threshold is not None else 0.0
+    return "\n\n".join([escaped(head), *(_battery(arm, multiple, names) for arm in rule.arms)])
+
+
+def _battery(arm: Battery, multiple: float, names: Mapping[str, str]) -> str:
+    lines = []
+    for proxy in arm.proxies:
+        part = "decides" if proxy.decides(multiple) else "never decides here"
+        gate = f"; only after {proxy.gated_by} is passed" if proxy.gated_by else ""
+        source = f" (<{proxy.source_url}>)" if proxy.source_url else " (no public source yet)"
+        text = f"{proxy.id} {proxy.name} [{proxy.evidence.value}, {part}{gate}]: {proxy.crossing}"
+        lines.append(f"- {escaped(text)}{source}")
+    return "\n".join([f"Proxies of {escaped(names.get(arm.area, arm.area))}:", "", *lines])
+
+
+def _panel(question: Question) -> str:
+    panel = question.panel
+    if panel is None:
+        return ""
+    members = f" Members: {escaped(', '.join(panel.members))}." if panel.members else ""
+    named = f" Named by {moment(panel.appointed_by)}." if panel.appointed_by else ""
+    rule = f" {escaped(panel.conflict_rule)}" if panel.conflict_rule else ""
+    return (
+        f"Panel: {panel.seats} seats, quorum {panel.quorum}, {escaped(panel.statistic)} of the answers to: "
+        f"“{escaped(panel.question)}”{named}{members}{rule}"
+    )
+
+
+def _about(question: Question, names: Mapping[str, str]) -> str:
+    areas = ", ".join(names.get(area, area) for area in question.areas)
+    lines = [f"- Areas: {escaped(areas)}; what is measured: {question.speedup_kind.value.replace('_', ' ')}"]
+    if question.coi:
+        lines.append(f"- Conflicts of interest: {escaped(question.coi)}")
+    lines += [
+        f"- Version {change.version} ({change.on}): {escaped(change.note)}" for change in question.changelog
+    ]
+    return "\n".join([*lines, f"- {mark(question)}"])
+
+
+def _said(policy: object) -> str:
+    """What a policy says: its words, else the name of what is done."""
+    if policy is None or isinstance(policy, str):
+        return policy or ""
+    return str(getattr(policy, "note", "")) or str(getattr(policy, "then", "")).replace("_", " ")
+
+
+def _list(heading: str, items: Iterable[str]) -> str:
+    return "\n".join(_lines(heading, items))
+
+
+def _lines(heading: str, items: Iterable[str]) -> Iterator[str]:
+    if heading:
+        yield heading
+        yield ""
+    for item in items:
+        yield f"- {escaped(item)}"

@@ -1,0 +1,1 @@
+"""Our questions on other platforms: what is sent for each kind, drafts to paste, and sending exactly once."""
