@@ -10,7 +10,7 @@ from questions.question import ANNUL, Battery, Question
 from questions.time import iso
 
 _MARKED = re.compile(r"([\\`*_\[\]<>#|~])")
-_LINE_START = re.compile(r"^(\s*)([-+=]|\d+[.)])(?=\s|$)", re.MULTILINE)
+_LINE_START = re.compile(r"^(\d*)([-+=.)])(?=\s|$)")
 _POLICIES = {
     "if_gone": "The source is gone",
     "if_silent": "The source says nothing",

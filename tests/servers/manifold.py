@@ -105,6 +105,8 @@ class Manifold:
                 m for m in self.markets.values() if m["creatorId"] == query.get("userId", m["creatorId"])
             ]
             return json_reply([self._lite(market) for market in reversed(found)] if not self.hidden else [])
+        if seen.path == "/v0/bets":
+            return json_reply([])
         market = self.markets.get(seen.path.removeprefix("/v0/market/"))
         if market is None or self.hidden:
             self.hidden -= bool(self.hidden)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from questions.model import QuestionKind
 from questions.page import (
     background,
     criteria,
@@ -20,13 +19,12 @@ from questions.page import (
     page,
 )
 from questions.question import ANNUL, Question
-from tracker.errors import UsageError
 
 Names = Mapping[str, str]
 
 
 def metaculus_draft(question: Question, names: Names) -> str:
-    """The question field by field. UsageError when no type of question there can ask it."""
+    """The question field by field."""
     kind, fields, check = _metaculus_kind(question, names)
     dates = question.dates
     rows = {
@@ -71,8 +69,6 @@ def _metaculus_kind(question: Question, names: Names) -> tuple[str, dict[str, st
         }
         none = escaped(question.default_outcome)
         return "numeric", fields, [f"Our outcome {none} is annulled there: a number has no answer for it."]
-    if question.kind in (QuestionKind.DATE, QuestionKind.NUMERIC):
-        raise UsageError(f"{question.id}: a {question.kind.value} question needs its range to be drafted")
     check = []
     if question.conditional is not None:
         given = question.conditional
