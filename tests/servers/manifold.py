@@ -104,14 +104,19 @@ class Manifold:
             found = [
                 m for m in self.markets.values() if m["creatorId"] == query.get("userId", m["creatorId"])
             ]
-            return json_reply([self._lite(market) for market in reversed(found)] if not self.hidden else [])
+            return json_reply([] if self._hides() else [self._lite(market) for market in reversed(found)])
         if seen.path == "/v0/bets":
             return json_reply([])
         market = self.markets.get(seen.path.removeprefix("/v0/market/"))
-        if market is None or self.hidden:
-            self.hidden -= bool(self.hidden)
+        if market is None or self._hides():
             raise RefusedError(404, "Contract not found")
         return json_reply(market)
+
+    def _hides(self) -> bool:
+        """Whether what was just made does not show yet; every look brings the end of that nearer."""
+        hides = self.hidden > 0
+        self.hidden -= hides
+        return hides
 
     def _owner(self, seen: Seen) -> Owner:
         scheme, _, key = seen.headers.get("authorization", "").partition(" ")
