@@ -11,7 +11,8 @@ from hypothesis import example, given, strategies as st
 from questions.catalogue import load_catalogue
 from questions.page import escaped, mark, page
 from questions.question import Question
-from tests.publish.test_form import CONDITIONAL, NAMES, ORDERING, a_date, asked, numbers
+from tests.publish.test_form import CONDITIONAL, NAMES, a_date, asked, numbers
+from tests.questions.test_question import ORDERING
 from tests.servers.manifold import plain
 from tracker.publish.drafts import metaculus_draft
 

@@ -14,6 +14,7 @@ from questions.page import mark
 from questions.question import Question
 from questions.time import parse_utc
 from tests.questions.examples import binary, dates
+from tests.questions.test_question import ORDERING
 from tests.servers.local import LocalServer
 from tests.servers.manifold import Manifold, Owner
 from tracker.errors import UsageError
@@ -31,21 +32,6 @@ from tracker.publish.manifold import (
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 NAMES = {"ai_control": "AI control", "post_training": "Post-training"}
-ORDERING = {
-    "kind": "ordering",
-    "areas": ["ai_control", "post_training"],
-    "outcomes": ["ai_control", "post_training", "tie", "neither"],
-    "default_outcome": "neither",
-    "threshold": {"value": 2.0},
-    "ordering": {
-        "a": "ai_control",
-        "b": "post_training",
-        "tie_window_days": 92,
-        "tie_outcome": "tie",
-        "neither_outcome": "neither",
-        "both_before_open": "annul",
-    },
-}
 NUMERIC = {"kind": "numeric", "outcomes": ["value", "none"], "default_outcome": "none"}
 CONDITIONAL = {
     "kind": "conditional",
