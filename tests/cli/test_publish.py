@@ -24,6 +24,9 @@ from questions.time import EPOCH
 from storage import open_store
 from storage.records import Run, RunState
 from tests.cli.speedup import Answer, Program
+from tests.cli.test_lint import RULE
+from tests.questions.examples import changed
+from tests.questions.test_lint_files import written
 from tests.servers.local import LocalServer, hang_up, html_page, json_reply, reset, stall, too_many
 from tests.servers.manifold import Fault, Manifold, Owner
 from tracker.commands import session as session_module
@@ -31,24 +34,12 @@ from tracker.publish import flow
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 KEY = "canary-4f1c9e"
-QUESTION = """\
-[[question]]
-id = "own-binary"
-version = 1
-title = "Is a benchmark of safety research tasks online by 2027-12-31?"
-kind = "binary"
-areas = ["scalable_oversight"]
-view = "researcher"
-speedup_kind = "none"
-outcomes = ["yes", "no"]
-default_outcome = "no"
-[question.dates]
-open = 2026-11-01T00:00:00Z
-close = 2027-12-31T23:59:59Z
-resolve = 2028-01-31T00:00:00Z
-[question.resolution]
-authority = "The tracker's operators, from the benchmark's own page"
-"""
+TITLE = "Does a system score at least 80% on AgentBench Hard by 2027-12-31?"
+QUESTION = changed(
+    changed(written("binary"), 'id = "agentbench-80-2027"', 'id = "own-binary"'),
+    "outcomes = ",
+    f"{RULE}\noutcomes = ",
+)
 ORDERING = "ord-agent-scaffolding-vs-ai-control-3x"
 DATE = "date-interpretability-10x"
 
@@ -90,10 +81,28 @@ def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
+@pytest.fixture(scope="module")
+def generated() -> Callable[..., Any]:
+    """The shipped questions, made once: they are the same in every test."""
+    real, made = catalogue_module.generate, []
+
+    def generate(*arguments: Any) -> Any:
+        if not made:
+            made.extend(real(*arguments))
+        return made
+
+    return generate
+
+
 @pytest.fixture
 def place(
-    program: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, empty_database: Path
+    program: Program,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    empty_database: Path,
+    generated: Callable[..., Any],
 ) -> Iterator[Place]:
+    monkeypatch.setattr(catalogue_module, "generate", generated)
     shutil.copy(empty_database, tmp_path / "speedup.sqlite")
     folder = tmp_path / "mine"
     folder.mkdir()
@@ -235,7 +244,7 @@ def test_another_version_is_another_market(place: Place) -> None:
     assert place.publish("--yes").code == 0
     (place.folder / "links.toml").unlink()
     (place.folder / "mine.toml").write_text(
-        QUESTION.replace("version = 1", "version = 2").replace("Is a benchmark", "Is some benchmark")
+        changed(changed(QUESTION, "version = 1\n", "version = 2\n"), "Does a system", "Does any system")
     )
     assert place.publish("--yes").json["status"] == "created"
     assert len(place.manifold.markets) == 2
@@ -494,7 +503,7 @@ def test_a_market_that_was_made_and_is_gone_is_not_made_again(place: Place) -> N
 def test_a_market_of_the_same_title_made_by_hand_is_not_doubled(place: Place) -> None:
     body = {
         "outcomeType": "BINARY",
-        "question": "Is a benchmark of safety research tasks online by 2027-12-31?",
+        "question": TITLE,
         "closeTime": int((NOW + timedelta(days=9)).timestamp() * 1000),
         "liquidityTier": 100,
     }
@@ -524,6 +533,26 @@ def test_a_market_under_our_id_that_is_not_ours_is_left_alone(place: Place) -> N
     answer = place.publish("--yes")
     assert (answer.code, "it belongs to another account" in answer.err) == (3, True)
     assert len(place.manifold.posts) == 1
+
+
+# Fit to be published ----------------------------------------------------------------------------------
+
+
+def test_a_question_the_linter_refuses_is_not_published(place: Place) -> None:
+    (place.folder / "mine.toml").write_text(changed(QUESTION, 'if_gone = "last_snapshot"\n', ""))
+    shown = place.publish()
+    assert (shown.code, "--yes would refuse it: Q09" in shown.err) == (0, True)
+    refused = place.publish("--yes")
+    assert (refused.code, "not fit to be published" in refused.err, "Q09" in refused.err) == (2, True, True)
+    assert not place.manifold.posts
+    assert "not fit to be published: Q09" in place.publish(to="metaculus").err
+
+
+def test_a_test_world_that_comes_out_otherwise_forbids_it(place: Place) -> None:
+    (place.folder / "mine.toml").write_text(changed(QUESTION, 'expected = "yes"', 'expected = "no"'))
+    refused = place.publish("--yes")
+    assert (refused.code, "Q13" in refused.err) == (2, True)
+    assert not place.manifold.posts
 
 
 # The key ----------------------------------------------------------------------------------------------

@@ -134,6 +134,21 @@ def _index(questions: Sequence[Question]) -> str:
     return "\n".join(["# Questions", "", *lines, ""])
 
 
+def _unfit(catalogue: Catalogue, question: Question) -> list[str]:
+    """The linter's errors about a question: with one of them it is not to be published."""
+    from questions.findings import Severity
+    from questions.lint import Context, lint
+    from questions.resolver import fixture_findings
+
+    context = Context(areas={area.key: area for area in catalogue.areas}, fixtures=fixture_findings)
+    report = lint([question], lambda name, path: catalogue.place(name, *path), context)
+    return [
+        f"{finding.rule}: {finding.message}"
+        for finding in report.findings
+        if finding.severity is Severity.ERROR
+    ]
+
+
 def _names(catalogue: Catalogue) -> dict[str, str]:
     return {area.key: area.name for area in catalogue.areas}
 
@@ -157,6 +172,8 @@ def _draft(session: Session, question: Question, platform: str, out: Path | None
         "file": out,
         "written": written,
     }
+    for mistake in _unfit(session.catalogue, question):
+        click.echo(f"not fit to be published: {mistake}", err=True)
     said = f"written to {out}" if written else text.rstrip("\n")
     session.print(document, lambda: click.echo(said))
     return 0
@@ -193,6 +210,15 @@ class _Publication:
             return self._end("already_linked", f"{self.question.id} is published already: {same.url}")
         market = self._market(self.session.now())
         self.document["cost_mana"] = market.cost
+        unfit = _unfit(self.session.catalogue, self.question)
+        if unfit and really:
+            raise UsageError(
+                "\n".join(
+                    [f"{self.question.id} is not fit to be published (speedup questions lint):", *unfit]
+                )
+            )
+        for error in unfit:
+            self._note(f"Not fit to be published, --yes would refuse it: {error}")
         return self._send(market) if really else self._show(market)
 
     def _market(self, now: datetime) -> Market:
