@@ -65,6 +65,11 @@ def outcome_name(question: Question, outcome: str, names: Mapping[str, str]) -> 
     return outcome.replace("_", " ")
 
 
+def named(outcome: str) -> str:
+    """An outcome, or that there is none, inside a sentence of Markdown."""
+    return "annulled" if outcome == ANNUL else escaped(outcome.replace("_", " "))
+
+
 def criteria(question: Question, names: Mapping[str, str]) -> str:
     """What must be the case for which outcome, by whose word and from which source."""
     parts = [_condition(question), _threshold(question), escaped(question.measurement.procedure)]
@@ -78,7 +83,7 @@ def criteria(question: Question, names: Mapping[str, str]) -> str:
     if source.fallback_urls:
         lines.append("- Otherwise: " + ", ".join(f"<{url}>" for url in source.fallback_urls))
     parts.append("\n".join(lines))
-    parts.append(f"If nothing else is decided, the outcome is **{escaped(question.default_outcome)}**.")
+    parts.append(f"If nothing else is decided, the outcome is **{named(question.default_outcome)}**.")
     if question.annul_if:
         parts.append(_list("Annulled (no outcome) if:", question.annul_if))
     return "\n\n".join(part for part in parts if part)
@@ -90,7 +95,7 @@ def fine_print(question: Question) -> str:
     policies = [
         f"{words}: {said}"
         for name, words in _POLICIES.items()
-        if (said := _said(getattr(question.resolution, name, None)))
+        if (said := _said(getattr(question.resolution, name)))
     ]
     how = question.measurement
     facts = {
@@ -100,7 +105,7 @@ def fine_print(question: Question) -> str:
         "Rounding": how.rounding,
         "Who and what counts": how.eligibility,
         "Leaked or contaminated entries": how.leakage_policy,
-        "Version of the instrument": how.version_policy.value.replace("_", " ") if how.version_policy else "",
+        "Version of the instrument": _version(question),
         "Copies kept": question.resolution.snapshot_policy,
         "Evidence admitted": "; ".join(question.resolution.evidence_whitelist),
     }
@@ -157,12 +162,8 @@ def _condition(question: Question) -> str:
     given = question.conditional
     return (
         f"**Condition:** question `{given.parent}` comes out yes by {moment(given.parent_deadline)}. If it does "
-        f"not: **{_end(given.if_parent_no)}**. If it is void: **{_end(given.if_parent_void)}**."
+        f"not: **{named(given.if_parent_no)}**. If it is void: **{named(given.if_parent_void)}**."
     )
-
-
-def _end(outcome: str) -> str:
-    return "annulled" if outcome == ANNUL else escaped(outcome)
 
 
 def _threshold(question: Question) -> str:
@@ -177,10 +178,9 @@ def _threshold(question: Question) -> str:
 
 def _rule(question: Question) -> str:
     """The rule a program resolves by, key by key, where the record has one."""
-    rule = getattr(question, "rule", None)
-    if rule is None:
+    if question.rule is None:
         return ""
-    settings = rule.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
+    settings = question.rule.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
     return _list("Rule a program resolves by:", [f"{name}: {value}" for name, value in settings.items()])
 
 
@@ -189,16 +189,18 @@ def _ordering(question: Question) -> str:
         return ""
     arms = question.ordering
     return (
-        f"Crossings at most {arms.tie_window_days} days apart: **{_end(arms.tie_outcome)}**. No crossing by the "
-        f"deadline: **{_end(arms.neither_outcome)}**. Both before the opening: **{_end(arms.both_before_open)}**."
+        f"Crossings at most {arms.tie_window_days} days apart: **{named(arms.tie_outcome)}**. No crossing by the "
+        f"deadline: **{named(arms.neither_outcome)}**. Both before the opening: **{named(arms.both_before_open)}**."
     )
 
 
 def _range(question: Question) -> str:
     if question.date_range is not None:
         span = question.date_range
-        said = " ".join(text for text in (span.day_convention, span.past_event) if text)
-        return f"Dates from {moment(span.lower)} to {moment(span.upper)}. {escaped(said)}".rstrip()
+        lines = [f"Dates from {moment(span.lower)} to {moment(span.upper)}."]
+        lines += [f"Day: {escaped(span.day_convention)}"] if span.day_convention else []
+        lines += [f"Event before the opening: {escaped(span.past_event)}"] if span.past_event else []
+        return "\n".join(lines if len(lines) == 1 else [lines[0], "", *(f"- {line}" for line in lines[1:])])
     if question.numeric_range is not None:
         numbers = question.numeric_range
         ends = [
@@ -260,10 +262,17 @@ def _about(question: Question, names: Mapping[str, str]) -> str:
     return "\n".join([*lines, f"- {mark(question)}"])
 
 
+def _version(question: Question) -> str:
+    how = question.measurement
+    policy = how.version_policy.value.replace("_", " ") if how.version_policy else ""
+    successors = f"successors {', '.join(how.successors)}" if how.successors else ""
+    return "; ".join(text for text in (policy, how.version, successors) if text)
+
+
 def _said(policy: object) -> str:
     """What a policy says: its words, else the name of what is done."""
-    if policy is None or isinstance(policy, str):
-        return policy or ""
+    if policy is None:
+        return ""
     return str(getattr(policy, "note", "")) or str(getattr(policy, "then", "")).replace("_", " ")
 
 

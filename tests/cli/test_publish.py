@@ -181,6 +181,7 @@ def test_a_market_is_made_once_linked_as_the_same_and_paid_once(place: Place) ->
     again = place.publish("--yes")
     assert (again.code, again.json["status"]) == (0, "already_linked")
     assert again.json["market"]["id"] == ref
+    assert again.json["notes"] == []
     assert len(place.manifold.posts) == 1
 
 
@@ -240,12 +241,16 @@ def test_a_lost_file_of_links_is_written_again_from_the_market(place: Place) -> 
     assert len(place.manifold.posts) == 1
 
 
-def test_another_version_is_another_market(place: Place) -> None:
+def test_another_version_is_another_market_once_the_first_is_let_go_of(place: Place) -> None:
     assert place.publish("--yes").code == 0
+    second = changed(QUESTION, "version = 1\n", "version = 2\n")
+    (place.folder / "mine.toml").write_text(second)
+    linked = place.publish("--yes")
+    assert linked.json["status"] == "already_linked"
+    assert "does not say that this is version 2" in linked.json["notes"][0]
     (place.folder / "links.toml").unlink()
-    (place.folder / "mine.toml").write_text(
-        changed(changed(QUESTION, "version = 1\n", "version = 2\n"), "Does a system", "Does any system")
-    )
+    assert "or rename it" in place.publish("--yes").err  # the same title stands already
+    (place.folder / "mine.toml").write_text(changed(second, "Does a system", "Does any system"))
     assert place.publish("--yes").json["status"] == "created"
     assert len(place.manifold.markets) == 2
 

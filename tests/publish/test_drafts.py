@@ -12,6 +12,7 @@ from questions.catalogue import load_catalogue
 from questions.page import escaped, mark, page
 from questions.question import Question
 from tests.publish.test_form import CONDITIONAL, NAMES, a_date, asked, numbers
+from tests.questions.lint_examples import GOOD
 from tests.questions.test_question import ORDERING
 from tests.servers.manifold import plain
 from tracker.publish.drafts import metaculus_draft
@@ -86,6 +87,17 @@ def test_every_page_of_the_catalogue_holds_what_decides() -> None:
             assert " ".join(part.split()) in words, (question.id, part)
         assert "$" not in text
         assert "None" not in text
+
+
+def test_a_page_tells_what_a_program_goes_by() -> None:
+    rule = {"kind": "series_threshold", "series": "agentbench", "statistic": "count", "at_least": 3}
+    question = Question.model_validate({**GOOD["binary"], "rule": rule})
+    text = plain(page(question, NAMES))
+    for line in ("kind: series_threshold", "series: agentbench", "statistic: count", "at_least: 3"):
+        assert f"\n{line}\n" in text
+    assert "The source is gone: last snapshot\n" in text
+    assert "Version of the instrument: pin; 2.1\n" in text
+    assert "Threshold: point estimate of the best single entry at or above 80%." in text
 
 
 @example("1. one")

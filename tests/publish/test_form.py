@@ -164,7 +164,7 @@ def test_a_date_is_a_ladder_up_to_the_deadline() -> None:
     assert sent["answers"][-1] == "By 2027-12-31"
     assert sent["midpoints"][-1] == 1830297599000  # date -u -d '2027-12-31 23:59:59' +%s
     assert made.cost == 12 * 25
-    assert "**not\\_by\\_deadline** is NO for every answer" in sent["descriptionMarkdown"]
+    assert "**not by deadline** is NO for every answer" in sent["descriptionMarkdown"]
 
 
 @settings(max_examples=150, deadline=None)

@@ -29,6 +29,7 @@ from tracker.publish.manifold import (
     links_to,
     market_id,
     market_of,
+    published_note,
 )
 from tracker.sources import SOURCES
 
@@ -207,6 +208,11 @@ class _Publication:
         same = next((link for link in known if link.relation is Relation.SAME), None)
         if same is not None:
             self.document["market"] = {"id": same.external_id, "url": same.url}
+            if not same.note.startswith(published_note(self.question.version)):
+                self._note(
+                    f"Its link does not say that this is version {self.question.version}: to publish this version "
+                    f"as well, take the link out of your file and rename the market if it has the same title"
+                )
             return self._end("already_linked", f"{self.question.id} is published already: {same.url}")
         market = self._market(self.session.now())
         self.document["cost_mana"] = market.cost

@@ -15,6 +15,7 @@ from questions.page import (
     fine_print,
     mark,
     moment,
+    named,
     outcome_name,
     page,
 )
@@ -55,7 +56,7 @@ def _metaculus_kind(question: Question, names: Names) -> tuple[str, dict[str, st
         fields = {
             "Range": f"{span.lower.date()} to {span.upper.date()}",
             "Lower bound": "closed",
-            "Upper bound": f"open; beyond it is our outcome {escaped(question.default_outcome)}",
+            "Upper bound": f"open; beyond it is our outcome {named(question.default_outcome)}",
         }
         return "date", fields, ["Dates count from noon UTC there; our record names the second."]
     if question.numeric_range is not None and len(question.outcomes) == 2:
@@ -67,7 +68,7 @@ def _metaculus_kind(question: Question, names: Names) -> tuple[str, dict[str, st
             "Scale": numbers.scale,
             "Unit": escaped(numbers.unit) or "(none)",
         }
-        none = escaped(question.default_outcome)
+        none = named(question.default_outcome)
         return "numeric", fields, [f"Our outcome {none} is annulled there: a number has no answer for it."]
     check = []
     if question.conditional is not None:

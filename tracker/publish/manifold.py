@@ -27,7 +27,7 @@ from typing import Annotated, Any
 from pydantic import Field, ValidationError
 
 from questions.model import Link, QuestionKind, Relation, SpeedupKind
-from questions.page import body, escaped, mark, moment, outcome_name
+from questions.page import body, escaped, mark, moment, named, outcome_name
 from questions.question import ANNUL, Question
 from questions.time import EPOCH
 from tracker.errors import UsageError
@@ -179,7 +179,7 @@ def _dates(question: Question, now: datetime) -> Form:
     fields = {**_ladder("DATE", rungs), "timezone": "UTC"}
     differs = (
         "Each answer is a question of its own: YES if the date is not later than the moment it names (UTC), else "
-        f"NO. **{escaped(none)}** is NO for every answer.",
+        f"NO. **{named(none)}** is NO for every answer.",
         "The exact date between two answers does not matter here; in our own record it does.",
     )
     return fields, rungs, differs
@@ -212,7 +212,7 @@ def _numbers(question: Question) -> Form:
             question, "a number needs the outcomes value and one for no value, which is the default"
         )
     unit = f" {span.unit}" if span.unit else ""
-    void = f"**{escaped(none)}** is N/A here: a market about a number has no answer for it."
+    void = f"**{named(none)}** is N/A here: a market about a number has no answer for it."
     log = span.scale == "log"
     if not (span.open_lower or span.open_upper):
         if span.upper - span.lower <= NARROWEST:
@@ -362,6 +362,11 @@ def links_to(standing: Standing, market: Market, now: datetime) -> list[Link]:
     return links
 
 
+def published_note(version: int) -> str:
+    """How the note of a link begins that was made by publishing a version."""
+    return f"Published by this tracker, version {version}."
+
+
 def _link(
     standing: Standing,
     market: Market,
@@ -373,7 +378,7 @@ def _link(
     stands_for: str = "",
 ) -> Link:
     question = market.question
-    note = f"Published by this tracker, version {question.version}."
+    note = published_note(question.version)
     if stands_for:
         note += f" This answer is our outcome {stands_for}."
     try:
