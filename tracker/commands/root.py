@@ -22,7 +22,7 @@ COMMANDS = {
     "reparse": ("pull:reparse", "Read stored payloads again with today's parsers."),
     "source": ("source", "Ask one adapter for one question; nothing is stored."),
     "status": ("status", "Per source and job: last success, next due, data age, what is wrong."),
-    "questions": ("questions", "The question catalogue: list, show, check-links."),
+    "questions": ("questions", "The catalogue: list, show, lint, new, resolve, judge, publish, check-links."),
     "series": ("series", "Measurements and their revisions: list, show, diff."),
     "trend": ("trend", "Fit trends in time horizons and say when they cross thresholds."),
     "order": ("order", "Which area first? The voices' orderings and how they compare."),
