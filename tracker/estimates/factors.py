@@ -7,8 +7,11 @@ of about 1.6 and not knowing a score better than a point.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 from collections.abc import Mapping
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +22,10 @@ from tracker.estimates.ordering import generator, voice_from_draws
 from tracker.estimates.voice import Voice
 
 SCORE_MIN, SCORE_MAX = 1.0, 10.0
+
+WeightLaw = Literal["lognormal", "centred", "uniform"]
+WEIGHT_LAWS: tuple[WeightLaw, ...] = get_args(WeightLaw)
+_CHUNK = 8_192
 
 
 def factor_scores(
@@ -39,6 +46,7 @@ def rank_factors(
     table: FactorTable,
     *,
     weight_overrides: Mapping[str, float] | None = None,
+    law: WeightLaw = "lognormal",
     weight_sd: float = 0.5,
     score_sd: float = 1.0,
     draws: int = 50_000,
@@ -48,33 +56,119 @@ def rank_factors(
 ) -> Voice:
     """The order of the areas by amenability to automation, with its uncertainty.
 
-    Each draw multiplies every weight by exp(N(0, ``weight_sd``)) and adds N(0, ``score_sd``) to every
-    cell, clipped to 1..10, all independent (stochastic multicriteria acceptability analysis: Lahdelma
+    Every draw takes weights by ``law`` (``draw_weights``) and adds N(0, ``score_sd``) to every cell,
+    clipped to 1..10, all independent (stochastic multicriteria acceptability analysis: Lahdelma
     and Salminen 2001, Operations Research 49:444). ``groups`` maps areas to "safety" or
     "capabilities". Probabilities are about the order of amenability, not yet about dates. Overrides
     make another model and show in its name. Raises UsageError as ``factor_scores`` does, and for a
     negative sd or no draws.
     """
     overrides = dict(weight_overrides or {})
-    if not (weight_sd >= 0 and score_sd >= 0 and math.isfinite(weight_sd) and math.isfinite(score_sd)):
-        raise UsageError(f"standard deviations must be 0 or more: weights {weight_sd}, scores {score_sd}")
-    if draws < 1:
-        raise UsageError(f"draws must be 1 or more, got {draws}")
     scores = factor_scores(table, overrides)
-    weights = _weights(table, overrides)
-    samples = _draw_scores(weights, _score_matrix(table), weight_sd, score_sd, draws, generator(seed))
+    _, samples = draw_model(
+        table, overrides, law=law, weight_sd=weight_sd, score_sd=score_sd, draws=draws, seed=seed
+    )
     return voice_from_draws(
         name="internal",
-        model=_model_label(table, model_name, overrides),
+        model=model_label(table, model_name, overrides),
         scores=scores,
         draws=samples,
         groups=groups,
         note=(
             "Amenability to automation on a 1 to 10 scale, weighted mean of "
-            f"{len(table.factors)} factors; {draws} draws with weights times exp(N(0, {weight_sd:g})) "
+            f"{len(table.factors)} factors; {draws} draws with {_law_text(law, weight_sd)} "
             f"and scores plus N(0, {score_sd:g}). It orders; it says nothing about dates."
         ),
     )
+
+
+def draw_model(
+    table: FactorTable,
+    weight_overrides: Mapping[str, float] | None = None,
+    *,
+    law: WeightLaw = "lognormal",
+    weight_sd: float = 0.5,
+    score_sd: float = 1.0,
+    draws: int,
+    seed: int,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Possible weights, (draws, factors), each row summing to 1, and the areas' scores under them,
+    (draws, areas). Raises UsageError as ``rank_factors`` does."""
+    if not (weight_sd >= 0 and score_sd >= 0 and math.isfinite(weight_sd) and math.isfinite(score_sd)):
+        raise UsageError(f"standard deviations must be 0 or more: weights {weight_sd}, scores {score_sd}")
+    if draws < 1:
+        raise UsageError(f"draws must be 1 or more, got {draws}")
+    random = generator(seed)
+    weights = draw_weights(_weights(table, weight_overrides or {}), law, weight_sd, draws, random)
+    return weights, _draw_scores(weights, _score_matrix(table), score_sd, random)
+
+
+def draw_weights(
+    weights: NDArray[np.float64],
+    law: WeightLaw,
+    weight_sd: float,
+    draws: int,
+    random: np.random.Generator,
+) -> NDArray[np.float64]:
+    """Possible weights under one of three laws, (draws, factors), each row summing to 1.
+
+    ``lognormal``: each stated weight times exp(N(0, ``weight_sd``)). ``centred``: Dirichlet with the stated
+    shares as its mean and concentration (k - 1) / weight_sd^2 - 1, which gives a factor of average weight the
+    relative standard deviation ``weight_sd``. ``uniform``: flat on the simplex, no opinion about weights. A
+    factor of weight 0 stays absent under all three. UsageError for a ``centred`` sd of sqrt(k - 1) or more.
+    """
+    if law not in WEIGHT_LAWS:
+        raise UsageError(f"no such law of weights: {law}; there are: {', '.join(WEIGHT_LAWS)}")
+    used = weights > 0
+    count = int(used.sum())
+    drawn = np.zeros((draws, len(weights)))
+    if law == "lognormal":
+        drawn[:] = weights * np.exp(random.normal(0.0, weight_sd, size=drawn.shape))
+    elif law == "uniform" or count == 1:
+        drawn[:, used] = random.standard_exponential((draws, count))
+    elif weight_sd == 0:
+        drawn[:] = weights
+    else:
+        concentration = (count - 1) / weight_sd**2 - 1
+        if concentration <= 0:
+            raise UsageError(
+                f"a centred law on {count} factors needs an sd of weights below {math.sqrt(count - 1):.3g}, "
+                f"got {weight_sd:g}"
+            )
+        shares = weights[used] / weights.sum()
+        drawn[:, used] = random.dirichlet(concentration * shares, size=draws)
+    drawn /= drawn.sum(axis=1, keepdims=True)
+    return drawn
+
+
+def central_weights(
+    table: FactorTable, weights: NDArray[np.float64], scores: NDArray[np.float64]
+) -> dict[str, dict[str, float] | None]:
+    """What one has to think of the factors for an area to come first: mean weights over those draws.
+
+    SMAA's central weight vector, shares summing to 1; None for an area that never comes first. ``weights``
+    and ``scores`` are those of ``draw_model``. A shared first place counts in equal parts.
+    """
+    first = scores == scores.max(axis=1, keepdims=True)
+    credit = first / first.sum(axis=1, keepdims=True)
+    totals = credit.sum(axis=0)
+    sums = credit.T @ weights
+    return {
+        area: dict(zip(table.factors, (sums[i] / totals[i]).tolist(), strict=True)) if totals[i] > 0 else None
+        for i, area in enumerate(table.areas)
+    }
+
+
+def table_digest(table: FactorTable) -> str:
+    """Twelve hex digits of the SHA-256 of a table's weights and scores: equal tables, equal digits."""
+    content = {
+        "weights": {factor: float(weight) for factor, weight in table.weights.items()},
+        "scores": {
+            factor: {area: float(score) for area, score in row.items()}
+            for factor, row in table.scores.items()
+        },
+    }
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def _weights(table: FactorTable, overrides: Mapping[str, float]) -> NDArray[np.float64]:
@@ -98,26 +192,38 @@ def _score_matrix(table: FactorTable) -> NDArray[np.float64]:
 def _draw_scores(
     weights: NDArray[np.float64],
     scores: NDArray[np.float64],
-    weight_sd: float,
     score_sd: float,
-    draws: int,
     random: np.random.Generator,
 ) -> NDArray[np.float64]:
-    """Weighted means under noise, (draws, areas); factor by factor, so that memory stays small."""
-    noisy = weights * np.exp(random.normal(0.0, weight_sd, size=(draws, len(weights))))
-    total = np.zeros((draws, scores.shape[1]))
-    for index, row in enumerate(scores):
-        cells = random.standard_normal(total.shape)
-        cells *= score_sd
-        cells += row
-        np.clip(cells, SCORE_MIN, SCORE_MAX, out=cells)
-        cells *= noisy[:, index, None]
-        total += cells
-    total /= noisy.sum(axis=1, keepdims=True)
+    """Weighted means under noise, (draws, areas); factor by factor and part by part, so that memory stays
+    small."""
+    if score_sd == 0:
+        exact: NDArray[np.float64] = weights @ scores
+        return exact
+    total = np.zeros((len(weights), scores.shape[1]))
+    for start in range(0, len(weights), _CHUNK):
+        part = total[start : start + _CHUNK]
+        cells = np.empty_like(part)
+        for index, row in enumerate(scores):
+            random.standard_normal(out=cells)
+            cells *= score_sd
+            cells += row
+            np.clip(cells, SCORE_MIN, SCORE_MAX, out=cells)
+            cells *= weights[start : start + _CHUNK, index, None]
+            part += cells
     return total
 
 
-def _model_label(table: FactorTable, name: str, overrides: Mapping[str, float]) -> str:
-    changed = {factor: weight for factor, weight in overrides.items() if weight != table.weights[factor]}
+def _law_text(law: WeightLaw, weight_sd: float) -> str:
+    return {
+        "lognormal": f"weights times exp(N(0, {weight_sd:g}))",
+        "centred": f"weights from a Dirichlet law around the stated ones (relative sd {weight_sd:g})",
+        "uniform": "weights from a flat Dirichlet law",
+    }[law]
+
+
+def model_label(table: FactorTable, name: str, overrides: Mapping[str, float] | None = None) -> str:
+    """A model's name: its method, its table's version, and the weights that were replaced."""
+    changed = {f: weight for f, weight in (overrides or {}).items() if weight != table.weights[f]}
     extra = ", ".join(f"{factor}={weight:g}" for factor, weight in sorted(changed.items()))
     return f"{name} {table.version}" + (f" with {extra}" if extra else "")
