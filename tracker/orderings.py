@@ -15,9 +15,10 @@ from tracker.errors import UsageError
 from tracker.estimates.area_dates import AreaDates, area_dates, check_needs, dates_voice
 from tracker.estimates.factors import rank_factors
 from tracker.estimates.frontier import frontier_of, horizon_scale
-from tracker.estimates.market import market_voice
+from tracker.estimates.market import OWN, Rules, market_voice
 from tracker.estimates.mixture import Mixture, fit_mixture
 from tracker.estimates.ordering import compare
+from tracker.estimates.prices import Quality
 from tracker.estimates.trend import Selection, TrendFit, fit_line, select
 from tracker.estimates.voice import Comparison, Voice
 
@@ -167,9 +168,14 @@ def _market(
         draws=options.draws,
         seed=options.seed,
         groups=groups,
-        quantity_weights={Quantity.PANEL_MEDIAN: 0.0},
+        rules=market_rules(catalogue),
         resolved=settled,
     )
+
+
+def market_rules(catalogue: Catalogue) -> Rules:
+    """How community values are read: by what their platforms pay; what people told us is the panel's."""
+    return Rules(quantity_weights=dict.fromkeys(OWN, 0.0), quality=Quality(), platforms=catalogue.platforms)
 
 
 def _needs(catalogue: Catalogue, table: FactorTable, options: ModelOptions) -> dict[str, float]:

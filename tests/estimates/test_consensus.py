@@ -159,7 +159,7 @@ def test_what_comes_from_one_joint_distribution_breaks_nothing(draws):
     neither = 1 - p - p.T
     assert sum_gaps(NAMES[:5], p, neither) == ()
     assert triangles(NAMES[:5], p) == ()
-    fixed, change = repaired(p, neither)
+    _fixed, change = repaired(p, neither)
     assert change == pytest.approx(0, abs=1e-9)
 
 

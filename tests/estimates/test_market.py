@@ -1,5 +1,6 @@
 """Community forecasts become hazards, hazards become an order; what cannot be used is named."""
 
+import itertools
 import math
 from datetime import UTC, datetime, timedelta
 
@@ -8,12 +9,21 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from scipy import integrate, stats
 
-from questions.model import Link
-from questions.records import Quantity, Snapshot, StreamKey, ValueState
+from questions.model import Link, Platform
+from questions.records import Distribution, Quantity, Snapshot, StreamKey, ValueState
 from storage.records import Observation
 from tests.estimates.published import GROUPS
 from tracker.errors import UsageError
-from tracker.estimates.market import market_voice, read_links
+from tracker.estimates.market import (
+    Rules,
+    market_voice,
+    pooled_hazards,
+    read_links,
+    settings_matter,
+    voices_by_kind,
+)
+from tracker.estimates.prices import Quality
+from tracker.estimates.races import Field
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 YEAR = timedelta(days=365.25)
@@ -138,10 +148,10 @@ def test_a_settled_question_is_no_forecast():
 
 def test_a_quantity_may_count_less_or_not_at_all():
     mana = seen(0.5, quantity=Quantity.PLAY_MONEY_PRICE)
-    (reading,), _ = read([link()], [mana], quantity_weights={Quantity.PLAY_MONEY_PRICE: 0.5})
+    (reading,), _ = read([link()], [mana], rules=Rules(quantity_weights={Quantity.PLAY_MONEY_PRICE: 0.5}))
     assert reading.weight == 0.25
     weights = {Quantity.PLAY_MONEY_PRICE: 0.0}
-    assert skip_reason([link()], [mana], quantity_weights=weights) == "quantity not used"
+    assert skip_reason([link()], [mana], rules=Rules(quantity_weights=weights)) == "quantity not used"
 
 
 def test_a_context_link_is_no_evidence_and_not_missed():
@@ -174,6 +184,152 @@ def test_when_the_fresher_value_cannot_be_used_the_other_is():
     (reading,), skipped = read([link()], [hidden, feed])
     assert reading.snapshot.key.source == "forecastbench"
     assert skipped == []
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_quote_goes_before_a_fresher_last_trade(first):
+    poly = {"source": "polymarket", "platform": "polymarket"}
+    quote = seen(0.3, age_days=5, quantity=Quantity.REAL_MONEY_MID, spread=0.02, **poly)
+    trade = seen(0.6, age_days=0, quantity=Quantity.REAL_MONEY_LAST, **poly)
+    (reading,), _ = read([link(platform="polymarket")], [quote, trade] if first else [trade, quote])
+    assert reading.probability == 0.3
+
+
+def test_a_last_trade_without_a_quote_is_kept_flagged_and_counts_for_nothing():
+    trade = seen(0.6, quantity=Quantity.REAL_MONEY_LAST, source="kalshi", platform="kalshi")
+    wide = seen(0.6, "q2", spread=0.3, quantity=Quantity.PLAY_MONEY_PRICE)
+    voice = voice_of([link(platform="kalshi"), link("q2"), link("q3")], [trade, wide, seen(0.2, "q3")])
+    assert [(e.question, e.probability, e.weight, e.flag, e.kind) for e in voice.unused] == [
+        ("kalshi:q1", 0.6, 0.0, "last trade without a quote", "real_money"),
+        ("metaculus:q2", 0.6, 0.0, "spread too wide", "play_money"),
+    ]
+    assert [e.question for e in voice.evidence] == ["metaculus:q3"]
+
+
+def test_a_price_that_pays_half_if_neither_is_no_probability():
+    reason = skip_reason([link(transform="half_if_neither")], [seen(0.515)])
+    assert reason == "pays half if neither"
+    platforms = {"metaculus": Platform(key="metaculus", money="none", transform="share")}
+    assert "share" in skip_reason([link()], [seen(0.5)], rules=Rules(platforms=platforms))
+    (reading,), _ = read([link(transform="identity")], [seen(0.5)], rules=Rules(platforms=platforms))
+    assert reading.p_faster == 0.5
+
+
+def test_a_date_distribution_answers_by_the_deadline():
+    now = NOW.timestamp()
+    year = YEAR.total_seconds()
+    dates = Distribution(x=(now, now + 2 * year), cdf=(0.1, 0.5), unit="date")
+    (reading,), _ = read([link(by=NOW + YEAR)], [seen(None, distribution=dates)])
+    assert reading.probability == pytest.approx(0.3)
+    assert skip_reason([link(by=NOW + 3 * YEAR)], [seen(None, distribution=dates)]) == "no probability"
+
+
+# Twins and ladders
+
+
+def test_twins_are_one_question_pooled_in_log_odds():
+    links = [link("q1", weight=0.4, twin="t"), link("q2", weight=0.4, twin="t"), link("q3", weight=0.4)]
+    readings, _ = read(links, [seen(0.2, "q1"), seen(0.8, "q2"), seen(0.1, "q3")])
+    assert [r.p_faster for r in readings] == pytest.approx([0.5, 0.5, 0.1])
+    assert [r.probability for r in readings] == [0.2, 0.8, 0.1]  # the raw values stay
+    assert sum(r.weight for r in readings[:2]) == pytest.approx(0.4)
+
+
+@settings(deadline=None)
+@given(st.lists(st.floats(0.02, 0.98), min_size=2, max_size=5))
+def test_a_ladder_never_makes_a_harder_rung_likelier(chances):
+    links = [link(f"q{i}", by=NOW + (i + 1) * YEAR, ladder="l") for i in range(len(chances))]
+    readings, _ = read(links, [seen(p, f"q{i}") for i, p in enumerate(chances)])
+    used = [r.p_faster for r in readings]
+    assert all(later >= sooner - 1e-9 for sooner, later in itertools.pairwise(used))
+    assert sum(r.weight for r in readings) == pytest.approx(0.5)
+    if sorted(chances) == chances:
+        assert used == pytest.approx(chances)
+
+
+def test_rungs_by_threshold_fall_as_it_rises():
+    links = [link(f"q{i}", ladder="l", rung=rung) for i, rung in enumerate((40.0, 16.0, 80.0))]
+    readings, _ = read(links, [seen(0.6, "q0"), seen(0.5, "q1"), seen(0.1, "q2")])
+    assert [r.p_faster for r in readings] == pytest.approx([0.55, 0.55, 0.1])
+
+
+def test_rungs_are_compared_at_one_moment():
+    """The older rung is of ten days ago: the other is asked for what it stood at then."""
+    links = [link("q1", by=NOW + YEAR, ladder="l"), link("q2", by=NOW + 2 * YEAR, ladder="l")]
+    old, new = seen(0.4, "q1", age_days=10), seen(0.3, "q2", age_days=0)
+    before = seen(0.5, "q2", age_days=11)
+    asked = []
+
+    def earlier(key, moment):
+        asked.append((key.external_id, moment))
+        return before
+
+    readings, _ = read(links, [old, new], earlier=earlier)
+    assert asked == [("q2", NOW - timedelta(days=10))]
+    assert [r.p_faster for r in readings] == pytest.approx([0.4, 0.5])
+    mixed_days, _ = read(links, [old, new])
+    assert [r.p_faster for r in mixed_days] == pytest.approx([0.35, 0.35])
+
+
+# Quality, carry, kinds
+
+
+def test_quality_lowers_the_weight_of_old_thin_and_wide_prices():
+    rules = Rules(quality=Quality({"play_money": 200.0}, memory_days=20.0, spread_scale=0.1))
+    price = seen(0.5, quantity=Quantity.PLAY_MONEY_PRICE, age_days=10, liquidity=50.0, spread=0.05)
+    (reading,), _ = read([link()], [price], rules=rules)
+    assert reading.weight == pytest.approx(0.5 * 0.25 * math.exp(-0.5) * math.exp(-0.5))
+    dry = seen(0.5, quantity=Quantity.PLAY_MONEY_PRICE, liquidity=0.0)
+    assert skip_reason([link()], [dry], rules=rules) == "no liquidity"
+
+
+def test_a_long_dated_price_in_real_money_is_believed_less_than_a_forecast():
+    long = link(by=NOW + 8 * YEAR)
+    (people,), _ = read([long], [seen(0.2)])
+    (money,), _ = read([long], [seen(0.2, quantity=Quantity.REAL_MONEY_MID, spread=0.01)])
+    assert (people.low, people.high, people.band_log_sd) == (0.2, 0.2, 0.0)
+    assert money.low == 0.0
+    assert money.high > 0.25
+    assert money.band_log_sd > 0.5
+    assert money.log_hazard == people.log_hazard  # widened, never moved
+    sds = [pooled_hazards([r], GROUPS)[THEORY][1] for r in (people, money)]
+    assert sds[1] == pytest.approx(math.hypot(sds[0], money.band_log_sd))
+
+
+def test_kinds_can_be_told_apart():
+    links = [link("q1"), link("q2"), link("q3")]
+    values = [
+        seen(0.1, "q1"),
+        seen(0.5, "q2", quantity=Quantity.PLAY_MONEY_PRICE),
+        seen(0.9, "q3", quantity=Quantity.REAL_MONEY_MID),
+    ]
+    kinds = voices_by_kind(links, values, now=NOW, rules=Rules(carry_rate=0.0), groups=GROUPS)
+    assert list(kinds) == ["forecasters", "play_money", "real_money"]
+    assert kinds["play_money"][THEORY][0] == pytest.approx(math.log(math.log(2)))
+
+
+def test_settings_of_quality_matter_only_where_qualities_differ():
+    links = [link("q1"), link("q2")]
+    alike = [seen(0.1, "q1", age_days=5), seen(0.6, "q2", age_days=5)]
+    rules = Rules(quality=Quality())
+    assert settings_matter(links, alike, now=NOW, rules=rules, groups=GROUPS) == pytest.approx(0, abs=1e-12)
+    unlike = [seen(0.1, "q1", age_days=40), seen(0.6, "q2")]
+    assert settings_matter(links, unlike, now=NOW, rules=rules, groups=GROUPS) > 0.01
+
+
+def test_dates_of_single_areas_hold_the_doubt_about_their_hazard():
+    """P(by t) averaged over a log-normal hazard, by quadrature; and pairs raced from them are the clocks'."""
+    links = [link("q1", (THEORY,), weight=0.5), link("q2", (SCAFFOLDING,), weight=0.25)]
+    voice = voice_of(links, [seen(0.3, "q1"), seen(0.6, "q2")])
+    mean, sd = voice.scores[THEORY], math.sqrt(1 / 0.5)
+    expected = integrate.quad(
+        lambda z: stats.norm.pdf(z) * -math.expm1(-math.exp(mean + sd * z) * 5.0), -9, 9
+    )[0]
+    assert voice.marginals[THEORY].at(np.array([5.0]))[0] == pytest.approx(expected, abs=0.005)
+    race = Field.of(voice.marginals).race(SCAFFOLDING, THEORY)
+    times = np.exp(-voice.draws)
+    first = np.mean((times[:, 1] < times[:, 0]) & (times[:, 1] <= 30.0))
+    assert race.first == pytest.approx(first, abs=0.01)
 
 
 # The order

@@ -104,7 +104,8 @@ def bradley_terry(wins: Floats, *, prior_wins: float = PRIOR_WINS) -> tuple[Floa
 def kemeny(before: Floats) -> tuple[tuple[int, ...], float]:
     """The order with the least probability against it, and that sum: indices, first to last.
 
-    Exact, by dynamic programming over sets of areas; of equally good orders always the same one. UsageError for more than 14 areas.
+    Exact, by dynamic programming over sets of areas; of equally good orders always the same one.
+    UsageError for more than 14 areas.
     """
     k = len(before)
     if k > MAX_AREAS:

@@ -1,53 +1,72 @@
 """What community forecasts imply about the order of the areas.
 
 The method. A linked question asks whether an event (for an area: "the faster outcome") happens by a
-deadline. Its probability p, standing at some moment, becomes a constant hazard h = -ln(1 - p) / T with T
-years from that moment to the deadline; so questions with different deadlines meet on one scale. An
-area's log hazard is the weighted mean of its questions' log hazards, each believed to differ from the
-area's own by N(0, ``proxy_log_sd`` / sqrt(weight)); hence the pooled variance proxy_log_sd^2 / sum of
-weights. Given hazards, areas race as independent exponential clocks:
+deadline. Its price is read by what it pays; twins (one event on several platforms) are pooled in log-odds;
+rungs of one ladder are put in order. The probability p then becomes a constant hazard h = -ln(1 - p) / T with
+T years from the moment the value stood to the deadline; so questions with different deadlines meet on one
+scale. An area's log hazard is the weighted mean of its questions' log hazards, each believed to differ from
+the area's own by N(0, ``proxy_log_sd`` / sqrt(weight)). Real money tied up for years widens that by the
+carry band's width / sqrt(12). Given hazards, areas race as independent exponential clocks:
 P(a before b) = h_a / (h_a + h_b) (competing risks), averaged over draws of the hazards.
 
 Its weakness, plainly. The questions ask for events of different difficulty: a benchmark passed in one
 area and a lab's announcement in another are not the same finishing line, and the order of hazards is
 partly the order of how hard the questions are. ``proxy_log_sd`` = 1 (a factor e) stands for that by
 declaration, not by measurement. Hazards are not constant; clocks are not independent, as general progress
-drives all areas (which would make the order firmer than shown); several deadlines of one event count as
-if they were several events (which makes it look firmer than it is); a long-dated low price is rather an
-upper bound than an estimate. Read the order together with the list of evidence.
+drives all areas (``Voice.marginals`` and ``races`` tell what that would change). Read the order together with
+the list of evidence.
 """
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import numpy as np
 from numpy.typing import NDArray
 
-from questions.model import Link, Relation
-from questions.records import Quantity, Snapshot, ValueState
+from questions.model import Link, Platform, Relation, Transform
+from questions.records import Distribution, Quantity, Snapshot, StreamKey, ValueState
 from questions.time import utc
 from storage.records import Observation
 from tracker.errors import UsageError
 from tracker.estimates.ordering import generator, voice_from_draws
+from tracker.estimates.prices import (
+    CARRY_RATE,
+    MAX_PROBABILITY,
+    MIN_PROBABILITY,
+    Kind,
+    Quality,
+    carry_band,
+    kind_of,
+    monotone,
+    pool_log_odds,
+    read_price,
+)
+from tracker.estimates.races import DateCdf
 from tracker.estimates.voice import Evidence, Voice
 
-MODEL = "constant-hazard-1"
+MODEL = "constant-hazard-2"
 YEAR = timedelta(days=365.25)
-MIN_PROBABILITY, MAX_PROBABILITY = 0.005, 0.995
 MIN_HORIZON = timedelta(days=1)
+HORIZON_YEARS = 30.0
+SAME_TIME = timedelta(days=1)
+OWN = (Quantity.PANEL_MEDIAN, Quantity.TEAM_MEAN)  # people's forecasts entered or shared with us: the panel's
+
+Earlier = Callable[[StreamKey, datetime], Observation | None]
 
 
 @dataclass(frozen=True)
 class Reading:
     """One link's current value as evidence: the hazard it implies and how much it counts.
 
-    ``probability`` is the platform's own; ``p_faster`` what it says of the faster outcome (turned round
-    for polarity -1, clipped); ``log_hazard`` is ln(1/year); ``as_of`` is when the value last stood.
+    ``probability`` is the platform's own; ``p_faster`` what it says of the faster outcome (as paid, turned
+    round for polarity -1, pooled with its twins, put on its ladder, clipped); ``log_hazard`` is ln(1/year);
+    ``as_of`` is when the value last stood. ``low`` and ``high`` bound what the price can stand for;
+    ``band_log_sd`` is what that adds to the doubt about the log hazard.
     """
 
     link: Link
@@ -59,14 +78,33 @@ class Reading:
     horizon_years: float
     log_hazard: float
     weight: float
+    kind: Kind
+    low: float
+    high: float
+    band_log_sd: float = 0.0
 
 
 @dataclass(frozen=True)
 class Skipped:
-    """A link that gives no evidence now, and why (a short, stable phrase)."""
+    """A link that gives no evidence now, and why (a short, stable phrase); its newest value, if any."""
 
     link: Link
     reason: str
+    snapshot: Snapshot | None = None
+    kind: Kind | None = None
+
+
+@dataclass(frozen=True)
+class Rules:
+    """How values are read. ``quantity_weights``: default 1 for every quantity. ``platforms``: what their
+    prices pay and are made of. ``carry_rate``: yearly return that tied-up real money asks for."""
+
+    max_age_days: float = 45.0
+    max_spread: float = 0.10
+    quantity_weights: Mapping[Quantity, float] | None = None
+    quality: Quality | None = None
+    carry_rate: float = CARRY_RATE
+    platforms: Mapping[str, Platform] | None = None
 
 
 def read_links(
@@ -74,35 +112,39 @@ def read_links(
     observations: Iterable[Observation],
     *,
     now: datetime,
-    max_age_days: float = 45.0,
-    max_spread: float = 0.10,
-    quantity_weights: Mapping[Quantity, float] | None = None,
+    rules: Rules | None = None,
     resolved: Collection[tuple[str, str, str]] = (),
+    earlier: Earlier | None = None,
 ) -> tuple[list[Reading], list[Skipped]]:
     """What each link's question says now, or why it says nothing. Links of relation context are neither.
 
     ``observations``: the newest of every stream. A value counts from the source's own time, else from
-    when it was last seen to stand; the freshest usable one of a question is taken once, whichever
-    source brought it. Not usable: another state than ok, no probability, older than ``max_age_days``,
-    a spread above ``max_spread``, a quantity of weight 0. Weight = link weight * quantity weight
-    (default 1 for every quantity). ``resolved`` holds (platform, external_id, outcome) of what is settled.
+    when it was last seen to stand; quotes go before last trades, then the freshest usable one of a
+    question is taken once, whichever source brought it. Not usable: another state than ok, no probability, a
+    price that pays something else, older than ``max_age_days``, a spread above ``max_spread`` or a last trade
+    without a quote (illiquid), a quantity of weight 0. Weight = link weight * quantity weight * quality.
+    ``resolved`` holds (platform, external_id, outcome) of what is settled. ``earlier`` finds what stood on
+    a stream at a time, so that rungs of a ladder are compared at one moment.
     """
-    moment = utc(now)
-    limits = _Limits(moment, timedelta(days=max_age_days), max_spread, quantity_weights or {})
+    limits = _Limits(utc(now), rules or Rules())
     values: dict[tuple[str, str, str], list[Observation]] = {}
     for observation in observations:
         key = observation.snapshot.key
         values.setdefault((key.platform, key.external_id, key.outcome), []).append(observation)
-    readings, skipped = [], []
+    readings: list[Reading] = []
+    skipped = []
     for link in links:
         if link.relation is Relation.CONTEXT:
             continue
-        found = "already resolved" if link.key in resolved else _read(link, values.get(link.key, ()), limits)
+        seen = values.get(link.key, ())
+        found = "already resolved" if link.key in resolved else _read(link, seen, limits)
         if isinstance(found, Reading):
             readings.append(found)
         else:
-            skipped.append(Skipped(link, found))
-    return readings, skipped
+            newest = max(seen, key=limits.stood_at).snapshot if seen else None
+            kind = None if newest is None else limits.kind(newest)
+            skipped.append(Skipped(link, found, newest, kind))
+    return _on_ladders(_pooled_twins(readings), limits, earlier), skipped
 
 
 def market_voice(
@@ -113,35 +155,31 @@ def market_voice(
     draws: int = 50_000,
     seed: int,
     groups: Mapping[str, str],
-    max_age_days: float = 45.0,
-    max_spread: float = 0.10,
     proxy_log_sd: float = 1.0,
-    quantity_weights: Mapping[Quantity, float] | None = None,
+    rules: Rules | None = None,
     resolved: Collection[tuple[str, str, str]] = (),
+    earlier: Earlier | None = None,
 ) -> Voice:
     """The order of the areas that community forecasts imply; the module's text has formula and limits.
 
     Scores are pooled log hazards, ln(1/year). Covered are the areas of ``groups`` with evidence, in the
     order of ``groups``; without any, the voice has a reason instead. ``evidence`` lists every used
-    link once per area. The other arguments are those of ``read_links``. Draws are minus the log of the
-    time to the event, so they hold both the doubt about hazards and the luck of the clocks.
+    link once per area, ``unused`` every value that bears on an area and has no weight now. The other
+    arguments are those of ``read_links``. Draws are minus the log of the time to the event, so they hold
+    both the doubt about hazards and the luck of the clocks.
     """
     if draws < 1:
         raise UsageError(f"draws must be 1 or more, got {draws}")
     if not (math.isfinite(proxy_log_sd) and proxy_log_sd >= 0):
         raise UsageError(f"proxy_log_sd must be 0 or more, got {proxy_log_sd}")
-    readings, skipped = read_links(
-        links,
-        observations,
-        now=now,
-        max_age_days=max_age_days,
-        max_spread=max_spread,
-        quantity_weights=quantity_weights,
-        resolved=resolved,
-    )
+    chosen = rules or Rules()
+    newest = list(observations)
+    wanted = list(links)
+    readings, skipped = read_links(wanted, newest, now=now, rules=chosen, resolved=resolved, earlier=earlier)
     by_area = _by_area(readings, groups)
+    unused = _unused(skipped, groups)
     if not by_area:
-        return Voice(name="market", model=MODEL, reason=_silence(readings, skipped))
+        return Voice(name="market", model=MODEL, reason=_silence(readings, skipped), unused=unused)
     means, sds = _pool(by_area, proxy_log_sd)
     random = generator(seed)
     hazards = means + sds * random.standard_normal((draws, len(means)))
@@ -154,8 +192,62 @@ def market_voice(
         groups=groups,
         p_before=_race(hazards),
         evidence=[item for area, used in by_area.items() for item in _evidence(area, used)],
+        unused=unused,
+        marginals=_marginals(by_area, means, sds),
         note=_note(by_area, readings, skipped, proxy_log_sd),
     )
+
+
+def pooled_hazards(
+    readings: Sequence[Reading], groups: Mapping[str, str], proxy_log_sd: float = 1.0
+) -> dict[str, tuple[float, float]]:
+    """Per covered area the pooled log hazard, ln(1/year), and its standard deviation."""
+    by_area = _by_area(readings, groups)
+    if not by_area:
+        return {}
+    means, sds = _pool(by_area, proxy_log_sd)
+    return dict(zip(by_area, zip(means.tolist(), sds.tolist(), strict=True), strict=True))
+
+
+def settings_matter(
+    links: Sequence[Link],
+    observations: Sequence[Observation],
+    *,
+    now: datetime,
+    rules: Rules,
+    groups: Mapping[str, str],
+    resolved: Collection[tuple[str, str, str]] = (),
+) -> float:
+    """The most that halving or doubling a setting of ``Quality`` moves an area's pooled chance within five
+    years (0..1): above 0.01 the order leans on those settings."""
+    chances = []
+    quality = rules.quality or Quality()
+    for one in (quality, *quality.alternatives()):
+        readings, _ = read_links(
+            links, observations, now=now, rules=replace(rules, quality=one), resolved=resolved
+        )
+        pooled = pooled_hazards(readings, groups)
+        chances.append({area: -math.expm1(-5.0 * math.exp(mean)) for area, (mean, _) in pooled.items()})
+    base = chances[0]
+    return max((abs(other[area] - base[area]) for other in chances[1:] for area in base), default=0.0)
+
+
+def voices_by_kind(
+    links: Sequence[Link],
+    observations: Sequence[Observation],
+    *,
+    now: datetime,
+    rules: Rules,
+    groups: Mapping[str, str],
+    resolved: Collection[tuple[str, str, str]] = (),
+) -> dict[str, dict[str, tuple[float, float]]]:
+    """Pooled log hazards per kind of value (real money, play money, forecasters), each by itself."""
+    readings, _ = read_links(links, observations, now=now, rules=rules, resolved=resolved)
+    kinds = dict.fromkeys(reading.kind for reading in readings)
+    return {
+        kind: pooled_hazards([reading for reading in readings if reading.kind == kind], groups)
+        for kind in kinds
+    }
 
 
 # One link ---------------------------------------------------------------------------------------------
@@ -164,32 +256,67 @@ def market_voice(
 @dataclass(frozen=True)
 class _Limits:
     now: datetime
-    max_age: timedelta
-    max_spread: float
-    quantity_weights: Mapping[Quantity, float]
+    rules: Rules
+
+    def kind(self, snapshot: Snapshot) -> Kind:
+        platform = (self.rules.platforms or {}).get(snapshot.key.platform)
+        return kind_of(snapshot.key.quantity, platform.money if platform else None)
+
+    def transform(self, link: Link) -> Transform:
+        platform = (self.rules.platforms or {}).get(link.platform)
+        return link.transform or (platform.transform if platform else Transform.IDENTITY)
 
     def weight(self, snapshot: Snapshot) -> float:
-        return self.quantity_weights.get(snapshot.key.quantity, 1.0)
+        return (self.rules.quantity_weights or {}).get(snapshot.key.quantity, 1.0)
+
+    def quality(self, snapshot: Snapshot, as_of: datetime) -> float:
+        if self.rules.quality is None:
+            return 1.0
+        age_days = (self.now - as_of) / timedelta(days=1)
+        return self.rules.quality.weight(snapshot, age_days, self.kind(snapshot))
 
     def stood_at(self, observation: Observation) -> datetime:
         """When the value last stood: the source's time, else our last look; never in the future."""
         snapshot = observation.snapshot
         return min(snapshot.as_of if snapshot.timed_by_source else observation.seen_last, self.now)
 
-    def refusal(self, observation: Observation) -> str | None:
+    def preference(self, observation: Observation) -> tuple[bool, datetime]:
+        """Quotes before last trades, then the freshest."""
+        return observation.snapshot.key.quantity is not Quantity.REAL_MONEY_LAST, self.stood_at(observation)
+
+    def refusal(self, link: Link, observation: Observation) -> str | None:
         """Why a value cannot be used, or None."""
         snapshot = observation.snapshot
         if snapshot.state is not ValueState.OK:
             return f"no value ({snapshot.state.value})"
-        if snapshot.probability is None:
+        if _raw(link, snapshot) is None:
             return "no probability"
-        if self.now - self.stood_at(observation) > self.max_age:
+        if self.now - self.stood_at(observation) > timedelta(days=self.rules.max_age_days):
             return "too old"
-        if snapshot.spread is not None and snapshot.spread > self.max_spread:
+        if snapshot.spread is not None and snapshot.spread > self.rules.max_spread:
             return "spread too wide"
+        if snapshot.key.quantity is Quantity.REAL_MONEY_LAST:
+            return "last trade without a quote"
         if not self.weight(snapshot) > 0:
             return "quantity not used"
+        if not self.quality(snapshot, self.stood_at(observation)) > 0:
+            return "no liquidity"
         return None
+
+
+def _raw(link: Link, snapshot: Snapshot) -> float | None:
+    """The value's probability: as it stands, or of its date distribution by the link's deadline."""
+    if snapshot.probability is not None or link.by is None or snapshot.distribution is None:
+        return snapshot.probability
+    return _by(snapshot.distribution, link.by)
+
+
+def _by(distribution: Distribution, by: datetime) -> float | None:
+    """P(date <= by) of a distribution of dates; None beyond its range or for another unit."""
+    moment = by.timestamp()
+    if distribution.unit != "date" or not distribution.x[0] <= moment <= distribution.x[-1]:
+        return None
+    return float(np.interp(moment, distribution.x, distribution.cdf))
 
 
 def _read(link: Link, observations: Sequence[Observation], limits: _Limits) -> Reading | str:
@@ -201,32 +328,140 @@ def _read(link: Link, observations: Sequence[Observation], limits: _Limits) -> R
         return "deadline passed"
     if not observations:
         return "never seen"
-    newest_first = sorted(observations, key=limits.stood_at, reverse=True)
-    refusals = [limits.refusal(observation) for observation in newest_first]
+    best_first = sorted(observations, key=limits.preference, reverse=True)
+    refusals = [limits.refusal(link, observation) for observation in best_first]
     if None not in refusals:
         return refusals[0] or ""
-    usable = newest_first[refusals.index(None)]
-    return _reading(link, link.by, usable, limits)
+    return _reading(link, link.by, best_first[refusals.index(None)], limits)
 
 
-def _reading(link: Link, by: datetime, observation: Observation, limits: _Limits) -> Reading:
+def _reading(link: Link, by: datetime, observation: Observation, limits: _Limits) -> Reading | str:
     snapshot = observation.snapshot
-    assert snapshot.probability is not None
-    faster = snapshot.probability if link.polarity == 1 else 1.0 - snapshot.probability
-    clipped = min(max(faster, MIN_PROBABILITY), MAX_PROBABILITY)
-    as_of = limits.stood_at(observation)
+    raw = _raw(link, snapshot)
+    assert raw is not None
+    price = read_price(raw, limits.transform(link))
+    if price.value is None:
+        return price.note
+    as_of, kind = limits.stood_at(observation), limits.kind(snapshot)
     years = (by - as_of) / YEAR
-    return Reading(
+    low, high = price.low, price.high
+    if kind == "real_money":
+        low, high = carry_band(price.value, (by - limits.now) / YEAR, limits.rules.carry_rate)
+    if link.polarity == -1:
+        low, high = 1.0 - high, 1.0 - low
+    reading = Reading(
         link=link,
         snapshot=snapshot,
         as_of=as_of,
-        probability=snapshot.probability,
-        p_faster=clipped,
-        clipped=clipped != faster,
+        probability=raw,
+        p_faster=0.5,
+        clipped=False,
         horizon_years=years,
-        log_hazard=math.log(-math.log1p(-clipped) / years),
-        weight=link.weight * limits.weight(snapshot),
+        log_hazard=0.0,
+        weight=link.weight * limits.weight(snapshot) * limits.quality(snapshot, as_of),
+        kind=kind,
+        low=low,
+        high=high,
+        band_log_sd=0.0
+        if low == high
+        else (_log_hazard(high, years) - _log_hazard(low, years)) / math.sqrt(12),
     )
+    return _at(reading, price.value if link.polarity == 1 else 1.0 - price.value)
+
+
+def _clip(probability: float) -> float:
+    return min(max(probability, MIN_PROBABILITY), MAX_PROBABILITY)
+
+
+def _log_hazard(probability: float, years: float) -> float:
+    return math.log(-math.log1p(-_clip(probability)) / years)
+
+
+def _at(reading: Reading, faster: float) -> Reading:
+    """The reading with another probability of the faster outcome."""
+    clipped = _clip(faster)
+    return replace(
+        reading,
+        p_faster=clipped,
+        clipped=reading.clipped or clipped != faster,
+        log_hazard=_log_hazard(clipped, reading.horizon_years),
+    )
+
+
+# Several links, one question --------------------------------------------------------------------------
+
+
+def _pooled_twins(readings: Sequence[Reading]) -> list[Reading]:
+    """Twins get one probability, pooled in log-odds by quality, and share one question's weight."""
+    together: dict[str, list[Reading]] = {}
+    for reading in readings:
+        if reading.link.twin is not None:
+            together.setdefault(reading.link.twin, []).append(reading)
+    pooled = {
+        name: pool_log_odds([one.p_faster for one in members], [one.weight for one in members])
+        for name, members in together.items()
+        if len(members) > 1
+    }
+    result = []
+    for reading in readings:
+        name = reading.link.twin
+        if name is None or name not in pooled:
+            result.append(reading)
+            continue
+        members = together[name]
+        whole, most = sum(one.weight for one in members), max(one.weight for one in members)
+        result.append(replace(_at(reading, pooled[name]), weight=reading.weight * most / whole))
+    return result
+
+
+def _on_ladders(readings: Sequence[Reading], limits: _Limits, earlier: Earlier | None) -> list[Reading]:
+    """Rungs of a ladder, read at one moment, never likelier where harder; together one question's weight."""
+    rungs: dict[str, list[int]] = {}
+    for index, reading in enumerate(readings):
+        if reading.link.ladder is not None:
+            rungs.setdefault(reading.link.ladder, []).append(index)
+    result = list(readings)
+    for places in rungs.values():
+        if len(places) < 2:
+            continue
+        at_once = _at_one_moment([result[i] for i in places], limits, earlier)
+        order = sorted(range(len(places)), key=lambda n: _hardness(at_once[n].link))
+        fitted = monotone([_yes(at_once[n]) for n in order], [at_once[n].weight for n in order])
+        for n, value in zip(order, fitted, strict=True):
+            rung = at_once[n]
+            moved = (
+                rung
+                if abs(value - _yes(rung)) < 1e-12
+                else _at(rung, value if rung.link.polarity == 1 else 1 - value)
+            )
+            result[places[n]] = replace(moved, weight=rung.weight / len(places))
+    return result
+
+
+def _at_one_moment(rungs: Sequence[Reading], limits: _Limits, earlier: Earlier | None) -> list[Reading]:
+    """Each rung as it stood when the oldest of them did; a rung without a value from then stays as it is."""
+    moment = min(rung.as_of for rung in rungs)
+    found = []
+    for rung in rungs:
+        older = None
+        if earlier is not None and rung.as_of - moment > SAME_TIME:
+            seen = earlier(rung.snapshot.key, moment)
+            by = rung.link.by
+            if seen is not None and by is not None and limits.refusal(rung.link, seen) is None:
+                older = _reading(rung.link, by, seen, limits)
+        found.append(older if isinstance(older, Reading) else rung)
+    return found
+
+
+def _hardness(link: Link) -> tuple[float, float]:
+    """Rungs from the easiest: a low threshold, then a late deadline."""
+    late = 0.0 if link.by is None else -link.by.timestamp()
+    return (link.rung or 0.0, late)
+
+
+def _yes(reading: Reading) -> float:
+    """The probability of the platform's Yes."""
+    return reading.p_faster if reading.link.polarity == 1 else 1.0 - reading.p_faster
 
 
 # All areas --------------------------------------------------------------------------------------------
@@ -240,11 +475,35 @@ def _by_area(readings: Sequence[Reading], groups: Mapping[str, str]) -> dict[str
 def _pool(
     by_area: Mapping[str, Sequence[Reading]], proxy_log_sd: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Per area the weighted mean log hazard and its sd, proxy_log_sd / sqrt(sum of weights)."""
-    weights = [sum(reading.weight for reading in used) for used in by_area.values()]
-    sums = [sum(reading.weight * reading.log_hazard for reading in used) for used in by_area.values()]
-    total = np.array(weights)
-    return np.array(sums) / total, proxy_log_sd / np.sqrt(total)
+    """Per area the mean log hazard by weight and its sd: 1 / sqrt(sum of precisions), each reading's variance
+    being proxy_log_sd^2 / weight, plus its band's."""
+    means, sds = [], []
+    for used in by_area.values():
+        if proxy_log_sd == 0:
+            precision = np.array([reading.weight for reading in used])
+            sds.append(0.0)
+        else:
+            precision = np.array(
+                [1.0 / (proxy_log_sd**2 / reading.weight + reading.band_log_sd**2) for reading in used]
+            )
+            sds.append(1.0 / math.sqrt(float(precision.sum())))
+        means.append(float(precision @ [reading.log_hazard for reading in used]) / float(precision.sum()))
+    return np.array(means), np.array(sds)
+
+
+def _marginals(
+    by_area: Mapping[str, Sequence[Reading]], means: NDArray[np.float64], sds: NDArray[np.float64]
+) -> dict[str, DateCdf]:
+    """When each area's event comes, years from now: exponential times averaged over the doubt about hazards."""
+    nodes, weights = np.polynomial.hermite_e.hermegauss(24)
+    times = np.concatenate([[0.0], np.geomspace(0.05, HORIZON_YEARS, 60)])
+    found = {}
+    for area, mean, sd in zip(by_area, means, sds, strict=True):
+        hazards = np.exp(mean + sd * nodes)
+        cdf = -np.expm1(-hazards[:, None] * times)
+        chances = np.clip(weights @ cdf / weights.sum(), 0.0, 1.0)
+        found[area] = DateCdf(tuple(times.tolist()), tuple(np.maximum.accumulate(chances).tolist()))
+    return found
 
 
 def _race(log_hazards: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -271,9 +530,35 @@ def _evidence(area: str, used: Sequence[Reading]) -> list[Evidence]:
             probability=reading.probability,
             as_of=reading.as_of,
             label=reading.link.label,
+            kind=reading.kind,
+            adjusted=reading.p_faster,
+            low=reading.low,
+            high=reading.high,
         )
         for reading in used
     ]
+
+
+def _unused(skipped: Sequence[Skipped], groups: Mapping[str, str]) -> tuple[Evidence, ...]:
+    """Values that bear on a known area and do not count now, one row per area."""
+    return tuple(
+        Evidence(
+            area=area,
+            question=_question(item.link),
+            source=item.snapshot.key.source,
+            relation=item.link.relation.value,
+            weight=0.0,
+            probability=item.snapshot.probability,
+            as_of=item.snapshot.as_of,
+            label=item.link.label,
+            kind=item.kind or "",
+            flag=item.reason,
+        )
+        for item in skipped
+        if item.snapshot is not None
+        for area in item.link.areas
+        if area in groups
+    )
 
 
 def _question(link: Link) -> str:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from questions.model import Group
 from tracker.errors import UsageError
 from tracker.estimates.kendall import tau_b, tau_critical, tau_null_sd
+from tracker.estimates.races import DateCdf
 from tracker.estimates.voice import Comparison, Disagreement, Evidence, Voice
 
 __all__ = [
@@ -53,6 +54,8 @@ def voice_from_draws(
     *,
     p_before: NDArray[np.float64] | None = None,
     evidence: Sequence[Evidence] = (),
+    unused: Sequence[Evidence] = (),
+    marginals: Mapping[str, DateCdf] | None = None,
     note: str = "",
 ) -> Voice:
     """What draws say about the order: ranks, pairs, groups, and how firm it is.
@@ -84,7 +87,9 @@ def voice_from_draws(
         tau_b_self=_mean_tau(draws, base),
         coverage=areas,
         evidence=tuple(evidence),
+        unused=tuple(unused),
         note=note,
+        marginals=dict(marginals or {}),
         draws=draws,
     )
 

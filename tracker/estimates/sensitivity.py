@@ -5,6 +5,7 @@ The model is linear in its weights, so these questions have exact answers: no sa
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -87,7 +88,7 @@ def neighbours(table: FactorTable) -> tuple[Swap, ...]:
     """The smallest change for every pair of neighbours in the model's order, from the top."""
     scores = factor_scores(table)
     order = sorted(scores, key=lambda area: -scores[area])
-    return tuple(smallest_swap(table, a, b) for a, b in zip(order, order[1:], strict=False))
+    return tuple(smallest_swap(table, a, b) for a, b in itertools.pairwise(order))
 
 
 def nearest_weights(table: FactorTable, order: Sequence[str], *, margin: float = 0.0) -> NearestWeights:
@@ -106,7 +107,7 @@ def nearest_weights(table: FactorTable, order: Sequence[str], *, margin: float =
     shares = stated / stated.sum()
     k = len(shares)
     steps = np.array(
-        [[row[a] - row[b] for row in table.scores.values()] for a, b in zip(order, order[1:], strict=False)]
+        [[row[a] - row[b] for row in table.scores.values()] for a, b in itertools.pairwise(order)]
     ).reshape(-1, k)
     # variables: new shares w, then bounds u >= |w - shares|
     zeros, one = np.zeros_like(steps), np.eye(k)

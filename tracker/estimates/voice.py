@@ -13,10 +13,17 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import NDArray
 
+from tracker.estimates.races import DateCdf
+
 
 @dataclass(frozen=True)
 class Evidence:
-    """One external or internal value a voice rests on, and how it bears on an area."""
+    """One external or internal value a voice rests on, and how it bears on an area.
+
+    ``probability`` is the raw value; ``adjusted`` what is made of it (as paid, turned to the faster outcome,
+    on its ladder), ``low`` and ``high`` what it can stand for. ``kind``: real_money, play_money, forecasters,
+    panel. ``flag``: why a value has no weight, such as a spread too wide; empty when it counts.
+    """
 
     area: str
     question: str
@@ -26,6 +33,11 @@ class Evidence:
     probability: float | None = None
     as_of: datetime | None = None
     label: str = ""
+    kind: str = ""
+    adjusted: float | None = None
+    low: float | None = None
+    high: float | None = None
+    flag: str = ""
 
 
 @dataclass(frozen=True)
@@ -39,6 +51,8 @@ class Voice:
     ``p_capabilities_first``: probability that the capabilities mean comes before the safety mean;
     ``tau_b_self``: mean Kendall tau-b between single draws and the ranking, how firm the order is.
     ``draws`` (n, len(coverage)): sampled scores, larger = sooner, columns in ``coverage`` order.
+    ``unused``: values that bear on an area and do not count now, with their flags. ``marginals``: when each
+    area comes, by itself, in years from now; empty for a voice that says nothing about dates.
     With nothing to say, ``ranking`` is empty and ``reason`` tells why.
     """
 
@@ -54,8 +68,10 @@ class Voice:
     tau_b_self: float | None = None
     coverage: tuple[str, ...] = ()
     evidence: tuple[Evidence, ...] = ()
+    unused: tuple[Evidence, ...] = ()
     note: str = ""
     reason: str = ""
+    marginals: Mapping[str, DateCdf] = field(default_factory=dict, compare=False, repr=False)
     draws: NDArray[np.float64] | None = field(default=None, compare=False, repr=False)
 
 
