@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from scipy.stats import kendalltau
 
-from tracker.estimates.kendall import tau_b, tau_critical, tau_null_sd
+from tracker.estimates.kendall import tau_b, tau_critical, tau_null_interval, tau_null_p, tau_null_sd, tau_x
 
 few_values = st.integers(min_value=2, max_value=8).flatmap(
     lambda k: st.tuples(*[st.lists(st.integers(0, 4), min_size=k, max_size=k)] * 2)
@@ -78,6 +78,9 @@ def test_the_null_spread_and_critical_value_are_those_of_all_permutations(n):
     assert tau_critical(n) == (None if expected is None else pytest.approx(expected))
 
 
+TEN = [1, 0, 2, 3, 4, 9, 8, 7, 6, 5]  # 11 of 45 pairs reversed: tau = 23/45
+
+
 def test_ten_areas_need_23_of_45_pairs_to_differ_from_chance():
     assert tau_critical(10) == pytest.approx(23 / 45)
 
@@ -94,3 +97,47 @@ def test_one_item_has_no_order(function):
 
 def test_every_agreement_is_within_a_level_of_one():
     assert tau_critical(2, level=1.0) == 1.0
+
+
+# Ties as statements, and the exact spread of chance
+
+
+@settings(deadline=None)
+@given(few_values)
+def test_tau_x_is_emond_and_masons_matrix_product(pair):
+    """Score matrices with 1 for "before or level with", -1 for "behind", 0 on the diagonal."""
+    x, y = (np.array(values, dtype=float) for values in pair)
+    n = len(x)
+
+    def matrix(values):
+        ahead = np.where(values[:, None] >= values[None, :], 1.0, -1.0)
+        np.fill_diagonal(ahead, 0.0)
+        return ahead
+
+    expected = (matrix(x) * matrix(y)).sum() / (n * (n - 1))
+    assert float(tau_x(x, y)) == pytest.approx(expected)
+
+
+def test_tau_x_reads_a_common_tie_as_agreement_where_tau_b_is_silent():
+    level = [1.0, 1.0, 1.0]
+    assert float(tau_x(level, level)) == 1.0
+    assert np.isnan(tau_b(level, level))
+    assert float(tau_x(level, [1.0, 2.0, 3.0])) == pytest.approx(0.0)
+
+
+@pytest.mark.parametrize("n", [4, 5, 6])
+def test_the_null_interval_holds_nine_tenths_of_all_permutations(n):
+    taus = np.array([tau_b(np.arange(n), order) for order in itertools.permutations(range(n))])
+    low, high = tau_null_interval(n)
+    inside = (taus >= low - 1e-9) & (taus <= high + 1e-9)
+    assert inside.mean() >= 0.9
+    narrower = (taus > low + 1e-9) & (taus < high - 1e-9)
+    assert narrower.mean() < 0.9
+
+
+TEN = [1, 0, 2, 3, 4, 9, 8, 7, 6, 5]  # 11 of 45 pairs reversed: tau = 23/45
+
+
+def test_ten_areas_need_23_of_45_to_be_told_from_chance():
+    assert tau_null_p(10, 23 / 45) == pytest.approx(kendalltau(range(10), TEN).pvalue, abs=1e-12)
+    assert tau_null_p(10, 23 / 45) <= 0.05 < tau_null_p(10, 21 / 45)

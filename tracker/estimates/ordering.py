@@ -14,16 +14,18 @@ from numpy.typing import NDArray
 
 from questions.model import Group
 from tracker.errors import UsageError
-from tracker.estimates.kendall import tau_b, tau_critical, tau_null_sd
+from tracker.estimates.kendall import tau_b, tau_critical, tau_null_interval, tau_null_p, tau_null_sd, tau_x
 from tracker.estimates.races import DateCdf
-from tracker.estimates.voice import Comparison, Disagreement, Evidence, Voice
+from tracker.estimates.voice import Comparison, Disagreement, Evidence, RankMove, Voice
 
 __all__ = [
     "MIN_SHARED_AREAS",
     "compare",
+    "disagreeing_pairs",
     "first_of_group",
     "generator",
     "group_with_the_first",
+    "rank_moves",
     "tau_b",
     "tau_critical",
     "tau_null_sd",
@@ -256,7 +258,7 @@ def compare(
     areas = tuple(area for area in a.coverage if area in b.coverage)
     if len(areas) < MIN_SHARED_AREAS:
         return Comparison(a.name, b.name, areas, reason=_too_few(a, b, len(areas)))
-    scores = ([voice.scores[area] for area in areas] for voice in (a, b))
+    scores = [a.scores[area] for area in areas], [b.scores[area] for area in areas]
     tau = float(tau_b(*scores, gap_x=tie_gaps[0], gap_y=tie_gaps[1]))
     leans = _leans(a, areas), _leans(b, areas)
     return Comparison(
@@ -269,12 +271,42 @@ def compare(
         weighted_distance=_weighted_distance(*leans),
         disagreements=_disagreements(areas, *leans, weeks_history),
         reason="one side puts all shared areas level: tau is undefined" if math.isnan(tau) else "",
+        tau_x=float(tau_x(*scores)),
+        tau_null_ci90=tau_null_interval(len(areas)),
+        p_chance=None if math.isnan(tau) else tau_null_p(len(areas), tau),
+        moves=rank_moves(areas, *scores),
     )
+
+
+def rank_moves(
+    areas: Sequence[str], scores_a: Sequence[float], scores_b: Sequence[float]
+) -> tuple[RankMove, ...]:
+    """Each area's rank by two sets of scores (1 = largest, ties share the middle), the largest move first."""
+    ranks = [_middle_ranks(np.asarray(scores, dtype=np.float64)) for scores in (scores_a, scores_b)]
+    moves = [RankMove(area, a, b) for area, a, b in zip(areas, *ranks, strict=True)]
+    return tuple(sorted(moves, key=lambda move: (-abs(move.moved), move.area)))
+
+
+def _middle_ranks(scores: NDArray[np.float64]) -> list[float]:
+    ahead = (scores[None, :] > scores[:, None]).sum(axis=1)
+    level = (scores[None, :] == scores[:, None]).sum(axis=1)
+    ranks: list[float] = (ahead + (level + 1) / 2).tolist()
+    return ranks
 
 
 def _too_few(a: Voice, b: Voice, shared: int) -> str:
     silent = [f"{voice.name}: {voice.reason or 'no view'}" for voice in (a, b) if not voice.coverage]
     return "; ".join([f"{shared} shared areas, {MIN_SHARED_AREAS} are needed", *silent])
+
+
+def disagreeing_pairs(a: Voice, b: Voice) -> frozenset[tuple[str, str]]:
+    """The pairs (first by ``a``, second) on which two voices disagree now; empty with fewer than four shared
+    areas. What ``compare`` counts weeks from."""
+    areas = tuple(area for area in a.coverage if area in b.coverage)
+    if len(areas) < MIN_SHARED_AREAS:
+        return frozenset()
+    found = _disagreements(areas, _leans(a, areas), _leans(b, areas), None)
+    return frozenset((pair.first, pair.second) for pair in found)
 
 
 def _leans(voice: Voice, areas: Sequence[str]) -> NDArray[np.float64]:

@@ -90,13 +90,28 @@ class Disagreement:
 
 
 @dataclass(frozen=True)
+class RankMove:
+    """Where two voices put an area among those they share; ``moved`` > 0: later by the second voice."""
+
+    area: str
+    rank_a: float
+    rank_b: float
+
+    @property
+    def moved(self) -> float:
+        return self.rank_b - self.rank_a
+
+
+@dataclass(frozen=True)
 class Comparison:
     """How two voices' orders compare on the areas both cover.
 
-    ``tau_b``: Kendall's tau-b of the scores; ``tau_b_ci90``: from resampling both sides;
-    ``tau_null_sd``: its standard deviation if the orders had nothing to do with each other;
-    ``weighted_distance`` (0..1): share of pair weight on discordant pairs, each pair weighing
-    |p - 1/2| of both sides. Fewer than four shared areas: all None, and ``reason`` says so.
+    ``tau_b``: Kendall's tau-b of the scores; ``tau_b_ci90``: from resampling both sides; ``tau_x``: the
+    same where a tie is a statement; ``tau_null_sd``: the standard deviation of tau if the orders had
+    nothing to do with each other, ``tau_null_ci90`` the exact interval that holds nine tenths of such, and
+    ``p_chance`` how often they would be as far from 0; ``weighted_distance`` (0..1): share of pair weight on
+    discordant pairs, each pair weighing |p - 1/2| of both sides; ``moves``: the largest first. Fewer than four
+    shared areas: all None, and ``reason`` says so.
     """
 
     a: str
@@ -108,3 +123,7 @@ class Comparison:
     weighted_distance: float | None = None
     disagreements: tuple[Disagreement, ...] = ()
     reason: str = ""
+    tau_x: float | None = None
+    tau_null_ci90: tuple[float, float] | None = None
+    p_chance: float | None = None
+    moves: tuple[RankMove, ...] = ()
