@@ -2,29 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
+from functools import cached_property
 from pathlib import Path
 
-from questions.catalogue import Catalogue, load_factor_csv
-from questions.model import Area, FactorTable
-from questions.records import OutcomeState, Quantity
+from questions.catalogue import Catalogue, load_catalogue, load_factor_csv
+from questions.model import Area, FactorTable, Link, Relation, Transform
+from questions.records import (
+    Forecast,
+    ForecasterKind,
+    Measurement,
+    OutcomeState,
+    Snapshot,
+    StreamKey,
+    ValueState,
+)
+from storage.records import Observation
 from storage.store import Store
 from tracker.errors import UsageError
 from tracker.estimates.area_dates import AreaDates, area_dates, check_needs, dates_voice
-from tracker.estimates.factors import rank_factors
+from tracker.estimates.attribution import Attribution, attribute
+from tracker.estimates.factors import WeightLaw
 from tracker.estimates.frontier import frontier_of, horizon_scale
-from tracker.estimates.market import OWN, Rules, market_voice
+from tracker.estimates.market import (
+    OWN,
+    Rules,
+    market_voice,
+    pooled_hazards,
+    read_links,
+    settings_matter,
+    voices_by_kind,
+)
 from tracker.estimates.mixture import Mixture, fit_mixture
-from tracker.estimates.ordering import compare
-from tracker.estimates.prices import Quality
+from tracker.estimates.modelled import fit_shrinkage, model_forecasts
+from tracker.estimates.ordering import compare, disagreeing_pairs
+from tracker.estimates.panel import Ranking, panel_voice, read_rankings
+from tracker.estimates.prices import Quality, read_price
 from tracker.estimates.trend import Selection, TrendFit, fit_line, select
+from tracker.estimates.versions import (
+    BASE,
+    ModelVersion,
+    add_factors,
+    chosen,
+    mix_raters,
+    model_versions,
+    rank_version,
+)
 from tracker.estimates.voice import Comparison, Voice
 
 TREND_SERIES = "metr_th11"
 TREND_SELECTION = Selection(metric="p50", start=date(2023, 1, 1), sota="file", max_minutes=960.0)
 TREND_DRAWS = 10_000
+WEEK = timedelta(days=7)
+WEEK_DRAWS = 4_000
+OWN_PLATFORM = "speedup"
 NO_TREND = "no METR time horizons are stored: `speedup pull metr` collects them"
 NO_STORE = "no database yet: `speedup pull` collects values, `speedup demo` plays recorded ones"
 SETTLED = (
@@ -40,26 +73,37 @@ SETTLED = (
 class ModelOptions:
     """What a caller may vary; the defaults are those of ``speedup order``.
 
-    ``needs``: time horizon an area needs, in minutes, in place of the catalogue's; ``need_sd`` likewise,
-    in doublings (None: the catalogue's).
+    ``factors``: a table of one's own, CSV or TOML; ``assistants``: further raters' tables, mixed with it;
+    ``added``: further factors; ``version``: which version of the model speaks; ``rankings``: people's orders,
+    CSV. ``threshold``: the multiple at which the panel's forecasts count. ``weeks``: how far disagreements are
+    followed back. ``needs``: time horizon an area needs, in minutes, in place of the catalogue's; ``need_sd``
+    likewise, in doublings (None: the catalogue's).
     """
 
     factors: Path | None = None
+    assistants: tuple[Path, ...] = ()
+    added: Path | None = None
+    version: str = BASE
     weights: Mapping[str, float] = field(default_factory=dict)
+    law: WeightLaw = "lognormal"
     weight_sd: float = 0.5
     score_sd: float = 1.0
     draws: int = 50_000
     seed: int = 0
     needs: Mapping[str, float] = field(default_factory=dict)
     need_sd: float | None = None
+    rankings: Path | None = None
+    threshold: int = 10
+    weeks: int = 12
 
 
 @dataclass(frozen=True)
 class Orderings:
     """The four voices at one moment, as far as they have a view, and every pair compared.
 
-    ``trend_fit``: METR's line, for comparison with what METR prints; ``mixture``: the shapes the trend's
-    voice rests on; ``area_dates``: when they reach what areas are assumed to need. None without points.
+    ``table``: the factor table in force; ``version``: the version of the model that speaks. ``trend_fit``: METR's
+    line, for comparison with what METR prints; ``mixture``: the shapes the trend's voice rests on;
+    ``area_dates``: when they reach what areas are assumed to need. None without points.
     """
 
     now: datetime
@@ -69,6 +113,16 @@ class Orderings:
     trend_fit: TrendFit | None
     mixture: Mixture | None
     area_dates: AreaDates | None
+    table: FactorTable
+    version: ModelVersion
+
+
+@dataclass(frozen=True)
+class Week:
+    """Every pair of voices with a view compared as known at a time."""
+
+    at: datetime
+    comparisons: tuple[Comparison, ...]
 
 
 def orderings(
@@ -80,32 +134,17 @@ def orderings(
     known_at: datetime | None = None,
 ) -> Orderings:
     """All voices as of ``now``, from what was known at ``known_at`` (default: everything stored)."""
-    groups = {area.key: area.group.value for area in catalogue.areas}
-    table = load_factor_csv(options.factors) if options.factors else catalogue.factors
-    internal = rank_factors(
-        table,
-        weight_overrides=options.weights,
-        weight_sd=options.weight_sd,
-        score_sd=options.score_sd,
-        draws=options.draws,
-        seed=options.seed,
-        groups=groups,
-    )
-    needed = _needs(catalogue, table, options)
-    mixture = None if store is None else stored_mixture(store, known_at, options.seed)
-    dates = None if mixture is None else _area_dates(catalogue, needed, mixture, options)
-    voices = {
-        "internal": internal,
-        "market": _market(catalogue, store, options, groups, now, known_at),
-        "trend": Voice("trend", "", reason=NO_TREND)
-        if dates is None
-        else dates_voice(dates, today=now.date(), groups=groups),
-        "panel": Voice("panel", "", reason=_panel_silence(store)),
-    }
+    scene = _Scene(catalogue, store, options)
+    voices = scene.voices(now, known_at, options.draws)
     names = [name for name in voices if voices[name].ranking]
     comparisons = tuple(
-        compare(voices[a], voices[b], seed=options.seed) for i, a in enumerate(names) for b in names[i + 1 :]
+        compare(
+            voices[a], voices[b], seed=options.seed, weeks_history=scene.history(voices[a], voices[b], now)
+        )
+        for i, a in enumerate(names)
+        for b in names[i + 1 :]
     )
+    mixture, dates = scene.trend(known_at, options.draws)
     return Orderings(
         now=now,
         areas=catalogue.areas,
@@ -114,7 +153,380 @@ def orderings(
         trend_fit=None if store is None else stored_fit(store, known_at),
         mixture=mixture,
         area_dates=dates,
+        table=scene.table,
+        version=scene.version,
     )
+
+
+def weekly(
+    catalogue: Catalogue, store: Store, options: ModelOptions, *, now: datetime, weeks: int
+) -> tuple[Week, ...]:
+    """The comparisons of this week and of the ``weeks`` before it, each as known then, the oldest first.
+
+    Derived from what is stored with both its times, so that the same call gives the same history later.
+    """
+    scene = _Scene(catalogue, store, options)
+    found = []
+    for back in range(weeks, -1, -1):
+        at = now - back * WEEK
+        voices = {name: voice for name, voice in scene.voices(at, at, WEEK_DRAWS).items() if voice.ranking}
+        names = list(voices)
+        found.append(
+            Week(
+                at,
+                tuple(
+                    compare(voices[a], voices[b], seed=options.seed)
+                    for i, a in enumerate(names)
+                    for b in names[i + 1 :]
+                ),
+            )
+        )
+    return tuple(found)
+
+
+@dataclass
+class _Scene:
+    """Everything that speaks, at whatever time it is asked; what does not change is kept."""
+
+    catalogue: Catalogue
+    store: Store | None
+    options: ModelOptions
+    table: FactorTable = field(init=False)
+    version: ModelVersion = field(init=False)
+    rankings: tuple[Ranking, ...] = field(init=False)
+    _internal: dict[int, Voice] = field(init=False, default_factory=dict)
+    _mixtures: dict[str, Mixture | None] = field(init=False, default_factory=dict)
+    _dates: dict[tuple[str, int], AreaDates] = field(init=False, default_factory=dict)
+    _weeks: dict[datetime, Mapping[str, Voice]] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.table = factor_table(self.catalogue, self.options)
+        self.version = chosen(model_versions(self.table, self.catalogue.groups), self.options.version)
+        self.needed = _needs(self.catalogue, self.table, self.options)
+        path = self.options.rankings
+        self.rankings = (
+            () if path is None else read_rankings(str(path), _text(path), self.catalogue.area_keys)
+        )
+
+    def voices(self, now: datetime, known_at: datetime | None, draws: int) -> dict[str, Voice]:
+        groups, options = self.catalogue.groups, self.options
+        _, dates = self.trend(known_at, draws)
+        return {
+            "internal": self.internal(draws),
+            "market": self.market(now, known_at, draws),
+            "trend": Voice("trend", "", reason=NO_TREND)
+            if dates is None
+            else dates_voice(dates, today=now.date(), groups=groups),
+            "panel": panel_voice(
+                self.catalogue.questions,
+                [] if self.store is None else _opinions(self.catalogue, self.store, known_at),
+                threshold=float(options.threshold),
+                now=now,
+                groups=groups,
+                rankings=self.rankings,
+                draws=draws,
+                seed=options.seed,
+            ),
+        }
+
+    def internal(self, draws: int) -> Voice:
+        if draws not in self._internal:
+            self._internal[draws] = rank_version(
+                self.version,
+                weight_overrides=self.options.weights,
+                law=self.options.law,
+                weight_sd=self.options.weight_sd,
+                score_sd=self.options.score_sd,
+                draws=draws,
+                seed=self.options.seed,
+                groups=self.catalogue.groups,
+            )
+        return self._internal[draws]
+
+    def market(self, now: datetime, known_at: datetime | None, draws: int) -> Voice:
+        store = self.store
+        if store is None:
+            return Voice("market", "", reason=NO_STORE)
+
+        def earlier(key: StreamKey, moment: datetime) -> Observation | None:
+            seen = [one for one in store.history(key, known_at=known_at) if one.snapshot.as_of <= moment]
+            return seen[-1] if seen else None
+
+        voice = market_voice(
+            [link for link in self.catalogue.links if _arms(self.catalogue, link) is None],
+            store.latest(self.streams, known_at=known_at).values(),
+            now=now,
+            draws=draws,
+            seed=self.options.seed,
+            groups=self.catalogue.groups,
+            rules=market_rules(self.catalogue),
+            resolved=_settled(store, known_at),
+            earlier=earlier,
+        )
+        stated = stated_pairs(self.catalogue, store, self.options.threshold, known_at)
+        return with_pairs(voice, [(one.first, one.second, one.lean) for one in stated])
+
+    @cached_property
+    def streams(self) -> list[StreamKey]:
+        """The stored streams of questions that bear on an area."""
+        return [] if self.store is None else _bearing(self.catalogue, self.store)
+
+    def trend(self, known_at: datetime | None, draws: int) -> tuple[Mixture | None, AreaDates | None]:
+        """The mixture of shapes on the version of the series known then, and the areas' dates from it."""
+        if self.store is None:
+            return None, None
+        versions = self.store.versions(TREND_SERIES, known_at=known_at)
+        name = versions[-1].payload_sha256 if versions else ""
+        if name not in self._mixtures:
+            points = self.store.measurements(TREND_SERIES, known_at=known_at)
+            self._mixtures[name] = mixture_of(points, self.options.seed)
+        mixture = self._mixtures[name]
+        if mixture is None:
+            return None, None
+        if (name, draws) not in self._dates:
+            self._dates[name, draws] = _area_dates(self.catalogue, self.needed, mixture, self.options, draws)
+        return mixture, self._dates[name, draws]
+
+    def history(self, a: Voice, b: Voice, now: datetime) -> Sequence[frozenset[tuple[str, str]]] | None:
+        """Where two voices disagreed in the weeks before, the newest last, as far back as a pair that stands
+        today stood then; None when nothing can be looked up."""
+        if self.store is None or not self.options.weeks:
+            return None
+        open_pairs = disagreeing_pairs(a, b)
+        found: list[frozenset[tuple[str, str]]] = []
+        at = now
+        while open_pairs and len(found) < self.options.weeks:
+            at -= WEEK
+            if at not in self._weeks:
+                self._weeks[at] = self.voices(at, at, WEEK_DRAWS)
+            then = self._weeks[at]
+            open_pairs &= disagreeing_pairs(then[a.name], then[b.name])
+            found.insert(0, open_pairs)
+        return found
+
+
+def factor_table(catalogue: Catalogue, options: ModelOptions) -> FactorTable:
+    """The factor table in force: the catalogue's or one's own, mixed with other raters', with added factors."""
+    areas = catalogue.area_keys
+    table = catalogue.factors if options.factors is None else _own_table(catalogue, options.factors)
+    table = mix_raters(table, [load_factor_csv(path, areas) for path in options.assistants])
+    return table if options.added is None else add_factors(table, load_factor_csv(options.added, areas))
+
+
+def _own_table(catalogue: Catalogue, path: Path) -> FactorTable:
+    if path.suffix.lower() != ".toml":
+        return load_factor_csv(path, catalogue.area_keys)
+    packaged = load_catalogue().factors
+    table = load_catalogue([path]).factors
+    if table.version == packaged.version:
+        raise UsageError(f"{path}: there is no [factors] table with a version of its own")
+    return table
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: cannot be read as text: {error}") from error
+
+
+@dataclass(frozen=True)
+class StatedPair:
+    """What a question elsewhere that is one of our ordering questions says: ``p_first`` of ``first`` coming first
+    (None where its price alone does not tell) and ``lean``, with "neither" split in halves."""
+
+    question: str
+    source: str
+    first: str
+    second: str
+    p_first: float | None
+    lean: float
+    as_of: datetime
+
+
+def stated_pairs(
+    catalogue: Catalogue, store: Store, threshold: float, known_at: datetime | None
+) -> tuple[StatedPair, ...]:
+    """Pairs that markets state directly at a threshold: links of relation same to an ordering question."""
+    links = {link.key: link for link in catalogue.links if _arms(catalogue, link) is not None}
+    if not links:
+        return ()
+    keys = [key for key in store.streams() if (key.platform, key.external_id, key.outcome) in links]
+    settled = _settled(store, known_at)
+    found = []
+    for key, seen in store.latest(keys, known_at=known_at).items():
+        link = links[key.platform, key.external_id, key.outcome]
+        arms, one = _arms(catalogue, link), seen.snapshot
+        question = catalogue.questions[link.question or ""]
+        level = question.threshold.value if question.threshold is not None else None
+        if arms is None or level != threshold or link.key in settled or key.quantity in OWN:
+            continue
+        if one.state is not ValueState.OK or one.probability is None:
+            continue
+        platform = catalogue.platforms.get(link.platform)
+        pays = link.transform or (platform.transform if platform else Transform.IDENTITY)
+        read = read_price(one.probability, pays)
+        if pays in (Transform.IDENTITY, Transform.HALF_IF_NEITHER):
+            found.append(StatedPair(question.id, key.source, *arms, read.value, one.probability, one.as_of))
+    return tuple(found)
+
+
+def _arms(catalogue: Catalogue, link: Link) -> tuple[str, str] | None:
+    """(the area whose win a link's Yes means, the other) when it asks one of our ordering questions."""
+    question = catalogue.questions.get(link.question or "")
+    arms = None if question is None or link.relation is not Relation.SAME else question.ordering
+    if arms is None:
+        return None
+    first = link.outcome if link.outcome != "yes" else (link.areas[0] if link.areas else arms.a)
+    if first not in (arms.a, arms.b):
+        return None
+    pair = (arms.a, arms.b) if first == arms.a else (arms.b, arms.a)
+    return pair if link.polarity == 1 else (pair[1], pair[0])
+
+
+def with_pairs(voice: Voice, stated: Sequence[tuple[str, str, float]]) -> Voice:
+    """The voice with some pairs as stated directly: (first, second, lean). Areas it does not cover stay out."""
+    before = {area: dict(row) for area, row in voice.p_before.items()}
+    for first, second, lean in stated:
+        if first in before and second in before:
+            before[first][second], before[second][first] = lean, 1.0 - lean
+    return replace(voice, p_before=before) if stated and before else voice
+
+
+def recorded_forecasts(
+    catalogue: Catalogue, store: Store, options: ModelOptions, result: Orderings, *, made_at: datetime
+) -> tuple[Forecast, ...]:
+    """The internal voice's forecasts on our ordering questions at the threshold, shrunk as resolved ones say."""
+    voice = result.voices["internal"]
+    shrinkage, _ = fit_shrinkage(_resolved_pairs(catalogue, store, voice))
+    overrides = "".join(f" {name}={weight:g}" for name, weight in sorted(options.weights.items()))
+    version = (
+        f"{result.version.digest}{overrides} {options.law} weights sd {options.weight_sd:g}, scores sd "
+        f"{options.score_sd:g}, {options.draws} draws, seed {options.seed}, shrinkage {shrinkage:.4f}"
+    )
+    return model_forecasts(
+        voice,
+        catalogue.questions.values(),
+        made_at=made_at,
+        version=version,
+        name=result.version.name if not options.weights else f"{result.version.name}+weights",
+        threshold=float(options.threshold),
+        shrinkage=shrinkage,
+    )
+
+
+def _resolved_pairs(catalogue: Catalogue, store: Store, voice: Voice) -> list[tuple[float, bool]]:
+    """What the model says of pairs of which one has come first, and whether it was the first arm."""
+    pairs = []
+    for resolution in store.resolutions():
+        question = catalogue.questions.get(resolution.external_id)
+        arms = None if question is None else question.ordering
+        if resolution.platform != OWN_PLATFORM or arms is None or resolution.state is not OutcomeState.YES:
+            continue
+        if resolution.outcome in (arms.a, arms.b) and {arms.a, arms.b} <= set(voice.coverage):
+            pairs.append((voice.p_before[arms.a][arms.b], resolution.outcome == arms.a))
+    return pairs
+
+
+# What changed, and why --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Value:
+    """A stored value as an input: equal when it says the same, whenever it was seen."""
+
+    snapshot: Snapshot
+    observation: Observation = field(compare=False, repr=False)
+
+    @classmethod
+    def of(cls, observation: Observation) -> Value:
+        one = observation.snapshot
+        same = replace(
+            one, as_of=_EPOCH, fetched_at=_EPOCH, timed_by_source=True, volume=None, payload_sha256=None
+        )
+        return cls(same, observation)
+
+
+_EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
+MarketInput = StreamKey | tuple[str, ...]
+
+
+def market_changes(
+    catalogue: Catalogue, store: Store, *, since: datetime, now: datetime
+) -> Attribution[MarketInput, Value | datetime | bool]:
+    """Which values moved the market's scores (log hazards) between two times, each as known then.
+
+    Inputs: every followed value, every resolution, and the passing of time (``("time",)``).
+    """
+    streams = _bearing(catalogue, store)
+    inputs = [_market_inputs(store, streams, at) for at in (since, now)]
+    rules, groups = market_rules(catalogue), catalogue.groups
+
+    def score(given: Mapping[MarketInput, Value | datetime | bool]) -> Mapping[str, float]:
+        at = given[("time",)]
+        assert isinstance(at, datetime)
+        readings, _ = read_links(
+            catalogue.links,
+            [value.observation for value in given.values() if isinstance(value, Value)],
+            now=at,
+            rules=rules,
+            resolved={(key[1], key[2], key[3]) for key in given if isinstance(key, tuple) and len(key) == 4},
+        )
+        return {area: mean for area, (mean, _) in pooled_hazards(readings, groups).items()}
+
+    return attribute(*inputs, score)
+
+
+def _bearing(catalogue: Catalogue, store: Store) -> list[StreamKey]:
+    wanted = {link.key for link in catalogue.links if link.areas}
+    return [key for key in store.streams() if (key.platform, key.external_id, key.outcome) in wanted]
+
+
+def _settled(store: Store, known_at: datetime | None) -> set[tuple[str, str, str]]:
+    return {
+        (r.platform, r.external_id, r.outcome)
+        for r in store.resolutions(known_at=known_at)
+        if r.state in SETTLED
+    }
+
+
+def _market_inputs(
+    store: Store, streams: Sequence[StreamKey], at: datetime
+) -> dict[MarketInput, Value | datetime | bool]:
+    found: dict[MarketInput, Value | datetime | bool] = {
+        key: Value.of(observation) for key, observation in store.latest(streams, known_at=at).items()
+    }
+    questions = {(key.platform, key.external_id, key.outcome) for key in streams}
+    for key in _settled(store, at) & questions:
+        found["resolved", *key] = True
+    return found | {("time",): at}
+
+
+def trend_changes(
+    catalogue: Catalogue, store: Store, options: ModelOptions, *, since: datetime, now: datetime
+) -> Attribution[tuple[str, str], Measurement]:
+    """Which points of METR's series moved the areas' median dates between two times (years; larger = sooner).
+
+    Time itself is left out: it brings all areas' dates nearer alike.
+    """
+    needed = _needs(catalogue, factor_table(catalogue, options), options)
+
+    def points(at: datetime) -> dict[tuple[str, str], Measurement]:
+        chosen_metric = TREND_SELECTION.metric
+        stored = store.measurements(TREND_SERIES, chosen_metric, known_at=at)
+        return {(one.key, one.metric): one for one in stored}
+
+    def score(given: Mapping[tuple[str, str], Measurement]) -> Mapping[str, float]:
+        mixture = mixture_of(list(given.values()), options.seed, draws=WEEK_DRAWS)
+        if mixture is None:
+            return {}
+        dates = _area_dates(catalogue, needed, mixture, options, WEEK_DRAWS)
+        return dates_voice(dates, today=now.date(), groups=catalogue.groups).scores
+
+    return attribute(points(since), points(now), score)
+
+
+# Parts ------------------------------------------------------------------------------------------------
 
 
 def stored_fit(store: Store, known_at: datetime | None) -> TrendFit | None:
@@ -126,51 +538,47 @@ def stored_fit(store: Store, known_at: datetime | None) -> TrendFit | None:
         return None
 
 
-def stored_mixture(store: Store, known_at: datetime | None, seed: int) -> Mixture | None:
+def mixture_of(measurements: Sequence[Measurement], seed: int, *, draws: int = TREND_DRAWS) -> Mixture | None:
     """All shapes on the same points, those above the ceiling as "at or above" it; None without enough points."""
-    chosen = replace(TREND_SELECTION, max_minutes=None)
     try:
-        points = select(store.measurements(TREND_SERIES, known_at=known_at), chosen)
+        points = select(measurements, replace(TREND_SELECTION, max_minutes=None))
         frontier = frontier_of(points, horizon_scale("minutes"), TREND_SELECTION.max_minutes)
-        return fit_mixture(frontier, draws=TREND_DRAWS, seed=seed)
+        return fit_mixture(frontier, draws=draws, seed=seed)
     except UsageError:
         return None
 
 
-def _panel_silence(store: Store | None) -> str:
-    stored = store is not None and any(key.quantity is Quantity.PANEL_MEDIAN for key in store.streams())
-    return (
-        "panel values are stored but not pooled into an order yet"
-        if stored
-        else "no panel forecasts are stored"
-    )
-
-
-def _market(
-    catalogue: Catalogue,
-    store: Store | None,
-    options: ModelOptions,
-    groups: Mapping[str, str],
-    now: datetime,
-    known_at: datetime | None,
-) -> Voice:
-    if store is None:
-        return Voice("market", "", reason=NO_STORE)
-    settled = {
-        (r.platform, r.external_id, r.outcome)
-        for r in store.resolutions(known_at=known_at)
-        if r.state in SETTLED
+def _opinions(catalogue: Catalogue, store: Store, known_at: datetime | None) -> list[Forecast]:
+    """What people say on our questions: forecasts entered here, and teams' and panels' values on questions
+    elsewhere that are the same as one of ours."""
+    ours = {
+        link.key: link.question
+        for link in catalogue.links
+        if link.relation is Relation.SAME and link.question is not None
     }
-    return market_voice(
-        catalogue.links,
-        store.latest(known_at=known_at).values(),
-        now=now,
-        draws=options.draws,
-        seed=options.seed,
-        groups=groups,
-        rules=market_rules(catalogue),
-        resolved=settled,
-    )
+    told = store.forecasts(known_at=known_at)
+    if not ours:
+        return told
+    streams = [
+        key
+        for key in store.streams()
+        if key.quantity in OWN and (key.platform, key.external_id, key.outcome) in ours
+    ]
+    for key, seen in store.latest(streams, known_at=known_at).items():
+        question = ours[key.platform, key.external_id, key.outcome]
+        one = seen.snapshot
+        if one.state is ValueState.OK and one.probability is not None:
+            told.append(
+                Forecast(
+                    question,
+                    key.outcome,
+                    f"{key.source}:{key.quantity.value}",
+                    ForecasterKind.PANEL,
+                    one.as_of,
+                    one.probability,
+                )
+            )
+    return told
 
 
 def market_rules(catalogue: Catalogue) -> Rules:
@@ -191,8 +599,21 @@ def _needs(catalogue: Catalogue, table: FactorTable, options: ModelOptions) -> d
 
 
 def _area_dates(
-    catalogue: Catalogue, needed: Mapping[str, float], mixture: Mixture, options: ModelOptions
+    catalogue: Catalogue, needed: Mapping[str, float], mixture: Mixture, options: ModelOptions, draws: int
 ) -> AreaDates:
     """When the shapes reach what each area needs."""
     sd = catalogue.requirements.sd_doublings if options.need_sd is None else options.need_sd
-    return area_dates(mixture, needed, sd, draws=options.draws, seed=options.seed)
+    return area_dates(mixture, needed, sd, draws=draws, seed=options.seed)
+
+
+def market_kinds(
+    catalogue: Catalogue, store: Store, *, now: datetime, known_at: datetime | None
+) -> tuple[dict[str, dict[str, tuple[float, float]]], float]:
+    """The market's pooled log hazards and their sd per kind of value and area, and the most that halving or
+    doubling a setting of quality moves an area's chance within five years."""
+    values = list(store.latest(_bearing(catalogue, store), known_at=known_at).values())
+    links = [link for link in catalogue.links if _arms(catalogue, link) is None]
+    rules, settled = market_rules(catalogue), _settled(store, known_at)
+    kinds = voices_by_kind(links, values, now=now, rules=rules, groups=catalogue.groups, resolved=settled)
+    moved = settings_matter(links, values, now=now, rules=rules, groups=catalogue.groups, resolved=settled)
+    return kinds, moved

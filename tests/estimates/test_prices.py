@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
+from scipy.optimize import isotonic_regression
 from scipy.special import expit, logit
 
 from questions.model import Transform
@@ -126,7 +127,9 @@ def test_a_ladder_made_monotone_never_rises_and_stays_in_range(rungs):
     assert all(a >= b - 1e-12 for a, b in itertools.pairwise(fitted))
     assert min(ps) - 1e-12 <= min(fitted)
     assert max(fitted) <= max(ps) + 1e-12
-    assert monotone(sorted(ps, reverse=True), weights) == pytest.approx(sorted(ps, reverse=True))
+    assert monotone(sorted(ps, reverse=True), weights) == sorted(ps, reverse=True)
+    reference = isotonic_regression(ps, weights=[w + 1e-9 for w in weights], increasing=False).x
+    assert monotone(ps, [w + 1e-9 for w in weights]) == pytest.approx(list(reference), abs=1e-9)
 
 
 # Kinds

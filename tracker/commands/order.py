@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from tracker.commands.session import Session, parse_pairs, table, with_session
+from questions.time import iso
+from tracker.commands import order_detail
+from tracker.commands.session import Moment, Session, parse_pairs, table, with_session
 from tracker.errors import UsageError
 
 if TYPE_CHECKING:
-    from tracker.estimates.voice import Comparison, Voice
+    from tracker.estimates.voice import Comparison, Evidence, Voice
     from tracker.orderings import Orderings
 
 
@@ -22,13 +24,28 @@ def year_ends(today: date) -> tuple[date, ...]:
     return tuple(date(today.year + ahead, 12, 31) for ahead in range(7))
 
 
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
 @click.command("order", epilog="Example:  speedup order --weight feedback_quality=1 --json")
+@click.option("--factors", type=_FILE, help="A factor table of your own, CSV or TOML.")
 @click.option(
-    "--factors", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A factor table, CSV."
+    "--assistant", "assistants", multiple=True, type=_FILE, help="Another rater's table, mixed 5:3."
+)
+@click.option("--add-factors", "added", type=_FILE, help="Further factors, CSV, beside the table's.")
+@click.option(
+    "--model", "version", default="base", show_default=True, metavar="NAME", help="Version; see --detail."
 )
 @click.option("--weight", "weights", multiple=True, metavar="FACTOR=W", help="Another weight for one factor.")
 @click.option(
-    "--weight-sd", type=click.FloatRange(0, 5), default=0.5, show_default=True, help="Log-sd of weights."
+    "--law",
+    type=click.Choice(["lognormal", "centred", "uniform"]),
+    default="lognormal",
+    show_default=True,
+    help="Law of weights.",
+)
+@click.option(
+    "--weight-sd", type=click.FloatRange(0, 5), default=0.5, show_default=True, help="Relative sd of weights."
 )
 @click.option(
     "--score-sd", type=click.FloatRange(0, 10), default=1.0, show_default=True, help="Sd of scores (1..10)."
@@ -37,50 +54,88 @@ def year_ends(today: date) -> tuple[date, ...]:
     "--need", "needs", multiple=True, metavar="AREA=MINUTES", help="Another time horizon an area needs."
 )
 @click.option("--need-sd", type=click.FloatRange(0, 20), help="How unsure needs are, doublings.")
+@click.option("--rankings", type=_FILE, help="People's orders for the panel, CSV: forecaster,1,2,…")
 @click.option("--draws", type=click.IntRange(100, 2_000_000), default=50_000, show_default=True)
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @click.option("--threshold", type=click.Choice(["2", "3", "10", "30"]), default="10", show_default=True)
+@click.option(
+    "--weeks",
+    type=click.IntRange(0, 260),
+    default=12,
+    show_default=True,
+    help="How far back disagreements are followed.",
+)
+@click.option(
+    "--history", type=click.IntRange(1, 260), metavar="WEEKS", help="Agreement week by week as well."
+)
+@click.option("--since", type=Moment(), help="What changed since then, and which inputs did it.")
+@click.option(
+    "--detail", is_flag=True, help="Versions, laws, swaps, dependence, consensus, coherence as well."
+)
+@click.option("--plot", type=click.Path(file_okay=False, path_type=Path), help="Charts into this folder.")
+@click.option("--record", is_flag=True, help="Store the model's forecasts on our ordering questions.")
 @with_session(as_of=True)
 def command(
     session: Session,
-    factors: Path | None,
     weights: tuple[str, ...],
-    weight_sd: float,
-    score_sd: float,
     needs: tuple[str, ...],
-    need_sd: float | None,
-    draws: int,
-    seed: int,
     threshold: str,
+    history: int | None,
+    since: datetime | None,
+    detail: bool,
+    plot: Path | None,
+    record: bool,
+    **chosen: Any,
 ) -> int:
-    """Which area is sped up first: internal model, market and trend side by side, with coverage.
+    """Which area is sped up first: internal model, market, trend and panel side by side, with coverage.
 
     Without a database only the internal model speaks. An area a voice has no evidence about has no rank
     there: it is not last. The trend speaks through an assumption: the time horizon each area is said to need
-    before it speeds up (requirements.toml in the catalogue; --need for one run).
+    before it speeds up (requirements.toml in the catalogue; --need for one run). People's forecasts count at
+    --threshold; the other voices carry no level.
     """
     from tracker.orderings import ModelOptions, orderings
 
     options = ModelOptions(
-        factors=factors,
         weights=_numbers(weights, "--weight"),
-        weight_sd=weight_sd,
-        score_sd=score_sd,
-        draws=draws,
-        seed=seed,
         needs=_numbers(needs, "--need"),
-        need_sd=need_sd,
+        threshold=int(threshold),
+        **chosen,
     )
-    store = session.store_if_any()
+    now = session.as_of or session.now()
+    if since is not None and since >= now:
+        raise UsageError(f"--since must lie before {iso(now)}")
+    if record and session.as_of is not None:
+        raise UsageError("--record stores forecasts made now: it does not go with --as-of")
+    store = session.store() if record else session.store_if_any()
+    if store is None and (history or since):
+        raise UsageError("--history and --since need a database: `speedup pull` makes one")
     try:
-        result = orderings(
-            session.catalogue, store, options, now=session.as_of or session.now(), known_at=session.as_of
-        )
+        result = orderings(session.catalogue, store, options, now=now, known_at=session.as_of)
+        document = order_json(result, options.threshold)
+        if detail:
+            document["detail"] = order_detail.detail_json(
+                session.catalogue, store, result, options, session.as_of
+            )
+        weeks = order_detail.weeks_of(session.catalogue, store, options, now, history)
+        if history:
+            document["history"] = [order_detail.week_json(week) for week in weeks]
+        if since is not None and store is not None:
+            document["changes"] = order_detail.changes_json(session.catalogue, store, options, since, now)
+        if record:
+            document["recorded"] = order_detail.record(session.catalogue, store, options, result, now)
     finally:
         if store is not None:
             store.close()
-    session.print(order_json(result, int(threshold)), lambda: _show(result))
+    if plot is not None:
+        document["charts"] = order_detail.draw(result, weeks, plot)
+    session.print(document, lambda: _tell(result, document))
     return 0
+
+
+def _tell(result: Orderings, document: dict[str, Any]) -> None:
+    _show(result)
+    order_detail.show(document)
 
 
 def _numbers(pairs: tuple[str, ...], option: str) -> dict[str, float]:
@@ -97,11 +152,17 @@ def order_json(result: Orderings, threshold: int) -> dict[str, Any]:
     """The shape of ``speedup order --json``; a voice with nothing to say is empty with a ``reason``."""
     return {
         "threshold": threshold,
-        "threshold_note": "no voice carries a speedup level yet: the order is the same at every threshold",
+        "threshold_note": "only the panel's forecasts carry a level: the other voices are the same at every threshold",
+        "model": {
+            "version": result.version.name,
+            "note": result.version.note,
+            "digest": result.version.digest,
+            "table": result.table.version,
+        },
         "as_of": result.now,
-        **{name: _voice_json(voice) for name, voice in result.voices.items()},
+        **{name: _voice_json(voice, result) for name, voice in result.voices.items()},
         "area_dates": _dates_json(result),
-        "comparisons": [_comparison_json(comparison) for comparison in result.comparisons],
+        "comparisons": [comparison_json(comparison) for comparison in result.comparisons],
     }
 
 
@@ -132,8 +193,11 @@ def _dates_json(result: Orderings) -> dict[str, Any]:
     }
 
 
-def _voice_json(voice: Voice) -> dict[str, Any]:
+def _voice_json(voice: Voice, result: Orderings) -> dict[str, Any]:
+    from tracker.estimates.ordering import group_with_the_first
+
     means = voice.group_means
+    first = group_with_the_first(voice, {area.key: area.group.value for area in result.areas})
     return {
         "model": voice.model,
         "scores": dict(voice.scores),
@@ -145,23 +209,33 @@ def _voice_json(voice: Voice) -> dict[str, Any]:
             "safety": means.get("safety"),
             "capabilities": means.get("capabilities"),
             "p_capabilities_first": voice.p_capabilities_first,
+            "p_first_area": {"safety": first.get("safety"), "capabilities": first.get("capabilities")},
         },
         "tau_b_self": voice.tau_b_self,
         "coverage": list(voice.coverage),
-        "evidence": [asdict(evidence) for evidence in voice.evidence],
+        "evidence": [evidence_json(evidence, result.now) for evidence in voice.evidence],
+        "unused": [evidence_json(evidence, result.now) for evidence in voice.unused],
         "note": voice.note,
         "reason": voice.reason or None,
     }
 
 
-def _comparison_json(comparison: Comparison) -> dict[str, Any]:
+def evidence_json(evidence: Evidence, now: datetime) -> dict[str, Any]:
+    age = None if evidence.as_of is None else (now - evidence.as_of).total_seconds() / 86_400
+    return {**asdict(evidence), "age_days": age}
+
+
+def comparison_json(comparison: Comparison) -> dict[str, Any]:
     return {
         "a": comparison.a,
         "b": comparison.b,
         "areas": list(comparison.areas),
         "tau_b": comparison.tau_b,
         "tau_b_ci90": list(comparison.tau_b_ci90) if comparison.tau_b_ci90 else None,
+        "tau_x": comparison.tau_x,
         "tau_null_sd": comparison.tau_null_sd,
+        "tau_null_ci90": list(comparison.tau_null_ci90) if comparison.tau_null_ci90 else None,
+        "p_chance": comparison.p_chance,
         "weighted_distance": comparison.weighted_distance,
         "disagreements": [
             {
@@ -170,6 +244,7 @@ def _comparison_json(comparison: Comparison) -> dict[str, Any]:
             }
             for pair in comparison.disagreements
         ],
+        "moves": [{**asdict(move), "moved": move.moved} for move in comparison.moves],
         "reason": comparison.reason or None,
     }
 

@@ -18,6 +18,7 @@ from tracker.errors import UsageError
 from tracker.estimates.frontier import Floats, Frontier
 from tracker.estimates.mixture import Mixture
 from tracker.estimates.ordering import generator, voice_from_draws
+from tracker.estimates.races import DateCdf
 from tracker.estimates.releases import HORIZON_YEARS, Dates, first_above, time_grid
 from tracker.estimates.shapes import ShapeName
 from tracker.estimates.trend import DAYS_PER_YEAR, day_number
@@ -136,6 +137,16 @@ def dates_voice(dates: AreaDates, *, today: date, groups: Mapping[str, str]) -> 
             "model, so agreement between the two is no independent support."
         ),
     )
+
+
+def dates_marginals(dates: AreaDates, *, today: date) -> dict[str, DateCdf]:
+    """When each area comes within reach by itself, years from today; what is reached already by 0."""
+    passed = (day_number(today) - dates.frontier.last_day) / DAYS_PER_YEAR
+    times = np.concatenate([[0.0], np.geomspace(0.05, max(dates.horizon_years - passed, 0.1), 80)])
+    return {
+        area: DateCdf.from_draws(dates.years[:, i] - passed, times.tolist())
+        for i, area in enumerate(dates.areas)
+    }
 
 
 def check_needs(needed_minutes: Mapping[str, float], sd_doublings: float) -> None:

@@ -140,15 +140,16 @@ def pool_log_odds(
 def monotone(probabilities: Sequence[float], weights: Sequence[float]) -> list[float]:
     """Rungs of a ladder from the easiest to the hardest, made never to rise, by the least weighted change.
 
-    Isotonic regression; rungs of weight 0 take part with next to none. A ladder that is in order already
-    comes back as it is.
+    Isotonic regression by pooling adjacent violators; rungs of weight 0 take part with next to none. A ladder
+    that is in order already comes back as it is.
     """
-    from scipy.optimize import isotonic_regression
-
-    if len(probabilities) < 2:
-        return list(probabilities)
-    floor = max(weights) * 1e-9 if max(weights) > 0 else 1.0
-    fitted = isotonic_regression(
-        list(probabilities), weights=[max(weight, floor) for weight in weights], increasing=False
-    )
-    return [float(value) for value in fitted.x]
+    floor = max(weights, default=0.0) * 1e-9 or 1.0
+    blocks: list[tuple[float, float, int]] = []  # mean, weight, rungs
+    for value, weight in zip(probabilities, weights, strict=True):
+        mean, mass, size = value, max(weight, floor), 1
+        while blocks and blocks[-1][0] < mean:
+            above, more, rungs = blocks.pop()
+            mean = (mean * mass + above * more) / (mass + more)
+            mass, size = mass + more, size + rungs
+        blocks.append((mean, mass, size))
+    return [mean for mean, _, size in blocks for _ in range(size)]
