@@ -459,7 +459,7 @@ def market_changes(
     Inputs: every followed value, every resolution, and the passing of time (``("time",)``).
     """
     streams = _bearing(catalogue, store)
-    inputs = [_market_inputs(store, streams, at) for at in (since, now)]
+    before, after = (_market_inputs(store, streams, at) for at in (since, now))
     rules, groups = market_rules(catalogue), catalogue.groups
 
     def score(given: Mapping[MarketInput, Value | datetime | bool]) -> Mapping[str, float]:
@@ -474,7 +474,7 @@ def market_changes(
         )
         return {area: mean for area, (mean, _) in pooled_hazards(readings, groups).items()}
 
-    return attribute(*inputs, score)
+    return attribute(before, after, score)
 
 
 def _bearing(catalogue: Catalogue, store: Store) -> list[StreamKey]:

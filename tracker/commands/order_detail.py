@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from questions.catalogue import Catalogue
     from storage.store import Store
     from tracker.estimates.attribution import Attribution, Cause
+    from tracker.estimates.coherence import OutOfBounds
     from tracker.estimates.races import Field
     from tracker.estimates.voice import Voice
     from tracker.orderings import ModelOptions, Orderings, Week
@@ -82,7 +83,8 @@ def _laws(catalogue: Catalogue, result: Orderings, options: ModelOptions) -> dic
     from tracker.estimates.factors import WEIGHT_LAWS, central_weights, draw_model, rank_factors
     from tracker.estimates.ordering import group_with_the_first
 
-    table, found = result.version.tables[0], {}
+    table = result.version.tables[0]
+    found: dict[str, Any] = {}
     settings: dict[str, Any] = {
         "weight_sd": options.weight_sd,
         "score_sd": options.score_sd,
@@ -197,7 +199,7 @@ def _coherence(voice: Voice, field: Field | None) -> dict[str, Any]:
     before, areas = _matrix(voice), voice.coverage
     broken = triangles(areas, before, tolerance=1e-3)
     sums = sum_gaps(areas, before, tolerance=1e-3)
-    outside = ()
+    outside: tuple[OutOfBounds, ...] = ()
     if field is not None and field.areas == areas:
         outside = out_of_bounds(areas, before, *field.bounds(), tolerance=0.01)
     return {

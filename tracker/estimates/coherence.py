@@ -113,23 +113,24 @@ def repaired(before: Floats, neither: Floats | None = None) -> tuple[Floats, flo
         [min(1.0, before[i, j] + before[j, i]) if neither is None else 1.0 - neither[i, j] for i, j in pairs]
     )
     one = eye_array(size)
+    limits = vstack(
+        [hstack([closed, coo_array((len(triples), size))]), hstack([one, -one]), hstack([-one, -one])]
+    )
     found = linprog(
         np.concatenate([np.zeros(size), np.ones(size)]),
-        A_ub=vstack(
-            [hstack([closed, coo_array((len(triples), size))]), hstack([one, -one]), hstack([-one, -one])]
-        ),
+        A_ub=limits.toarray(),
         b_ub=np.concatenate([np.ones(len(triples)), given, -given]),
-        A_eq=hstack([sums, coo_array((len(pairs), size))]),
+        A_eq=hstack([sums, coo_array((len(pairs), size))]).toarray(),
         b_eq=wanted,
         bounds=[(0.0, 1.0)] * size + [(0.0, None)] * size,
         method="highs",
     )
     if found.status != 0:
         raise UsageError(f"the pair probabilities cannot be repaired: {found.message}")
-    result = np.zeros_like(before, dtype=np.float64)
-    for cell, value in zip(cells, found.x[:size].tolist(), strict=True):
+    result, nearest = np.zeros_like(before, dtype=np.float64), np.asarray(found.x, dtype=np.float64)[:size]
+    for cell, value in zip(cells, nearest.tolist(), strict=True):
         result[cell] = value
-    return result, float(found.fun)
+    return result, float(np.abs(nearest - given).sum())
 
 
 def cycles(areas: Sequence[str], before: Floats) -> tuple[tuple[str, ...], ...]:

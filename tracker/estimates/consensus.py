@@ -98,7 +98,8 @@ def bradley_terry(wins: Floats, *, prior_wins: float = PRIOR_WINS) -> tuple[Floa
         scores = scores + step * min(1.0, 5.0 / max(float(np.abs(step).max()), 1e-300))
         if float(np.abs(step).max()) < 1e-10:
             break
-    return scores - scores.mean(), np.linalg.pinv(information, hermitian=True)
+    covariance: Floats = np.linalg.pinv(information, hermitian=True).astype(np.float64)
+    return scores - scores.mean(), covariance
 
 
 def kemeny(before: Floats) -> tuple[tuple[int, ...], float]:
@@ -142,14 +143,15 @@ def plackett_luce(rankings: Sequence[Sequence[int]], count: int, *, prior: float
     """
     import choix
 
-    usable = [list(ranking) for ranking in rankings if len(ranking) > 1]
+    usable = [tuple(ranking) for ranking in rankings if len(ranking) > 1]
     for ranking in rankings:
         if len(set(ranking)) != len(ranking) or not all(0 <= item < count for item in ranking):
             raise UsageError(f"a ranking names items of 0..{count - 1} once each, got {list(ranking)}")
     if not usable:
         raise UsageError("a ranking needs two or more items")
     strengths: Floats = np.asarray(choix.ilsr_rankings(count, usable, alpha=prior), dtype=np.float64)
-    return strengths - strengths.mean()
+    strengths -= strengths.mean()
+    return strengths
 
 
 def _connected(wins: Floats) -> bool:

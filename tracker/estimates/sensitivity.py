@@ -10,10 +10,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from questions.model import FactorTable
 from tracker.errors import UsageError
 from tracker.estimates.factors import factor_scores
+
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -125,7 +128,7 @@ def nearest_weights(table: FactorTable, order: Sequence[str], *, margin: float =
         return NearestWeights(tuple(order), None, None, reason)
     if found.status != 0:
         raise UsageError(f"the nearest weights could not be found: {found.message}")
-    new = np.asarray(found.x[:k])
+    new = np.asarray(found.x)[:k]
     return NearestWeights(
         tuple(order),
         dict(zip(table.factors, new.tolist(), strict=True)),
@@ -134,10 +137,10 @@ def nearest_weights(table: FactorTable, order: Sequence[str], *, margin: float =
 
 
 def _levelled(
-    shares: np.ndarray[tuple[int], np.dtype[np.float64]],
-    difference: np.ndarray[tuple[int], np.dtype[np.float64]],
+    shares: Floats,
+    difference: Floats,
     gap: float,
-) -> np.ndarray[tuple[int], np.dtype[np.float64]] | None:
+) -> Floats | None:
     """Weight shares that close the gap with the least weight moved; None when none do."""
     taker = int(np.argmin(difference))
     if difference[taker] > 0:
@@ -156,8 +159,8 @@ def _levelled(
 
 def _single_weights(
     factors: Sequence[str],
-    stated: np.ndarray[tuple[int], np.dtype[np.float64]],
-    difference: np.ndarray[tuple[int], np.dtype[np.float64]],
+    stated: Floats,
+    difference: Floats,
 ) -> dict[str, float]:
     total = float(stated @ difference)
     found = {}
