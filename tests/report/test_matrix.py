@@ -92,7 +92,7 @@ def test_agreement_shows_every_pair_and_its_chance_band() -> None:
     for name in (MARKET.name, TREND.name):
         assert {f"null-internal-{name}-{index}" for index in range(len(WEEKS))} <= drawn
     words = plots.agreement_alt(weeks)
-    assert words.count("tau-b") == 4
+    assert words.count("tau-b") == 2
     assert "chance alone" in words
 
 

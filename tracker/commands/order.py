@@ -205,6 +205,10 @@ def _voice_json(voice: Voice, result: Orderings) -> dict[str, Any]:
         "rank_probabilities": {area: list(row) for area, row in voice.rank_probabilities.items()},
         "mean_rank": dict(voice.mean_rank),
         "p_before": {area: dict(row) for area, row in voice.p_before.items()},
+        "p_before_ci90": {
+            area: {other: list(ends) for other, ends in row.items()}
+            for area, row in voice.p_before_ci90.items()
+        },
         "groups": {
             "safety": means.get("safety"),
             "capabilities": means.get("capabilities"),
@@ -232,6 +236,7 @@ def comparison_json(comparison: Comparison) -> dict[str, Any]:
         "areas": list(comparison.areas),
         "tau_b": comparison.tau_b,
         "tau_b_ci90": list(comparison.tau_b_ci90) if comparison.tau_b_ci90 else None,
+        "tau_latent_ci90": list(comparison.tau_latent_ci90) if comparison.tau_latent_ci90 else None,
         "tau_x": comparison.tau_x,
         "tau_null_sd": comparison.tau_null_sd,
         "tau_null_ci90": list(comparison.tau_null_ci90) if comparison.tau_null_ci90 else None,

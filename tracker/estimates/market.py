@@ -184,7 +184,7 @@ def market_voice(
     random = generator(seed)
     hazards = means + sds * random.standard_normal((draws, len(means)))
     times = np.log(random.standard_exponential(hazards.shape)) - hazards
-    return voice_from_draws(
+    voice = voice_from_draws(
         name="market",
         model=MODEL,
         scores=dict(zip(by_area, means.tolist(), strict=True)),
@@ -196,6 +196,30 @@ def market_voice(
         marginals=_marginals(by_area, means, sds),
         note=_note(by_area, readings, skipped, proxy_log_sd),
     )
+    return replace(
+        voice,
+        score_sds=dict(zip(by_area, sds.tolist(), strict=True)),
+        p_before_ci90=_pair_intervals(tuple(by_area), means, sds),
+    )
+
+
+def _pair_intervals(
+    areas: Sequence[str], means: NDArray[np.float64], sds: NDArray[np.float64]
+) -> dict[str, dict[str, tuple[float, float]]]:
+    """90% interval of h_a / (h_a + h_b), the log hazards being normal and independent."""
+    return {
+        one: {
+            two: (_logistic(means[i] - means[j] - reach), _logistic(means[i] - means[j] + reach))
+            for j, two in enumerate(areas)
+            if j != i
+            for reach in (1.6448536269514722 * math.hypot(sds[i], sds[j]),)
+        }
+        for i, one in enumerate(areas)
+    }
+
+
+def _logistic(odds: float) -> float:
+    return 0.5 + 0.5 * math.tanh(odds / 2.0)
 
 
 def pooled_hazards(

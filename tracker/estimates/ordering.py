@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from questions.model import Group
 from tracker.errors import UsageError
 from tracker.estimates.kendall import tau_b, tau_critical, tau_null_interval, tau_null_p, tau_null_sd, tau_x
+from tracker.estimates.latent import latent_tau
 from tracker.estimates.races import DateCdf
 from tracker.estimates.voice import Comparison, Disagreement, Evidence, RankMove, Voice
 
@@ -275,6 +276,7 @@ def compare(
         tau_null_ci90=tau_null_interval(len(areas)),
         p_chance=None if math.isnan(tau) else tau_null_p(len(areas), tau),
         moves=rank_moves(areas, *scores),
+        tau_latent_ci90=latent_tau(a, b, areas, resamples, generator(seed, 3)),
     )
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -97,13 +97,15 @@ def panel_voice(
     chosen = np.ix_(members, members)
     scores = hodge(_logistic(odds)[chosen], weight[chosen]).scores
     random = generator(seed)
-    worlds = _worlds(areas, members, said, dates, rankings, draws, random)
+    resampled = _resampled(areas, members, said, dates, rankings, min(RESAMPLES, draws), random)
+    luck = random.gumbel(size=(draws, len(members)))
+    worlds = resampled[random.integers(len(resampled), size=draws)] + luck
     names = [areas[i] for i in members]
     before = _logistic(scores[:, None] - scores[None, :])
     direct = weight[chosen] > 0
     before = np.where(direct, _logistic(odds)[chosen], before)
     people = {*said.people, *dates, *(ranking.forecaster for ranking in rankings)}
-    return voice_from_draws(
+    voice = voice_from_draws(
         name="panel",
         model=MODEL,
         scores=dict(zip(names, scores.tolist(), strict=True)),
@@ -117,6 +119,8 @@ def panel_voice(
             f"dates, {len(rankings)} rankings; pooled in log-odds, each person once. Neither and ties are no opinion."
         ),
     )
+    doubt = resampled.std(axis=0).tolist()
+    return replace(voice, score_sds=dict(zip(names, doubt, strict=True)))
 
 
 def read_rankings(name: str, text: str, areas: Sequence[str]) -> tuple[Ranking, ...]:
@@ -318,27 +322,25 @@ def _logistic(odds: Floats) -> Floats:
     return values
 
 
-def _worlds(
+def _resampled(
     areas: Sequence[str],
     members: Sequence[int],
     said: _Pairs,
     dates: Mapping[str, Mapping[str, DateCdf]],
     rankings: Sequence[Ranking],
-    draws: int,
+    resamples: int,
     random: np.random.Generator,
 ) -> Floats:
-    """Scores under resampled people plus Gumbel noise, (draws, members)."""
+    """Scores under resampled people, (resamples, members)."""
     chosen = np.ix_(members, members)
     people = sorted({*said.people, *dates})
     scores = []
-    for _ in range(min(RESAMPLES, draws)):
+    for _ in range(resamples):
         weights = dict(zip(people, random.standard_exponential(len(people)).tolist(), strict=True))
         picked = random.integers(len(rankings), size=len(rankings)).tolist() if rankings else None
         odds, weight = _together(areas, said, dates, rankings, weights, picked)
         scores.append(hodge(_logistic(odds)[chosen], weight[chosen]).scores)
-    rows = random.integers(len(scores), size=draws)
-    worlds: Floats = np.array(scores)[rows] + random.gumbel(size=(draws, len(members)))
-    return worlds
+    return np.array(scores)
 
 
 def _evidence(

@@ -51,6 +51,9 @@ class Voice:
     ``p_capabilities_first``: probability that the capabilities mean comes before the safety mean;
     ``tau_b_self``: mean Kendall tau-b between single draws and the ranking, how firm the order is.
     ``draws`` (n, len(coverage)): sampled scores, larger = sooner, columns in ``coverage`` order.
+    ``score_sds``: how unsure each score is, without the luck of how things then fall; empty where the draws
+    hold nothing but that doubt. ``p_before_ci90``: 90% interval of a pair's probability where the voice estimates
+    one from evidence.
     ``unused``: values that bear on an area and do not count now, with their flags. ``marginals``: when each
     area comes, by itself, in years from now; empty for a voice that says nothing about dates.
     With nothing to say, ``ranking`` is empty and ``reason`` tells why.
@@ -71,6 +74,8 @@ class Voice:
     unused: tuple[Evidence, ...] = ()
     note: str = ""
     reason: str = ""
+    score_sds: Mapping[str, float] = field(default_factory=dict, repr=False)
+    p_before_ci90: Mapping[str, Mapping[str, tuple[float, float]]] = field(default_factory=dict, repr=False)
     marginals: Mapping[str, DateCdf] = field(default_factory=dict, compare=False, repr=False)
     draws: NDArray[np.float64] | None = field(default=None, compare=False, repr=False)
 
@@ -106,7 +111,8 @@ class RankMove:
 class Comparison:
     """How two voices' orders compare on the areas both cover.
 
-    ``tau_b``: Kendall's tau-b of the scores; ``tau_b_ci90``: from resampling both sides; ``tau_x``: the
+    ``tau_b``: Kendall's tau-b of the scores; ``tau_b_ci90``: from resampling both sides; ``tau_latent_ci90``:
+    of tau-b behind both sides' noise (``latent``); ``tau_x``: the
     same where a tie is a statement; ``tau_null_sd``: the standard deviation of tau if the orders had
     nothing to do with each other, ``tau_null_ci90`` the exact interval that holds nine tenths of such, and
     ``p_chance`` how often they would be as far from 0; ``weighted_distance`` (0..1): share of pair weight on
@@ -127,3 +133,4 @@ class Comparison:
     tau_null_ci90: tuple[float, float] | None = None
     p_chance: float | None = None
     moves: tuple[RankMove, ...] = ()
+    tau_latent_ci90: tuple[float, float] | None = None
