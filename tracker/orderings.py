@@ -24,7 +24,7 @@ from storage.store import Store
 from tracker.errors import UsageError
 from tracker.estimates.area_dates import AreaDates, area_dates, check_needs, dates_voice
 from tracker.estimates.attribution import Attribution, attribute
-from tracker.estimates.factors import WeightLaw
+from tracker.estimates.factors import Noise, WeightLaw
 from tracker.estimates.frontier import frontier_of, horizon_scale
 from tracker.estimates.market import (
     OWN,
@@ -95,6 +95,10 @@ class ModelOptions:
     rankings: Path | None = None
     threshold: int = 10
     weeks: int = 12
+
+    @property
+    def noise(self) -> Noise:
+        return Noise(self.law, self.weight_sd, self.score_sd, self.draws, self.seed)
 
 
 @dataclass(frozen=True)
@@ -234,11 +238,7 @@ class _Scene:
             self._internal[draws] = rank_version(
                 self.version,
                 weight_overrides=self.options.weights,
-                law=self.options.law,
-                weight_sd=self.options.weight_sd,
-                score_sd=self.options.score_sd,
-                draws=draws,
-                seed=self.options.seed,
+                noise=replace(self.options.noise, draws=draws),
                 groups=self.catalogue.groups,
             )
         return self._internal[draws]

@@ -14,11 +14,9 @@ import resource
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from time import perf_counter
-from typing import Any
 
 import numpy as np
 
@@ -26,8 +24,9 @@ from questions.catalogue import load_catalogue
 from questions.records import Quantity, SeriesVersion, Snapshot, StreamKey
 from storage import open_store
 from storage.records import Batch
+from tests.bench.bench_trend import best
 from tests.estimates.published import GROUPS, essay_table, metr_points
-from tracker.estimates.factors import rank_factors
+from tracker.estimates.factors import Noise, rank_factors
 from tracker.estimates.kendall import tau_b
 
 DRAWS, TAUS, QUESTIONS, VALUES = 1_000_000, 100_000, 1_000, 200
@@ -56,15 +55,6 @@ def plain_tau(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     left, right = np.triu_indices(x.shape[1], 1)
     one, two = np.sign(x[:, left] - x[:, right]), np.sign(y[:, left] - y[:, right])
     return (one * two).sum(axis=1) / np.sqrt((one**2).sum(axis=1) * (two**2).sum(axis=1))
-
-
-def best(function: Callable[..., Any], *arguments: Any, repeats: int = 3) -> float:
-    times = []
-    for _ in range(repeats):
-        start = perf_counter()
-        function(*arguments)
-        times.append(perf_counter() - start)
-    return min(times)
 
 
 def fill(path: Path) -> None:
@@ -120,9 +110,9 @@ def main(arguments: list[str]) -> None:
     table = essay_table()
 
     def ours() -> None:
-        rank_factors(table, draws=DRAWS, seed=1, groups=GROUPS)
+        rank_factors(table, groups=GROUPS, noise=Noise(draws=DRAWS, seed=1))
 
-    mine, plain = best(ours), best(plain_smaa, DRAWS)
+    mine, plain = best(ours, repeats=3), best(plain_smaa, DRAWS, repeats=3)
     say(
         f"{DRAWS} draws of the factor model: {mine:.2f} s, plain numpy {plain:.2f} s, ratio {mine / plain:.2f}\n"
     )

@@ -26,7 +26,7 @@ from questions.catalogue import load_catalogue
 from questions.model import FactorTable, Link
 from questions.records import Forecast, ForecasterKind, Quantity, Snapshot, StreamKey
 from storage.records import Observation
-from tracker.estimates.factors import rank_factors
+from tracker.estimates.factors import Noise, rank_factors
 from tracker.estimates.kendall import tau_b
 from tracker.estimates.market import market_voice
 from tracker.estimates.ordering import compare
@@ -111,7 +111,7 @@ def _internal(speeds: np.ndarray, random: np.random.Generator, seed: int) -> tup
             for factor, row in zip(WEIGHTS, seen, strict=True)
         },
     )
-    voice = rank_factors(table, draws=DRAWS, seed=seed, groups=GROUPS)
+    voice = rank_factors(table, groups=GROUPS, noise=Noise(draws=DRAWS, seed=seed))
     return voice, true_weights @ cells / true_weights.sum()
 
 

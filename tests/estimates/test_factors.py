@@ -9,7 +9,7 @@ from hypothesis import given, settings, strategies as st
 from questions.model import FactorTable
 from tests.estimates.published import GROUPS, PRINTED_RESULT, essay_table
 from tracker.errors import UsageError
-from tracker.estimates.factors import factor_scores, rank_factors
+from tracker.estimates.factors import Noise, factor_scores, rank_factors
 from tracker.estimates.kendall import tau_b
 from tracker.estimates.ordering import first_of_group, group_with_the_first
 
@@ -34,7 +34,7 @@ ORDER = (
 
 @pytest.fixture(scope="module")
 def voice():
-    return rank_factors(TABLE, seed=11, groups=GROUPS)
+    return rank_factors(TABLE, groups=GROUPS, noise=Noise(seed=11))
 
 
 def with_row(factor: str, weight: float, change: float = 0.0) -> FactorTable:
@@ -209,7 +209,9 @@ def test_claims_about_groups_agree_with_an_independent_run(voice):
 def test_other_noise_agrees_with_an_independent_run(
     weight_sd, score_sd, tau, capabilities, scaffolding, theory
 ):
-    noisy = rank_factors(TABLE, weight_sd=weight_sd, score_sd=score_sd, draws=20_000, seed=5, groups=GROUPS)
+    noisy = rank_factors(
+        TABLE, groups=GROUPS, noise=Noise(weight_sd=weight_sd, score_sd=score_sd, draws=20_000, seed=5)
+    )
     assert noisy.tau_b_self == pytest.approx(tau, abs=0.015)
     assert noisy.p_capabilities_first == pytest.approx(capabilities, abs=0.015)
     assert noisy.rank_probabilities["agent_scaffolding"][0] == pytest.approx(scaffolding, abs=0.02)
@@ -217,7 +219,7 @@ def test_other_noise_agrees_with_an_independent_run(
 
 
 def test_without_noise_every_draw_is_the_base_order():
-    firm = rank_factors(TABLE, weight_sd=0, score_sd=0, draws=10, seed=1, groups=GROUPS)
+    firm = rank_factors(TABLE, groups=GROUPS, noise=Noise(weight_sd=0, score_sd=0, draws=10, seed=1))
     assert firm.tau_b_self == 1.0
     assert firm.p_capabilities_first == 1.0
     assert firm.p_before["agent_scaffolding"]["alignment_theory"] == 1.0
@@ -227,13 +229,15 @@ def test_without_noise_every_draw_is_the_base_order():
 
 
 def test_noisy_scores_stay_on_the_scale():
-    wild = rank_factors(TABLE, score_sd=50.0, draws=2_000, seed=1, groups=GROUPS)
+    wild = rank_factors(TABLE, groups=GROUPS, noise=Noise(score_sd=50.0, draws=2_000, seed=1))
     assert wild.draws.min() >= 1.0 - 1e-9
     assert wild.draws.max() <= 10.0 + 1e-9
 
 
 def test_the_same_seed_gives_the_same_voice_and_another_seed_another():
-    one, same, other = (rank_factors(TABLE, draws=500, seed=seed, groups=GROUPS) for seed in (1, 1, 2))
+    one, same, other = (
+        rank_factors(TABLE, groups=GROUPS, noise=Noise(draws=500, seed=seed)) for seed in (1, 1, 2)
+    )
     assert one == same
     assert one.p_before != other.p_before
 
@@ -253,7 +257,7 @@ def test_the_same_seed_gives_the_same_voice_and_another_seed_another():
 )
 def test_weights_that_make_no_sense_are_refused(overrides, words):
     with pytest.raises(UsageError, match=words):
-        rank_factors(TABLE, weight_overrides=overrides, seed=1, groups=GROUPS)
+        rank_factors(TABLE, weight_overrides=overrides, groups=GROUPS, noise=Noise(seed=1))
 
 
 @pytest.mark.parametrize(
@@ -267,12 +271,16 @@ def test_weights_that_make_no_sense_are_refused(overrides, words):
 )
 def test_noise_that_makes_no_sense_is_refused(arguments, words):
     with pytest.raises(UsageError, match=words):
-        rank_factors(TABLE, **({"seed": 1, "groups": GROUPS} | arguments))
+        rank_factors(TABLE, groups=GROUPS, noise=Noise(**({"seed": 1} | arguments)))
 
 
 def test_overrides_are_a_model_of_their_own_name():
-    plain = rank_factors(TABLE, draws=10, seed=1, groups=GROUPS)
-    same = rank_factors(TABLE, weight_overrides={"task_length": 1.0}, draws=10, seed=1, groups=GROUPS)
-    other = rank_factors(TABLE, weight_overrides={"task_length": 2.0}, draws=10, seed=1, groups=GROUPS)
+    plain = rank_factors(TABLE, groups=GROUPS, noise=Noise(draws=10, seed=1))
+    same = rank_factors(
+        TABLE, weight_overrides={"task_length": 1.0}, groups=GROUPS, noise=Noise(draws=10, seed=1)
+    )
+    other = rank_factors(
+        TABLE, weight_overrides={"task_length": 2.0}, groups=GROUPS, noise=Noise(draws=10, seed=1)
+    )
     assert dataclasses.replace(same) == plain
     assert other.model == f"{plain.model} with task_length=2"

@@ -8,12 +8,12 @@ from scipy import integrate, stats
 
 from questions.catalogue import load_catalogue
 from tracker.errors import UsageError
-from tracker.estimates.factors import rank_factors
+from tracker.estimates.factors import Noise, rank_factors
 from tracker.estimates.modelled import changed, fit_shrinkage, model_forecasts, shrunk
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
 CATALOGUE = load_catalogue()
-VOICE = rank_factors(CATALOGUE.factors, draws=4_000, seed=1, groups=CATALOGUE.groups)
+VOICE = rank_factors(CATALOGUE.factors, groups=CATALOGUE.groups, noise=Noise(draws=4_000, seed=1))
 
 
 def made(**more):
@@ -59,7 +59,7 @@ def test_areas_without_a_view_get_no_forecast():
     table = CATALOGUE.factors.model_copy(
         update={"scores": {f: {a: row[a] for a in two} for f, row in CATALOGUE.factors.scores.items()}}
     )
-    voice = rank_factors(table, draws=100, seed=1, groups=two)
+    voice = rank_factors(table, groups=two, noise=Noise(draws=100, seed=1))
     found = model_forecasts(voice, CATALOGUE.questions.values(), made_at=NOW, version="v")
     assert len(by_question(found)) == 2
 

@@ -8,7 +8,7 @@ from scipy.stats import kendalltau, rankdata
 
 from tests.estimates.published import GROUPS, essay_table
 from tracker.errors import UsageError
-from tracker.estimates.factors import rank_factors
+from tracker.estimates.factors import Noise, rank_factors
 from tracker.estimates.ordering import (
     compare,
     first_of_group,
@@ -223,7 +223,7 @@ def test_a_silent_voice_tells_why_nothing_was_compared():
 
 
 def test_two_draws_of_the_essays_model_agree_as_an_independent_run_found():
-    voice = rank_factors(essay_table(), draws=20_000, seed=3, groups=GROUPS)
+    voice = rank_factors(essay_table(), groups=GROUPS, noise=Noise(draws=20_000, seed=3))
     low, high = compare(voice, voice, seed=4, resamples=20_000).tau_b_ci90
     assert (low, high) == pytest.approx((0.16, 0.82), abs=2 / 45)
 

@@ -9,6 +9,7 @@ from tests.estimates.published import GROUPS, essay_table
 from tracker.errors import UsageError
 from tracker.estimates.factors import (
     WEIGHT_LAWS,
+    Noise,
     central_weights,
     draw_model,
     draw_weights,
@@ -108,7 +109,7 @@ def test_a_mixture_lies_between_its_parts_and_draws_equally_from_both():
     parts = [factor_scores(table) for table in mixed.tables]
     for area, score in mixed.scores().items():
         assert score == pytest.approx((parts[0][area] + parts[1][area]) / 2)
-    voice = rank_version(mixed, weight_sd=0, score_sd=0, draws=1001, seed=1, groups=GROUPS)
+    voice = rank_version(mixed, groups=GROUPS, noise=Noise(weight_sd=0, score_sd=0, draws=1001, seed=1))
     column = voice.draws[:, voice.coverage.index("ai_control")]
     found = dict(zip(*np.unique(column.round(6), return_counts=True), strict=True))
     assert sorted(found.values()) == [500, 501]
@@ -130,7 +131,12 @@ def test_only_the_close_orders_differ_between_the_parts_of_the_mixture():
 
 def test_weights_by_hand_do_not_go_with_a_mixture():
     with pytest.raises(UsageError, match="mixes"):
-        rank_version(VERSIONS["scheming-mixture"], weight_overrides={"task_length": 2}, seed=1, groups=GROUPS)
+        rank_version(
+            VERSIONS["scheming-mixture"],
+            weight_overrides={"task_length": 2},
+            groups=GROUPS,
+            noise=Noise(seed=1),
+        )
 
 
 def test_a_version_that_is_not_there_is_named_with_those_that_are():
@@ -207,17 +213,19 @@ def test_the_uniform_law_is_flat_on_the_simplex():
 
 def test_a_centred_law_wider_than_the_simplex_allows_is_refused():
     with pytest.raises(UsageError, match="below"):
-        rank_factors(TABLE, law="centred", weight_sd=3.0, seed=1, groups=GROUPS)
+        rank_factors(TABLE, groups=GROUPS, noise=Noise(law="centred", weight_sd=3.0, seed=1))
 
 
 @pytest.mark.parametrize("law", ["lognormal", "centred"])
 def test_without_noise_the_order_is_certain(law):
-    voice = rank_factors(TABLE, law=law, weight_sd=0, score_sd=0, draws=100, seed=1, groups=GROUPS)
+    voice = rank_factors(
+        TABLE, groups=GROUPS, noise=Noise(law=law, weight_sd=0, score_sd=0, draws=100, seed=1)
+    )
     assert {p for row in voice.rank_probabilities.values() for p in row} == {0.0, 1.0}
 
 
 def test_central_weights_favour_an_area_and_average_back_to_all_weights():
-    weights, scores = draw_model(TABLE, law="uniform", score_sd=0, draws=20_000, seed=2)
+    weights, scores = draw_model(TABLE, None, Noise(law="uniform", score_sd=0, draws=20_000, seed=2))
     central = central_weights(TABLE, weights, scores)
     theory, scaffolding = central["alignment_theory"], central["agent_scaffolding"]
     assert theory["compute_vs_labour"] > 0.5 > scaffolding["compute_vs_labour"]
@@ -233,7 +241,7 @@ def test_central_weights_favour_an_area_and_average_back_to_all_weights():
 
 
 def test_only_compute_alone_makes_theory_first_so_its_central_weights_reproduce_it():
-    weights, scores = draw_model(TABLE, law="uniform", score_sd=0, draws=20_000, seed=2)
+    weights, scores = draw_model(TABLE, None, Noise(law="uniform", score_sd=0, draws=20_000, seed=2))
     for area, central in central_weights(TABLE, weights, scores).items():
         if central is not None:
             assert order(factor_scores(TABLE, central))[0] == area
@@ -244,7 +252,7 @@ def test_only_compute_alone_makes_theory_first_so_its_central_weights_reproduce_
 def test_identical_areas_share_their_ranks(seed, law):
     scores = {f: dict.fromkeys(("one", "two"), row["ai_control"]) for f, row in TABLE.scores.items()}
     twins = rows("twins", TABLE.weights, scores)
-    voice = rank_factors(twins, law=law, draws=4_000, seed=seed, groups={})
+    voice = rank_factors(twins, groups={}, noise=Noise(law=law, draws=4_000, seed=seed))
     assert voice.p_before["one"]["two"] == pytest.approx(0.5, abs=0.05)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -85,21 +85,16 @@ def _laws(catalogue: Catalogue, result: Orderings, options: ModelOptions) -> dic
 
     table = result.version.tables[0]
     found: dict[str, Any] = {}
-    settings: dict[str, Any] = {
-        "weight_sd": options.weight_sd,
-        "score_sd": options.score_sd,
-        "draws": LAW_DRAWS,
-        "seed": options.seed,
-    }
     for law in WEIGHT_LAWS:
+        noise = replace(options.noise, law=law, draws=LAW_DRAWS)
         try:
             voice = rank_factors(
-                table, weight_overrides=options.weights, law=law, groups=catalogue.groups, **settings
+                table, weight_overrides=options.weights, noise=noise, groups=catalogue.groups
             )
         except UsageError as error:
             found[law] = {"reason": str(error)}
             continue
-        weights, scores = draw_model(table, options.weights, law=law, **settings)
+        weights, scores = draw_model(table, options.weights, noise)
         first = group_with_the_first(voice, catalogue.groups)
         found[law] = {
             "rank_probabilities": {area: list(row) for area, row in voice.rank_probabilities.items()},

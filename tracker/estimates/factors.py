@@ -11,6 +11,7 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
@@ -26,6 +27,18 @@ SCORE_MIN, SCORE_MAX = 1.0, 10.0
 WeightLaw = Literal["lognormal", "centred", "uniform"]
 WEIGHT_LAWS: tuple[WeightLaw, ...] = get_args(WeightLaw)
 _CHUNK = 8_192
+
+
+@dataclass(frozen=True)
+class Noise:
+    """How unsure the model is of itself: the law of its weights and their sd, the sd of its scores, and by how
+    many draws under which seed that is told."""
+
+    law: WeightLaw = "lognormal"
+    weight_sd: float = 0.5
+    score_sd: float = 1.0
+    draws: int = 50_000
+    seed: int = 0
 
 
 def factor_scores(
@@ -46,17 +59,13 @@ def rank_factors(
     table: FactorTable,
     *,
     weight_overrides: Mapping[str, float] | None = None,
-    law: WeightLaw = "lognormal",
-    weight_sd: float = 0.5,
-    score_sd: float = 1.0,
-    draws: int = 50_000,
-    seed: int,
+    noise: Noise | None = None,
     groups: Mapping[str, str],
     model_name: str = "weighted-factors",
 ) -> Voice:
     """The order of the areas by amenability to automation, with its uncertainty.
 
-    Every draw takes weights by ``law`` (``draw_weights``) and adds N(0, ``score_sd``) to every cell,
+    Every draw takes weights by the law of ``noise`` (``draw_weights``) and adds N(0, score_sd) to every cell,
     clipped to 1..10, all independent (stochastic multicriteria acceptability analysis: Lahdelma
     and Salminen 2001, Operations Research 49:444). ``groups`` maps areas to "safety" or
     "capabilities". Probabilities are about the order of amenability, not yet about dates. Overrides
@@ -65,9 +74,8 @@ def rank_factors(
     """
     overrides = dict(weight_overrides or {})
     scores = factor_scores(table, overrides)
-    _, samples = draw_model(
-        table, overrides, law=law, weight_sd=weight_sd, score_sd=score_sd, draws=draws, seed=seed
-    )
+    chosen = noise or Noise()
+    _, samples = draw_model(table, overrides, chosen)
     return voice_from_draws(
         name="internal",
         model=model_label(table, model_name, overrides),
@@ -76,31 +84,26 @@ def rank_factors(
         groups=groups,
         note=(
             "Amenability to automation on a 1 to 10 scale, weighted mean of "
-            f"{len(table.factors)} factors; {draws} draws with {_law_text(law, weight_sd)} "
-            f"and scores plus N(0, {score_sd:g}). It orders; it says nothing about dates."
+            f"{len(table.factors)} factors; {chosen.draws} draws with {law_text(chosen)} "
+            f"and scores plus N(0, {chosen.score_sd:g}). It orders; it says nothing about dates."
         ),
     )
 
 
 def draw_model(
-    table: FactorTable,
-    weight_overrides: Mapping[str, float] | None = None,
-    *,
-    law: WeightLaw = "lognormal",
-    weight_sd: float = 0.5,
-    score_sd: float = 1.0,
-    draws: int,
-    seed: int,
+    table: FactorTable, weight_overrides: Mapping[str, float] | None, noise: Noise
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Possible weights, (draws, factors), each row summing to 1, and the areas' scores under them,
     (draws, areas). Raises UsageError as ``rank_factors`` does."""
-    if not (weight_sd >= 0 and score_sd >= 0 and math.isfinite(weight_sd) and math.isfinite(score_sd)):
-        raise UsageError(f"standard deviations must be 0 or more: weights {weight_sd}, scores {score_sd}")
-    if draws < 1:
-        raise UsageError(f"draws must be 1 or more, got {draws}")
-    random = generator(seed)
-    weights = draw_weights(_weights(table, weight_overrides or {}), law, weight_sd, draws, random)
-    return weights, _draw_scores(weights, _score_matrix(table), score_sd, random)
+    sds = noise.weight_sd, noise.score_sd
+    if not all(sd >= 0 and math.isfinite(sd) for sd in sds):
+        raise UsageError(f"standard deviations must be 0 or more: weights {sds[0]}, scores {sds[1]}")
+    if noise.draws < 1:
+        raise UsageError(f"draws must be 1 or more, got {noise.draws}")
+    random = generator(noise.seed)
+    stated = _weights(table, weight_overrides or {})
+    weights = draw_weights(stated, noise.law, noise.weight_sd, noise.draws, random)
+    return weights, _draw_scores(weights, _score_matrix(table), noise.score_sd, random)
 
 
 def draw_weights(
@@ -214,12 +217,13 @@ def _draw_scores(
     return total
 
 
-def _law_text(law: WeightLaw, weight_sd: float) -> str:
+def law_text(noise: Noise) -> str:
+    """The law of weights in words."""
     return {
-        "lognormal": f"weights times exp(N(0, {weight_sd:g}))",
-        "centred": f"weights from a Dirichlet law around the stated ones (relative sd {weight_sd:g})",
+        "lognormal": f"weights times exp(N(0, {noise.weight_sd:g}))",
+        "centred": f"weights from a Dirichlet law around the stated ones (relative sd {noise.weight_sd:g})",
         "uniform": "weights from a flat Dirichlet law",
-    }[law]
+    }[noise.law]
 
 
 def model_label(table: FactorTable, name: str, overrides: Mapping[str, float] | None = None) -> str:

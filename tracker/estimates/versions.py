@@ -8,7 +8,7 @@ discussion (Jan Wehner, "Will we get automated alignment research before an AI T
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -17,9 +17,10 @@ from tracker.errors import UsageError
 from tracker.estimates.factors import (
     SCORE_MAX,
     SCORE_MIN,
-    WeightLaw,
+    Noise,
     draw_model,
     factor_scores,
+    law_text,
     rank_factors,
     table_digest,
 )
@@ -104,11 +105,7 @@ def rank_version(
     version: ModelVersion,
     *,
     weight_overrides: Mapping[str, float] | None = None,
-    law: WeightLaw = "lognormal",
-    weight_sd: float = 0.5,
-    score_sd: float = 1.0,
-    draws: int = 50_000,
-    seed: int,
+    noise: Noise,
     groups: Mapping[str, str],
 ) -> Voice:
     """The order of the areas under a version; a mixture takes an equal part of the draws from each table.
@@ -116,26 +113,16 @@ def rank_version(
     Weights by hand belong to a single table: UsageError with a mixture, and as ``rank_factors`` raises it.
     """
     if len(version.tables) == 1:
-        return rank_factors(
-            version.tables[0],
-            weight_overrides=weight_overrides,
-            law=law,
-            weight_sd=weight_sd,
-            score_sd=score_sd,
-            draws=draws,
-            seed=seed,
-            groups=groups,
-        )
+        return rank_factors(version.tables[0], weight_overrides=weight_overrides, noise=noise, groups=groups)
     if weight_overrides:
         raise UsageError(f"weights cannot be replaced in {version.name}, which mixes several tables")
     count = len(version.tables)
-    if draws < count:
-        raise UsageError(f"draws must be {count} or more for a mixture of {count} tables, got {draws}")
-    parts = [draws // count + (i < draws % count) for i in range(count)]
-    samples = [
-        draw_model(table, law=law, weight_sd=weight_sd, score_sd=score_sd, draws=part, seed=seed + i)[1]
-        for i, (table, part) in enumerate(zip(version.tables, parts, strict=True))
-    ]
+    if noise.draws < count:
+        raise UsageError(f"draws must be {count} or more for a mixture of {count} tables, got {noise.draws}")
+    samples = []
+    for i, table in enumerate(version.tables):
+        part = noise.draws // count + (i < noise.draws % count)
+        samples.append(draw_model(table, None, replace(noise, draws=part, seed=noise.seed + i))[1])
     return voice_from_draws(
         name="internal",
         model="weighted-factors " + " or ".join(table.version for table in version.tables),
@@ -143,9 +130,9 @@ def rank_version(
         draws=np.concatenate(samples),
         groups=groups,
         note=(
-            f"Amenability to automation on a 1 to 10 scale: {version.note}; {draws} draws, as many from each "
-            f"of {count} tables, weights by the {law} law (sd {weight_sd:g}), scores plus "
-            f"N(0, {score_sd:g}). It orders; it says nothing about dates."
+            f"Amenability to automation on a 1 to 10 scale: {version.note}; {noise.draws} draws, as many from each "
+            f"of {count} tables, with {law_text(noise)} and scores plus N(0, {noise.score_sd:g}). It orders; it "
+            "says nothing about dates."
         ),
     )
 

@@ -37,16 +37,7 @@ def agreement_chart(weeks: Weeks) -> Figure:
         height = HEAD + FOOT + len(pairs) * STRIP + (len(pairs) - 1) * GAP + 0.3
         figure = canvas.new_figure(height)
         axes = canvas.inch_axes(figure)
-        title = axes.text(
-            MARGIN,
-            height - 0.36,
-            "How far the orders agree, as known each week",
-            fontsize=canvas.TITLE_PT,
-            fontweight="bold",
-            color=canvas.INK,
-            va="center",
-        )
-        canvas.shrink_to(figure, title, canvas.WIDTH_IN - 2 * MARGIN)
+        canvas.title(figure, axes, "How far the orders agree, as known each week")
         for index, pair in enumerate(pairs):
             bottom = height - HEAD - 0.3 - (index + 1) * STRIP - index * GAP
             _strip(axes, weeks, pair, bottom)

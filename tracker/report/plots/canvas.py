@@ -189,6 +189,15 @@ def shrink_to(figure: Figure, text: Text, width_in: float, smallest: float = 8.5
         text.set_fontsize(size)
 
 
+def title(figure: Figure, axes: Axes, words: str, *, margin: float = 0.25, down: float = 0.36) -> None:
+    """A bold line along the top of a figure drawn in inches, made smaller until it fits."""
+    width, height = (float(x) for x in figure.get_size_inches())
+    text = axes.text(
+        margin, height - down, words, fontsize=TITLE_PT, fontweight="bold", color=INK, va="center"
+    )
+    shrink_to(figure, text, width - 2 * margin)
+
+
 def png_bytes(figure: Figure) -> bytes:
     """The figure as PNG, 1200 px wide; the same figure always gives the same bytes."""
     buffer = io.BytesIO()

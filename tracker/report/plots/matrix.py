@@ -43,7 +43,7 @@ def rank_chart(voice: Voice, areas: Sequence[Area], *, as_of: datetime) -> Figur
         count = len(rows)
         names = [clean(by_key[key].name) for key in rows]
         figure, axes, left, cell = _paper(names, count)
-        _title(figure, axes, f"{voice_title(voice.name)}: how likely each rank is")
+        canvas.title(figure, axes, f"{voice_title(voice.name)}: how likely each rank is")
         top = float(figure.get_size_inches()[1]) - HEAD
         for rank in range(count):
             _write(axes, left + (rank + 0.5) * cell, top + 0.16, str(rank + 1), colour=canvas.MUTED)
@@ -84,7 +84,7 @@ def pair_chart(a: Voice, b: Voice, areas: Sequence[Area], *, as_of: datetime) ->
         names = [clean(by_key[key].name) for key in shared[:-1]]
         figure, axes, left, cell = _paper(names, count - 1)
         one, two = voice_title(a.name), voice_title(b.name)
-        _title(figure, axes, f"{one} against {two}, pair by pair")
+        canvas.title(figure, axes, f"{one} against {two}, pair by pair")
         top = float(figure.get_size_inches()[1]) - HEAD
         for column, key in enumerate(shared[1:]):
             x, y = left + (column + 0.5) * cell, top + 0.16 + 0.19 * (column % 2)  # neighbours do not touch
@@ -153,20 +153,6 @@ def _paper(names: Sequence[str], columns: int) -> tuple[Figure, Axes, float, flo
     cell = min(0.9, (canvas.WIDTH_IN - left - MARGIN) / columns)
     figure = canvas.new_figure(HEAD + ROW * len(names) + FOOT + 0.15)
     return figure, canvas.inch_axes(figure), left, cell
-
-
-def _title(figure: Figure, axes: Axes, words: str) -> None:
-    width, height = (float(x) for x in figure.get_size_inches())
-    text = axes.text(
-        MARGIN,
-        height - 0.36,
-        words,
-        fontsize=canvas.TITLE_PT,
-        fontweight="bold",
-        color=canvas.INK,
-        va="center",
-    )
-    canvas.shrink_to(figure, text, width - 2 * MARGIN)
 
 
 def _write(

@@ -224,16 +224,7 @@ def _heights(column: Column, bottom: float, tall: float) -> dict[str, float]:
 
 def _draw_title(figure: Figure, axes: Axes, title: str) -> None:
     width, height = (float(x) for x in figure.get_size_inches())
-    heading = axes.text(
-        MARGIN,
-        height - 0.34,
-        title,
-        fontsize=canvas.TITLE_PT,
-        fontweight="bold",
-        color=canvas.INK,
-        va="center",
-    )
-    canvas.shrink_to(figure, heading, width - 2 * MARGIN)
+    canvas.title(figure, axes, title, margin=MARGIN, down=0.34)
     y = height - 0.72
     axes.text(MARGIN, y, "Soonest at the top", fontsize=canvas.LABEL_PT, color=canvas.MUTED, va="center")
     x = width - MARGIN
