@@ -28,17 +28,18 @@ from tracker.estimates.factors import Noise, WeightLaw
 from tracker.estimates.frontier import frontier_of, horizon_scale
 from tracker.estimates.market import (
     OWN,
+    Reading,
     Rules,
     market_voice,
+    pooled_by_kind,
     pooled_hazards,
     read_links,
     settings_matter,
-    voices_by_kind,
 )
 from tracker.estimates.mixture import Mixture, fit_mixture
 from tracker.estimates.modelled import fit_shrinkage, model_forecasts
 from tracker.estimates.ordering import compare, disagreeing_pairs
-from tracker.estimates.panel import Ranking, panel_voice, read_rankings
+from tracker.estimates.panel import RESAMPLES, Ranking, panel_voice, read_rankings
 from tracker.estimates.prices import Quality, read_price
 from tracker.estimates.trend import Selection, TrendFit, fit_line, select
 from tracker.estimates.versions import (
@@ -57,6 +58,7 @@ TREND_SELECTION = Selection(metric="p50", start=date(2023, 1, 1), sota="file", m
 TREND_DRAWS = 10_000
 WEEK = timedelta(days=7)
 WEEK_DRAWS = 4_000
+WEEK_RESAMPLES = 20
 OWN_PLATFORM = "speedup"
 NO_TREND = "no METR time horizons are stored: `speedup pull metr` collects them"
 NO_STORE = "no database yet: `speedup pull` collects values, `speedup demo` plays recorded ones"
@@ -229,6 +231,7 @@ class _Scene:
                 groups=groups,
                 rankings=self.rankings,
                 draws=draws,
+                resamples=RESAMPLES if draws > WEEK_DRAWS else WEEK_RESAMPLES,
                 seed=options.seed,
             ),
         }
@@ -613,7 +616,9 @@ def market_kinds(
     doubling a setting of quality moves an area's chance within five years."""
     values = list(store.latest(_bearing(catalogue, store), known_at=known_at).values())
     links = [link for link in catalogue.links if _arms(catalogue, link) is None]
-    rules, settled = market_rules(catalogue), _settled(store, known_at)
-    kinds = voices_by_kind(links, values, now=now, rules=rules, groups=catalogue.groups, resolved=settled)
-    moved = settings_matter(links, values, now=now, rules=rules, groups=catalogue.groups, resolved=settled)
-    return kinds, moved
+    rules, settled, quality = market_rules(catalogue), _settled(store, known_at), Quality()
+
+    def read(one: Quality) -> Sequence[Reading]:
+        return read_links(links, values, now=now, rules=replace(rules, quality=one), resolved=settled)[0]
+
+    return pooled_by_kind(read(quality), catalogue.groups), settings_matter(read, quality, catalogue.groups)

@@ -17,10 +17,10 @@ from tracker.errors import UsageError
 from tracker.estimates.market import (
     Rules,
     market_voice,
+    pooled_by_kind,
     pooled_hazards,
     read_links,
     settings_matter,
-    voices_by_kind,
 )
 from tracker.estimates.prices import Quality
 from tracker.estimates.races import Field
@@ -303,7 +303,7 @@ def test_kinds_can_be_told_apart():
         seen(0.5, "q2", quantity=Quantity.PLAY_MONEY_PRICE),
         seen(0.9, "q3", quantity=Quantity.REAL_MONEY_MID),
     ]
-    kinds = voices_by_kind(links, values, now=NOW, rules=Rules(carry_rate=0.0), groups=GROUPS)
+    kinds = pooled_by_kind(read(links, values, rules=Rules(carry_rate=0.0))[0], GROUPS)
     assert list(kinds) == ["forecasters", "play_money", "real_money"]
     assert kinds["play_money"][THEORY][0] == pytest.approx(math.log(math.log(2)))
 
@@ -311,10 +311,15 @@ def test_kinds_can_be_told_apart():
 def test_settings_of_quality_matter_only_where_qualities_differ():
     links = [link("q1"), link("q2")]
     alike = [seen(0.1, "q1", age_days=5), seen(0.6, "q2", age_days=5)]
-    rules = Rules(quality=Quality())
-    assert settings_matter(links, alike, now=NOW, rules=rules, groups=GROUPS) == pytest.approx(0, abs=1e-12)
     unlike = [seen(0.1, "q1", age_days=40), seen(0.6, "q2")]
-    assert settings_matter(links, unlike, now=NOW, rules=rules, groups=GROUPS) > 0.01
+
+    def moved(values):
+        return settings_matter(
+            lambda quality: read(links, values, rules=Rules(quality=quality))[0], Quality(), GROUPS
+        )
+
+    assert moved(alike) == pytest.approx(0, abs=1e-12)
+    assert moved(unlike) > 0.01
 
 
 def test_dates_of_single_areas_hold_the_doubt_about_their_hazard():

@@ -17,13 +17,7 @@ def tau_b(x: ArrayLike, y: ArrayLike, *, gap_x: float = 0.0, gap_y: float = 0.0)
     equal ones tie). Two values of ``x`` no more than ``gap_x`` apart count as tied, likewise ``y``. NaN
     where one side is all tied. Raises ValueError if the items do not match.
     """
-    first, second = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
-    if first.ndim < 1 or second.ndim < 1 or first.shape[-1] != second.shape[-1] or first.shape[-1] < 2:
-        raise ValueError(
-            f"two orders of the same two or more items are needed: {first.shape}, {second.shape}"
-        )
-    if np.isnan(first).any() or np.isnan(second).any():
-        raise ValueError("a NaN has no place in an order")
+    first, second = _two_orders(x, y)
     one, two = _pair_signs(first, gap_x), _pair_signs(second, gap_y)
     # Signs are -1, 0, 1 and pairs are few: float32 sums of them are exact, and einsum adds no temporary.
     balance = np.einsum("...p,...p->...", one, two).astype(np.float64)
@@ -31,6 +25,17 @@ def tau_b(x: ArrayLike, y: ArrayLike, *, gap_x: float = 0.0, gap_y: float = 0.0)
     tau = np.full(balance.shape, np.nan)
     np.divide(balance, np.sqrt(untied), out=tau, where=untied > 0)
     return tau
+
+
+def _two_orders(x: ArrayLike, y: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    first, second = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
+    if first.ndim < 1 or second.ndim < 1 or first.shape[-1] != second.shape[-1] or first.shape[-1] < 2:
+        raise ValueError(
+            f"two orders of the same two or more items are needed: {first.shape}, {second.shape}"
+        )
+    if np.isnan(first).any() or np.isnan(second).any():
+        raise ValueError("a NaN has no place in an order")
+    return first, second
 
 
 def _pair_signs(values: NDArray[np.float64], gap: float) -> NDArray[np.float32]:
@@ -87,13 +92,7 @@ def tau_x(x: ArrayLike, y: ArrayLike) -> NDArray[np.float64]:
     (Emond and Mason 2002, J. Multi-Crit. Decis. Anal. 11:17). Shapes and infinities as in ``tau_b``; defined
     where all are tied too.
     """
-    first, second = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
-    if first.ndim < 1 or second.ndim < 1 or first.shape[-1] != second.shape[-1] or first.shape[-1] < 2:
-        raise ValueError(
-            f"two orders of the same two or more items are needed: {first.shape}, {second.shape}"
-        )
-    if np.isnan(first).any() or np.isnan(second).any():
-        raise ValueError("a NaN has no place in an order")
+    first, second = _two_orders(x, y)
     gaps = np.abs(_pair_signs(first, 0.0) - _pair_signs(second, 0.0))
     agreement: NDArray[np.float64] = 1.0 - gaps.mean(axis=-1, dtype=np.float64)
     return agreement

@@ -233,45 +233,29 @@ def pooled_hazards(
     return dict(zip(by_area, zip(means.tolist(), sds.tolist(), strict=True), strict=True))
 
 
-def settings_matter(
-    links: Sequence[Link],
-    observations: Sequence[Observation],
-    *,
-    now: datetime,
-    rules: Rules,
-    groups: Mapping[str, str],
-    resolved: Collection[tuple[str, str, str]] = (),
-) -> float:
-    """The most that halving or doubling a setting of ``Quality`` moves an area's pooled chance within five
-    years (0..1): above 0.01 the order leans on those settings."""
-    chances = []
-    quality = rules.quality or Quality()
-    for one in (quality, *quality.alternatives()):
-        readings, _ = read_links(
-            links, observations, now=now, rules=replace(rules, quality=one), resolved=resolved
-        )
-        pooled = pooled_hazards(readings, groups)
-        chances.append({area: -math.expm1(-5.0 * math.exp(mean)) for area, (mean, _) in pooled.items()})
-    base = chances[0]
-    return max((abs(other[area] - base[area]) for other in chances[1:] for area in base), default=0.0)
-
-
-def voices_by_kind(
-    links: Sequence[Link],
-    observations: Sequence[Observation],
-    *,
-    now: datetime,
-    rules: Rules,
-    groups: Mapping[str, str],
-    resolved: Collection[tuple[str, str, str]] = (),
+def pooled_by_kind(
+    readings: Sequence[Reading], groups: Mapping[str, str]
 ) -> dict[str, dict[str, tuple[float, float]]]:
     """Pooled log hazards per kind of value (real money, play money, forecasters), each by itself."""
-    readings, _ = read_links(links, observations, now=now, rules=rules, resolved=resolved)
-    kinds = dict.fromkeys(reading.kind for reading in readings)
     return {
         kind: pooled_hazards([reading for reading in readings if reading.kind == kind], groups)
-        for kind in kinds
+        for kind in dict.fromkeys(reading.kind for reading in readings)
     }
+
+
+def settings_matter(
+    read: Callable[[Quality], Sequence[Reading]], quality: Quality, groups: Mapping[str, str]
+) -> float:
+    """The most that halving or doubling a setting of ``quality`` moves an area's pooled chance within five
+    years (0..1), ``read`` giving the readings under other settings: above 0.01 the order leans on them."""
+    base, *others = (
+        {
+            area: -math.expm1(-5.0 * math.exp(mean))
+            for area, (mean, _) in pooled_hazards(read(one), groups).items()
+        }
+        for one in (quality, *quality.alternatives())
+    )
+    return max((abs(other[area] - base[area]) for other in others for area in base), default=0.0)
 
 
 # One link ---------------------------------------------------------------------------------------------
@@ -598,8 +582,8 @@ def _note(
 ) -> str:
     clipped = sum(reading.clipped for reading in readings)
     parts = [
-        f"{len(readings)} questions on {len(by_area)} areas, as log hazards per year pooled by link weight "
-        f"(times quantity weight), each proxy off by N(0, {proxy_log_sd:g} / sqrt(weight)).",
+        f"{len(readings)} questions on {len(by_area)} areas, as log hazards per year pooled by weight "
+        f"(of the link, the kind of value and its quality), each proxy off by N(0, {proxy_log_sd:g} / sqrt(weight)).",
         "They ask for events of different difficulty: read the order with its evidence.",
     ]
     if clipped:

@@ -64,14 +64,15 @@ def panel_voice(
     groups: Mapping[str, str],
     rankings: Sequence[Ranking] = (),
     draws: int = 50_000,
+    resamples: int = RESAMPLES,
     seed: int,
     max_age_days: float = 365.0,
 ) -> Voice:
     """The order that people's forecasts at one threshold, and their rankings, imply.
 
     Scores are log-odds, mean 0. Covered is the largest set of areas that are compared with each other,
-    directly or through others; people's forecasts older than ``max_age_days`` have lapsed. Evidence lists every
-    pooled value. Without anything to say the voice has a reason.
+    directly or through others; people's forecasts older than ``max_age_days`` have lapsed. ``resamples`` of the
+    people make the doubt. Evidence lists every pooled value. Without anything to say the voice has a reason.
     """
     areas = tuple(groups)
     oldest = now - timedelta(days=max_age_days)
@@ -97,7 +98,7 @@ def panel_voice(
     chosen = np.ix_(members, members)
     scores = hodge(_logistic(odds)[chosen], weight[chosen]).scores
     random = generator(seed)
-    resampled = _resampled(areas, members, said, dates, rankings, min(RESAMPLES, draws), random)
+    resampled = _resampled(areas, members, said, dates, rankings, resamples, random)
     luck = random.gumbel(size=(draws, len(members)))
     worlds = resampled[random.integers(len(resampled), size=draws)] + luck
     names = [areas[i] for i in members]
