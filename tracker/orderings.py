@@ -256,7 +256,7 @@ class _Scene:
             return seen[-1] if seen else None
 
         voice = market_voice(
-            [link for link in self.catalogue.links if _arms(self.catalogue, link) is None],
+            _proxies(self.catalogue),
             store.latest(self.streams, known_at=known_at).values(),
             now=now,
             draws=draws,
@@ -374,6 +374,11 @@ def stated_pairs(
     return tuple(found)
 
 
+def _proxies(catalogue: Catalogue) -> list[Link]:
+    """The links that are read as dates: all but those that ask one of our ordering questions."""
+    return [link for link in catalogue.links if _arms(catalogue, link) is None]
+
+
 def _arms(catalogue: Catalogue, link: Link) -> tuple[str, str] | None:
     """(the area whose win a link's Yes means, the other) when it asks one of our ordering questions."""
     question = catalogue.questions.get(link.question or "")
@@ -461,6 +466,7 @@ def market_changes(
 
     Inputs: every followed value, every resolution, and the passing of time (``("time",)``).
     """
+    links = _proxies(catalogue)
     streams = _bearing(catalogue, store)
     before, after = (_market_inputs(store, streams, at) for at in (since, now))
     rules, groups = market_rules(catalogue), catalogue.groups
@@ -469,7 +475,7 @@ def market_changes(
         at = given[("time",)]
         assert isinstance(at, datetime)
         readings, _ = read_links(
-            catalogue.links,
+            links,
             [value.observation for value in given.values() if isinstance(value, Value)],
             now=at,
             rules=rules,
@@ -615,7 +621,7 @@ def market_kinds(
     """The market's pooled log hazards and their sd per kind of value and area, and the most that halving or
     doubling a setting of quality moves an area's chance within five years."""
     values = list(store.latest(_bearing(catalogue, store), known_at=known_at).values())
-    links = [link for link in catalogue.links if _arms(catalogue, link) is None]
+    links = _proxies(catalogue)
     rules, settled, quality = market_rules(catalogue), _settled(store, known_at), Quality()
 
     def read(one: Quality) -> Sequence[Reading]:

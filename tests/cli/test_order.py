@@ -12,7 +12,15 @@ from typing import Any
 import pytest
 
 from questions.catalogue import load_catalogue
-from questions.records import Forecast, ForecasterKind, Quantity, Snapshot, StreamKey
+from questions.records import (
+    Forecast,
+    ForecasterKind,
+    OutcomeState,
+    Quantity,
+    Resolution,
+    Snapshot,
+    StreamKey,
+)
 from storage import open_store
 from storage.records import Batch
 from tests.cli.speedup import Program
@@ -147,6 +155,65 @@ def test_the_models_forecasts_are_stored_once_and_sum_to_one(program: Program) -
         sums[one.question, one.forecaster] = sums.get((one.question, one.forecaster), 0.0) + one.probability
     assert all(total == pytest.approx(1.0) for total in sums.values())
     assert len(sums) == 90
+
+
+def test_resolved_orderings_fit_how_far_the_model_is_believed(program: Program) -> None:
+    """Twenty pairs that came out as the model had it least likely: its forecasts are drawn further to one half."""
+    first = order(program, "--record", "--threshold", "10")["recorded"]["version"]
+    assert first.endswith("shrinkage 0.7000")
+    before = order(program)["internal"]["p_before"]
+    upset = []
+    for question in CATALOGUE.questions.values():
+        arms = question.ordering
+        if arms is not None and question.threshold is not None and question.threshold.value == 3:
+            later = arms.b if before[arms.a][arms.b] > 0.5 else arms.a
+            upset.append(
+                Resolution("speedup", "speedup", question.id, later, OutcomeState.YES, NOW - DAY, value=1.0)
+            )
+    store = open_store(program.db)
+    store.append(Batch(resolutions=tuple(upset[:20])))
+    store.close()
+    second = order(program, "--record", "--threshold", "10")["recorded"]
+    assert second["forecasts_new"] == 180
+    assert float(second["version"].rpartition(" ")[2]) < 0.4
+
+
+def test_a_market_on_one_of_our_pairs_is_read_as_that_pair_and_tells_its_dependence(
+    filled: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = AREAS[0], AREAS[-1]
+    question = CATALOGUE.ordering(one, two, 10)
+    assert question is not None
+    link = f"""
+[[link]]
+platform = "polymarket"
+external_id = "pair"
+outcome = "{one}"
+url = "https://polymarket.com/market/pair"
+label = "{one} first"
+relation = "same"
+question = "{question.id}"
+view = "researcher"
+areas = ["{one}", "{two}"]
+by = 2034-01-01T00:00:00Z
+"""
+    (tmp_path / "links.toml").write_text(link, encoding="utf-8")
+    monkeypatch.setenv("SPEEDUP_QUESTIONS_PATH", str(tmp_path))
+    plain = order(filled, *as_of(NOW), "--detail")
+    field = plain["detail"]["dependence"]["market"]
+    stated = field["p_before"][one][two][field["rhos"].index(0.6)]
+    store = open_store(filled.db)
+    key = StreamKey("polymarket", "polymarket", "pair", one, Quantity.REAL_MONEY_MID)
+    store.append(Batch(snapshots=(Snapshot(key, NOW, NOW, probability=stated, spread=0.01),)))
+    store.close()
+    told = order(filled, *as_of(NOW), "--detail")
+    (pair,) = told["detail"]["stated_pairs"]
+    assert (pair["first"], pair["second"], pair["p_first"]) == (one, two, pytest.approx(stated))
+    assert pair["bounds"][0] <= stated <= pair["bounds"][1]
+    assert min(abs(rho - 0.6) for rho in pair["implied_rho"]) < 0.01
+    assert told["market"]["p_before"][one][two] == pytest.approx(stated)
+    assert told["market"]["scores"] == plain["market"]["scores"]  # it is no evidence of a date
+    assert order(filled, *as_of(NOW), "--detail", "--threshold", "3")["detail"]["stated_pairs"] == []
 
 
 def test_a_multiple_without_questions_records_nothing_and_says_so(program: Program) -> None:

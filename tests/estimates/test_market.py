@@ -254,9 +254,10 @@ def test_rungs_by_threshold_fall_as_it_rises():
 
 
 def test_rungs_are_compared_at_one_moment():
-    """The older rung is of ten days ago: the other is asked for what it stood at then."""
+    """One rung was last seen ten days ago: the other is asked for what it stood at then."""
     links = [link("q1", by=NOW + YEAR, ladder="l"), link("q2", by=NOW + 2 * YEAR, ladder="l")]
-    old, new = seen(0.4, "q1", age_days=10), seen(0.3, "q2", age_days=0)
+    ago = NOW - timedelta(days=10)
+    old, new = seen(0.4, "q1", age_days=10, seen_last=ago), seen(0.3, "q2", age_days=0)
     before = seen(0.5, "q2", age_days=11)
     asked = []
 
@@ -267,6 +268,9 @@ def test_rungs_are_compared_at_one_moment():
     readings, _ = read(links, [old, new], earlier=earlier)
     assert asked == [("q2", NOW - timedelta(days=10))]
     assert [r.p_faster for r in readings] == pytest.approx([0.4, 0.5])
+    still_seen, _ = read(links, [seen(0.4, "q1", age_days=10), new], earlier=earlier)
+    assert len(asked) == 1  # a price nobody moved for ten days is today's
+    assert [r.p_faster for r in still_seen] == pytest.approx([0.35, 0.35])
     mixed_days, _ = read(links, [old, new])
     assert [r.p_faster for r in mixed_days] == pytest.approx([0.35, 0.35])
 

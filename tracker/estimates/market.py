@@ -65,7 +65,7 @@ class Reading:
 
     ``probability`` is the platform's own; ``p_faster`` what it says of the faster outcome (as paid, turned
     round for polarity -1, pooled with its twins, put on its ladder, clipped); ``log_hazard`` is ln(1/year);
-    ``as_of`` is when the value last stood. ``low`` and ``high`` bound what the price can stand for;
+    ``as_of`` is when the value last stood by the source's word, ``seen_last`` by our own look. ``low`` and ``high`` bound what the price can stand for;
     ``band_log_sd`` is what that adds to the doubt about the log hazard.
     """
 
@@ -81,6 +81,7 @@ class Reading:
     kind: Kind
     low: float
     high: float
+    seen_last: datetime
     band_log_sd: float = 0.0
 
 
@@ -370,6 +371,7 @@ def _reading(link: Link, by: datetime, observation: Observation, limits: _Limits
         kind=kind,
         low=low,
         high=high,
+        seen_last=min(observation.seen_last, limits.now),
         band_log_sd=0.0
         if low == high
         else (_log_hazard(high, years) - _log_hazard(low, years)) / math.sqrt(12),
@@ -447,12 +449,12 @@ def _on_ladders(readings: Sequence[Reading], limits: _Limits, earlier: Earlier |
 
 
 def _at_one_moment(rungs: Sequence[Reading], limits: _Limits, earlier: Earlier | None) -> list[Reading]:
-    """Each rung as it stood when the oldest of them did; a rung without a value from then stays as it is."""
-    moment = min(rung.as_of for rung in rungs)
+    """Each rung as it stood when all of them were last seen; one without a value from then stays as it is."""
+    moment = min(rung.seen_last for rung in rungs)
     found = []
     for rung in rungs:
         older = None
-        if earlier is not None and rung.as_of - moment > SAME_TIME:
+        if earlier is not None and rung.snapshot.as_of - moment > SAME_TIME:
             seen = earlier(rung.snapshot.key, moment)
             by = rung.link.by
             if seen is not None and by is not None and limits.refusal(rung.link, seen) is None:
