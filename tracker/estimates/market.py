@@ -65,8 +65,9 @@ class Reading:
 
     ``probability`` is the platform's own; ``p_faster`` what it says of the faster outcome (as paid, turned
     round for polarity -1, pooled with its twins, put on its ladder, clipped); ``log_hazard`` is ln(1/year);
-    ``as_of`` is when the value last stood by the source's word, ``seen_last`` by our own look. ``low`` and ``high`` bound what the price can stand for;
-    ``band_log_sd`` is what that adds to the doubt about the log hazard.
+    ``as_of`` is when the value last stood by the source's word, ``seen_last`` by our own look. ``low`` and
+    ``high`` bound what the price can stand for; ``band_log_sd`` is what that adds to the doubt about the log
+    hazard.
     """
 
     link: Link
