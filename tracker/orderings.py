@@ -59,7 +59,6 @@ TREND_DRAWS = 10_000
 WEEK = timedelta(days=7)
 WEEK_DRAWS = 4_000
 WEEK_RESAMPLES = 20
-OWN_PLATFORM = "speedup"
 NO_TREND = "no METR time horizons are stored: `speedup pull metr` collects them"
 NO_STORE = "no database yet: `speedup pull` collects values, `speedup demo` plays recorded ones"
 SETTLED = (
@@ -425,14 +424,15 @@ def recorded_forecasts(
 
 def _resolved_pairs(catalogue: Catalogue, store: Store, voice: Voice) -> list[tuple[float, bool]]:
     """What the model says of pairs of which one has come first, and whether it was the first arm."""
+    settled = {receipt.question: receipt for receipt in store.receipts()}  # by time: the last word counts
     pairs = []
-    for resolution in store.resolutions():
-        question = catalogue.questions.get(resolution.external_id)
+    for receipt in settled.values():
+        question = catalogue.questions.get(receipt.question)
         arms = None if question is None else question.ordering
-        if resolution.platform != OWN_PLATFORM or arms is None or resolution.state is not OutcomeState.YES:
+        if arms is None or not receipt.state.final or receipt.outcome not in (arms.a, arms.b):
             continue
-        if resolution.outcome in (arms.a, arms.b) and {arms.a, arms.b} <= set(voice.coverage):
-            pairs.append((voice.p_before[arms.a][arms.b], resolution.outcome == arms.a))
+        if {arms.a, arms.b} <= set(voice.coverage):
+            pairs.append((voice.p_before[arms.a][arms.b], receipt.outcome == arms.a))
     return pairs
 
 

@@ -12,15 +12,15 @@ from typing import Any
 import pytest
 
 from questions.catalogue import load_catalogue
+from questions.receipts import Receipt
 from questions.records import (
     Forecast,
     ForecasterKind,
-    OutcomeState,
     Quantity,
-    Resolution,
     Snapshot,
     StreamKey,
 )
+from questions.verdicts import State
 from storage import open_store
 from storage.records import Batch
 from tests.cli.speedup import Program
@@ -167,11 +167,9 @@ def test_resolved_orderings_fit_how_far_the_model_is_believed(program: Program) 
         arms = question.ordering
         if arms is not None and question.threshold is not None and question.threshold.value == 3:
             later = arms.b if before[arms.a][arms.b] > 0.5 else arms.a
-            upset.append(
-                Resolution("speedup", "speedup", question.id, later, OutcomeState.YES, NOW - DAY, value=1.0)
-            )
+            upset.append(Receipt(question.id, "1", NOW, NOW, State.RESOLVED, "test", outcome=later))
     store = open_store(program.db)
-    store.append(Batch(resolutions=tuple(upset[:20])))
+    store.add_receipts(upset[:20])
     store.close()
     second = order(program, "--record", "--threshold", "10")["recorded"]
     assert second["forecasts_new"] == 180
