@@ -92,6 +92,17 @@ def test_how_firm_an_order_is_equals_scipys_mean_tau(draws):
         assert voice.tau_b_self is None
 
 
+@settings(deadline=None)
+@given(st.integers(0, 2**31), st.lists(st.integers(0, 3), min_size=2, max_size=6))
+def test_without_ties_in_the_draws_it_is_scipys_too(seed, scores):
+    draws = np.random.default_rng(seed).normal(size=(15, len(scores)))
+    voice = voice_of(draws, scores=scores)
+    if len(set(scores)) == 1:
+        assert voice.tau_b_self is None
+    else:
+        assert voice.tau_b_self == pytest.approx(np.mean([kendalltau(d, scores).statistic for d in draws]))
+
+
 def test_the_soonest_stands_first_and_equal_scores_go_by_mean_rank():
     voice = voice_of([[1, 2, 3], [1, 5, 4], [1, 5, 4]], scores=[1.0, 4.0, 4.0])
     assert voice.ranking == ("b", "c", "a")

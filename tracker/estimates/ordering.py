@@ -87,7 +87,7 @@ def voice_from_draws(
         p_before=_pairs(areas, frequencies),
         group_means=_group_means(areas, base, groups),
         p_capabilities_first=_p_capabilities_first(areas, draws, groups),
-        tau_b_self=_mean_tau(draws, base),
+        tau_b_self=_mean_tau(draws, base) if (tied > 1).any() else _mean_tau_untied(wins, base, len(draws)),
         coverage=areas,
         evidence=tuple(evidence),
         unused=tuple(unused),
@@ -163,6 +163,18 @@ def _mean_tau(draws: NDArray[np.float64], base: NDArray[np.float64]) -> float | 
     taus = tau_b(draws, base)
     defined = taus[~np.isnan(taus)]
     return float(defined.mean()) if defined.size else None
+
+
+def _mean_tau_untied(wins: NDArray[np.int64], base: NDArray[np.float64], draws: int) -> float | None:
+    """The same from counted wins, for draws without a tie: then every draw has all its pairs, and the mean of
+    sums is the sum of means."""
+    if len(base) < 2:
+        return None
+    signs = np.sign(base[:, None] - base[None, :])
+    untied = np.count_nonzero(signs)
+    if not untied:
+        return None
+    return float((signs * wins).sum() / draws / math.sqrt(untied / 2 * math.comb(len(base), 2)))
 
 
 # Groups ---------------------------------------------------------------------------------------------
