@@ -52,6 +52,7 @@ from tracker.estimates.versions import (
     rank_version,
 )
 from tracker.estimates.voice import Comparison, Voice
+from tracker.own import counted
 
 TREND_SERIES = "metr_th11"
 TREND_SELECTION = Selection(metric="p50", start=date(2023, 1, 1), sota="file", max_minutes=960.0)
@@ -224,7 +225,7 @@ class _Scene:
             else dates_voice(dates, today=now.date(), groups=groups),
             "panel": panel_voice(
                 self.catalogue.questions,
-                [] if self.store is None else _opinions(self.catalogue, self.store, known_at),
+                self.opinions(known_at),
                 threshold=float(options.threshold),
                 now=now,
                 groups=groups,
@@ -272,6 +273,17 @@ class _Scene:
     def streams(self) -> list[StreamKey]:
         """The stored streams of questions that bear on an area."""
         return [] if self.store is None else _bearing(self.catalogue, self.store)
+
+    def opinions(self, known_at: datetime | None) -> list[Forecast]:
+        """What people say on our questions, each forecast from when it was entered."""
+        if self.store is None:
+            return []
+        told = [one for one, at in self._counted if known_at is None or at <= known_at]
+        return told + _told_elsewhere(self.catalogue, self.store, known_at)
+
+    @cached_property
+    def _counted(self) -> list[tuple[Forecast, datetime]]:
+        return [] if self.store is None else counted(self.store)
 
     def trend(self, known_at: datetime | None, draws: int) -> tuple[Mixture | None, AreaDates | None]:
         """The mixture of shapes on the version of the series known then, and the areas' dates from it."""
@@ -557,17 +569,14 @@ def mixture_of(measurements: Sequence[Measurement], seed: int, *, draws: int = T
         return None
 
 
-def _opinions(catalogue: Catalogue, store: Store, known_at: datetime | None) -> list[Forecast]:
-    """What people say on our questions: forecasts entered here, and teams' and panels' values on questions
-    elsewhere that are the same as one of ours."""
+def _told_elsewhere(catalogue: Catalogue, store: Store, known_at: datetime | None) -> list[Forecast]:
+    """Teams' and panels' values on questions elsewhere that are the same as one of ours."""
     ours = {
         link.key: link.question
         for link in catalogue.links
         if link.relation is Relation.SAME and link.question is not None
     }
-    told = store.forecasts(known_at=known_at)
-    if not ours:
-        return told
+    told: list[Forecast] = []
     streams = [
         key
         for key in store.streams()
