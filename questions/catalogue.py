@@ -27,6 +27,7 @@ from questions.factors import (
     read_factor_csv,
     table_findings,
 )
+from questions.indicators import IndicatorSet, generate_indicators
 from questions.locate import KeyPath
 from questions.model import Area, FactorTable, Link, Platform, Record, Relation, Seen
 from questions.problems import CatalogueFile, read_record, suggestion
@@ -38,7 +39,7 @@ PACKAGED_NAME = "questions/data"
 
 _LISTS = ("area", "battery", "question", "link", "platform", "seen", "series", "tracked")
 _OWN_TABLES = ("question", "link", "platform", "seen", "factors", "requirements")
-_ALL_TABLES = (*_OWN_TABLES, "area", "battery", "printed", "template", "series", "tracked")
+_ALL_TABLES = (*_OWN_TABLES, "area", "battery", "printed", "template", "indicators", "series", "tracked")
 
 RecordT = TypeVar("RecordT", bound=Record)
 
@@ -348,11 +349,11 @@ class _Reading:
         factors = self._factors(keys)
         requirements = self._requirements(keys)
         printed = self._latest("printed", PrintedResults)
-        questions = self.questions = self._questions(areas, batteries)
+        series = self._series(keys)
+        questions = self.questions = self._questions(areas, batteries, series)
         links = self._links(keys, questions)
         platforms = self._unique("platform", self._entries("platform", Platform), "key")
         seen = self._unique("record of", self._entries("seen", Seen), "key")
-        series = self._series(keys)
         tracked = self._tracked(series, questions, links)
         if self.problems:
             raise CatalogueError(self.problems)
@@ -401,9 +402,10 @@ class _Reading:
         return found
 
     def _questions(
-        self, areas: Sequence[Area], batteries: Mapping[str, Battery]
+        self, areas: Sequence[Area], batteries: Mapping[str, Battery], series: Mapping[str, SeriesRecord]
     ) -> dict[str, tuple[Question, Place]]:
-        entries = [*self._generated(areas, batteries), *self._entries("question", Question)]
+        generated = [*self._generated(areas, batteries), *self._indicators(areas, series)]
+        entries = [*generated, *self._entries("question", Question)]
         found = self._unique("question", entries, "id")
         keys = tuple(area.key for area in areas)
         for question, place in found.values():
@@ -426,6 +428,20 @@ class _Reading:
             for question, path in generate(template, areas, batteries, place.file, self.problems):
                 yield question, Place(place.file, path)
         if lacking or not found or len(self.problems) > before:
+            self.refused.add("question")
+
+    def _indicators(
+        self, areas: Sequence[Area], series: Mapping[str, SeriesRecord]
+    ) -> Iterator[tuple[Question, Place]]:
+        """Questions of the table of indicators, which a catalogue may do without."""
+        if not any("indicators" in file.data for file in self.files):
+            return
+        found = self._latest("indicators", IndicatorSet)
+        before = len(self.problems)
+        for table, place in found if areas and "series" not in self.refused else ():
+            for question, path in generate_indicators(table, areas, series, place.file, self.problems):
+                yield question, Place(place.file, path)
+        if not found or len(self.problems) > before:
             self.refused.add("question")
 
     def _check_question(

@@ -10,15 +10,15 @@ import datetime as dt
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from itertools import combinations
-from string import Template
 from typing import Annotated, Any, Self, TypeVar
 
 from pydantic import Field, ValidationError, model_validator
 
+from questions.blanks import Findings, UnfilledError, fill, fill_text, merge
 from questions.errors import Problem
 from questions.locate import KeyPath
 from questions.model import Area, QuestionKind, Record
-from questions.problems import CatalogueFile, explain, suggestion
+from questions.problems import CatalogueFile, explain
 from questions.question import (
     Baseline,
     Battery,
@@ -37,7 +37,6 @@ from questions.worlds import QUARTERS_NEEDED, Worlds, quarter_ends
 
 PLACE: KeyPath = ("template",)
 
-Findings = list[tuple[KeyPath, str]]
 Made = TypeVar("Made")
 
 
@@ -137,54 +136,15 @@ def _attempt(
     """What ``make`` makes; None, and the reasons added, when the template does not let it."""
     try:
         return make()
-    except _UnfilledError as error:
+    except UnfilledError as error:
         problems.extend(file.problem((*PLACE, *path), message) for path, message in error.findings)
     except ValidationError as error:
         problems.extend(explain(error, Question, file, place))
     return None
 
 
-class _UnfilledError(ValueError):
-    """Blanks that cannot be filled: ``findings`` are pairs of path (below ``template``) and message."""
-
-    def __init__(self, findings: Findings) -> None:
-        self.findings = findings
-        super().__init__("; ".join(message for _, message in findings))
-
-
-def _fill(value: Any, words: Mapping[str, str], at: KeyPath, findings: Findings) -> Any:
-    """The same tree with every blank of its strings filled in; what cannot be filled adds a finding."""
-    if isinstance(value, str):
-        return _fill_text(value, words, at, findings) if "$" in value else value
-    if isinstance(value, dict):
-        return {key: _fill(item, words, (*at, key), findings) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_fill(item, words, (*at, index), findings) for index, item in enumerate(value)]
-    return value
-
-
-def _fill_text(text: str, words: Mapping[str, str], at: KeyPath, findings: Findings) -> str:
-    try:
-        return Template(text).substitute(words)
-    except KeyError as error:
-        name = error.args[0]
-        findings.append((at, f"nothing to fill ${{{name}}} with{suggestion(name, words)}"))
-    except ValueError:
-        findings.append((at, "a dollar sign that begins no ${name} is written $$"))
-    return text
-
-
-def _merge(text: dict[str, Any], filled: Mapping[str, Any]) -> dict[str, Any]:
-    """The wording with what the program fills in laid over it, table by table."""
-    merged = dict(text)
-    for key, value in filled.items():
-        below = merged.get(key)
-        merged[key] = _merge(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
-    return merged
-
-
 def _shared_words(templates: TemplateSet, multiple: Multiple) -> dict[str, str]:
-    """What every question of a multiple may fill in. Raises _UnfilledError when a phrase has an unknown blank."""
+    """What every question of a multiple may fill in. Raises UnfilledError when a phrase has an unknown blank."""
     words = {
         "k": f"{multiple.k}",
         "open_day": f"{templates.open:%Y-%m-%d}",
@@ -198,16 +158,16 @@ def _shared_words(templates: TemplateSet, multiple: Multiple) -> dict[str, str]:
     }
     findings: Findings = []
     phrases = {
-        f"phrase_{name}": _fill(text, words, ("phrases", name), findings)
+        f"phrase_{name}": fill(text, words, ("phrases", name), findings)
         for name, text in templates.phrases.items()
     }
     if findings:
-        raise _UnfilledError(findings)
+        raise UnfilledError(findings)
     return words | phrases
 
 
 class _Maker:
-    """Makes the questions of one multiple. Raises _UnfilledError when the shared phrases cannot be filled."""
+    """Makes the questions of one multiple. Raises UnfilledError when the shared phrases cannot be filled."""
 
     def __init__(
         self,
@@ -226,13 +186,13 @@ class _Maker:
         self._arm_words = {area: self._words_of(area) for area in names}
 
     def question(self, kind: str, arms: tuple[str, ...]) -> Question:
-        """One question. Raises _UnfilledError, or pydantic's ValidationError, when the template is wrong."""
+        """One question. Raises UnfilledError, or pydantic's ValidationError, when the template is wrong."""
         words = dict(self._words)
         for prefix, area in zip(("a", "b") if kind == "ordering" else ("area",), arms, strict=True):
             for name, word in self._arm_words[area].items():
                 words[f"{prefix}_{name}" if name else prefix] = word
         findings: Findings = []
-        text = _fill(getattr(self._templates, kind), words, (kind,), findings)
+        text = fill(getattr(self._templates, kind), words, (kind,), findings)
         batteries = tuple(self._batteries[area] for area in arms)
         urls = self._urls(batteries)
         filled: dict[str, Any] = {
@@ -244,9 +204,9 @@ class _Maker:
             "resolution": {"primary_url": urls[0] if urls else "", "fallback_urls": urls[1:]},
         }
         if findings:
-            raise _UnfilledError(findings)
+            raise UnfilledError(findings)
         filled |= self._ordering(batteries) if kind == "ordering" else self._date(batteries[0])
-        return Question.model_validate(_merge(text, filled))
+        return Question.model_validate(merge(text, filled))
 
     def _common(self, multiple: Multiple) -> dict[str, Any]:
         templates = self._templates
@@ -303,7 +263,7 @@ class _Maker:
             "seats": panel.seats,
             "quorum": panel.quorum,
             "statistic": panel.statistic,
-            "question": _fill_text(panel.question, words, ("panel", "question"), findings),
+            "question": fill_text(panel.question, words, ("panel", "question"), findings),
             "conflict_rule": panel.conflict_rule,
             "appointed_by": self._templates.open,
         }

@@ -9,7 +9,7 @@ import pytest
 
 from questions.catalogue import Catalogue
 from questions.evidence import world_of
-from questions.question import ANNUL, Battery, Fixture, Question
+from questions.question import ANNUL, PENDING, Battery, Fixture, Question
 from questions.resolver import Resolver, fixture_findings
 from questions.worlds import next_quarter_end, quarter_ends
 
@@ -83,8 +83,12 @@ def decided(question: Question, fixture: Fixture) -> str:
     return question.ordering.a if a < b else question.ordering.b
 
 
+def of_batteries(catalogue: Catalogue) -> list[Question]:
+    return [question for question in catalogue.questions.values() if question.battery is not None]
+
+
 def test_every_world_comes_to_what_its_fixture_expects(catalogue: Catalogue) -> None:
-    for question in catalogue.questions.values():
+    for question in of_batteries(catalogue):
         for fixture in question.fixtures:
             assert decided(question, fixture) == fixture.expected, (question.id, fixture.name)
             if fixture.expected_on is not None:
@@ -100,6 +104,8 @@ def test_a_verdict_of_a_settled_world_never_changes(catalogue: Catalogue) -> Non
     for question in list(catalogue.questions.values())[::7]:
         resolver, settled = Resolver(question), question.dates.settled_by
         for fixture in question.fixtures:
+            if fixture.expected == PENDING:
+                continue
             world = world_of(fixture)
             then = resolver.verdict(world, settled)
             assert then.state.final
@@ -109,7 +115,7 @@ def test_a_verdict_of_a_settled_world_never_changes(catalogue: Catalogue) -> Non
 def test_every_outcome_and_annulment_has_a_world(catalogue: Catalogue) -> None:
     for question in catalogue.questions.values():
         reached = {fixture.expected for fixture in question.fixtures}
-        assert reached == {*question.outcomes, ANNUL}, question.id
+        assert reached - {PENDING} == {*question.outcomes, ANNUL}, question.id
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What ships: ten areas, 110 generated questions, links to real ones, the essay's table."""
+"""What ships: ten areas, the generated questions, links to real ones, the essay's table."""
 
 from __future__ import annotations
 
@@ -33,6 +33,11 @@ def every(catalogue: Catalogue) -> list[Question]:
     return list(catalogue.questions.values())
 
 
+def of_batteries(catalogue: Catalogue) -> list[Question]:
+    """Those about a speedup; the rest are indicators (``test_indicators``)."""
+    return [question for question in every(catalogue) if question.battery is not None]
+
+
 def test_there_are_ten_areas_five_of_each_group_with_labels_that_fit_a_column(catalogue: Catalogue) -> None:
     assert Counter(area.group for area in catalogue.areas) == {Group.SAFETY: 5, Group.CAPABILITIES: 5}
     labels = [area.short for area in catalogue.areas]
@@ -41,14 +46,16 @@ def test_there_are_ten_areas_five_of_each_group_with_labels_that_fit_a_column(ca
 
 
 def test_every_pair_and_every_area_is_asked_about_at_3x_and_10x(catalogue: Catalogue) -> None:
-    counts = Counter((q.kind, q.threshold.value) for q in every(catalogue) if q.threshold)
+    counts = Counter((q.kind, q.threshold.value) for q in of_batteries(catalogue) if q.threshold)
     assert counts == {
         (QuestionKind.ORDERING, 3.0): 45,
         (QuestionKind.ORDERING, 10.0): 45,
         (QuestionKind.DATE, 3.0): 10,
         (QuestionKind.DATE, 10.0): 10,
     }
-    pairs = {(frozenset((q.ordering.a, q.ordering.b)), q.threshold) for q in every(catalogue) if q.ordering}
+    pairs = {
+        (frozenset((q.ordering.a, q.ordering.b)), q.threshold) for q in of_batteries(catalogue) if q.ordering
+    }
     assert len(pairs) == 90
 
 
@@ -76,11 +83,11 @@ def test_no_text_has_an_unfilled_blank(catalogue: Catalogue) -> None:
     for question in every(catalogue):
         for text in texts(question.model_dump(mode="json")):
             assert "$" not in text, question.id
-            assert "{" not in text.replace("min{Q", ""), question.id
+            assert "{" not in text.replace("min{Q", "").replace("min{day", ""), question.id
 
 
 def test_a_title_says_what_its_criteria_say(catalogue: Catalogue) -> None:
-    for question in every(catalogue):
+    for question in of_batteries(catalogue):
         assert question.threshold is not None
         named = [catalogue.area(area).name for area in question.areas]
         wanted = {f"{question.threshold.value:g}x", f"{question.dates.close:%Y-%m-%d}", *named}
@@ -103,7 +110,7 @@ def test_generated_texts_avoid_words_that_two_readers_read_differently(catalogue
 def test_every_generated_question_measures_progress_against_the_tools_of_one_day(
     catalogue: Catalogue,
 ) -> None:
-    for question in every(catalogue):
+    for question in of_batteries(catalogue):
         assert question.speedup_kind is SpeedupKind.PROGRESS
         assert question.baseline is not None
         assert question.baseline.reference == "tools_2026-01-22"
@@ -114,7 +121,7 @@ def test_every_generated_question_measures_progress_against_the_tools_of_one_day
 
 
 def test_lower_thresholds_settle_years_earlier(catalogue: Catalogue) -> None:
-    settles = {q.threshold.value: q.dates.resolve for q in every(catalogue) if q.threshold}
+    settles = {q.threshold.value: q.dates.resolve for q in of_batteries(catalogue) if q.threshold}
     assert (settles[10.0] - settles[3.0]).days > 4 * 365
 
 
