@@ -63,6 +63,7 @@ class BatteryReader:
         self._ends = ends[: self._may_cross + rule.quarters - 1]
         self._place = {end: place for place, end in enumerate(self._ends)}
         self._opened = len(before)
+        self._panel = question.panel is not None
         self._proxies = {battery.area: self._deciding(battery) for battery in rule.arms}
         resolution = question.resolution
         gone = resolution.if_gone.then if resolution.if_gone else Gone.DROP
@@ -93,7 +94,8 @@ class BatteryReader:
             for proxy in proxies:
                 found.append(proxy.series)
                 found += [proxy.gate] if proxy.gate else []
-            found.append(f"{area}.panel")
+            if self._panel:
+                found.append(f"{area}.panel")
         return tuple(dict.fromkeys(found))
 
     def crossing(self, world: Evidence, area: str, cutoff: datetime, *, final: bool) -> Crossing:
@@ -179,11 +181,7 @@ class BatteryReader:
         ]
         if not deaths:
             return [], []
-        panel = {
-            datum.at: datum
-            for datum in self._reader.accounts(world, f"{area}.panel", cutoff).points
-            if datum.value is not None
-        }
+        panel = self._answers(world, area, cutoff)
         unjudged: list[int] = []
         for place, end in enumerate(self._ends):
             dead = [proxy for proxy, marks in deaths if self._dead(world, proxy, marks, end, cutoff)]
@@ -200,6 +198,11 @@ class BatteryReader:
                 known[place] = ALL if meets(self._threshold, answer.value) else 0
                 held.append((place, ALL, answer))
         return unjudged, [mark for _, marks in deaths for mark in marks]
+
+    def _answers(self, world: Evidence, area: str, cutoff: datetime) -> dict[date, Datum]:
+        """What the panel said of an area by quarter end; nothing where the question has no panel."""
+        told = self._reader.accounts(world, f"{area}.panel", cutoff).points if self._panel else ()
+        return {datum.at: datum for datum in told if datum.value is not None}
 
     def _marks(self, world: Evidence, proxy: _Proxy, cutoff: datetime) -> list[Mark]:
         return [m for m in world.marks(proxy.series) if m.published <= cutoff and self._drops[m.kind]]

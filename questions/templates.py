@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import combinations
-from typing import Annotated, Any, Self, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
+from urllib.parse import quote
 
 from pydantic import Field, ValidationError, model_validator
 
 from questions.blanks import Findings, UnfilledError, fill, fill_text, merge
 from questions.errors import Problem
 from questions.locate import KeyPath
-from questions.model import Area, QuestionKind, Record
+from questions.model import Area, Group, QuestionKind, Record
 from questions.problems import CatalogueFile, explain
 from questions.question import (
     Baseline,
@@ -27,25 +29,33 @@ from questions.question import (
     ContradictionError,
     Dates,
     EventBasis,
+    EvidenceClass,
     Listed,
     Moment,
+    Proxy,
     Question,
     Text,
     Url,
 )
-from questions.worlds import QUARTERS_NEEDED, Worlds, quarter_ends
+from questions.worlds import QUARTERS_NEEDED, Side, Worlds, quarter_ends
 
 PLACE: KeyPath = ("template",)
 
 Made = TypeVar("Made")
 
 
+Form = Literal["ordering", "date", "labour", "group"]
+_LAID_OVER: Mapping[Form, Form] = {"labour": "date", "group": "ordering"}
+"""Wordings that are laid over another one: what is wrong there is told there alone."""
+
+
 class Multiple(Record):
-    """One threshold, and when a question about it closes and is settled."""
+    """One threshold, what is asked at it, and when a question about it closes and is settled."""
 
     k: Annotated[int, Field(ge=2)]
     close: Moment
     resolve: Moment
+    asks: Listed[Form] = ("ordering", "date")
 
 
 class Rule(Record):
@@ -68,8 +78,27 @@ class PanelRule(Record):
     conflict_rule: Text
 
 
+class GroupStatistic(Record):
+    """When a group of areas has crossed: when ``needed`` of them have."""
+
+    key: Annotated[str, Field(pattern=r"^[a-z]+$")]
+    needed: Annotated[int, Field(ge=1)]
+    says: Text
+
+
+class LabourLeftOut(Record):
+    """An area that no labour question is asked about, because too little evidence may decide one."""
+
+    area: Text
+    reason: Annotated[str, Field(min_length=30)]
+
+
 class TemplateSet(Record):
-    """Everything generated questions share. ``ordering`` and ``date`` are question tables with blanks."""
+    """Everything generated questions share. ``ordering`` and ``date`` are question tables with blanks.
+
+    ``labour`` is laid over ``date``, ``group`` over ``ordering``. ``labour_proxy`` is in every area's battery for
+    labour questions; ``${query}`` in its address is the area's query.
+    """
 
     version: Annotated[int, Field(ge=1)]
     open: Moment
@@ -85,6 +114,11 @@ class TemplateSet(Record):
     phrases: dict[str, str]
     ordering: dict[str, Any]
     date: dict[str, Any]
+    labour: dict[str, Any] = Field(default_factory=dict)
+    labour_proxy: Listed[Proxy] = ()
+    labour_left_out: Listed[LabourLeftOut] = ()
+    group: dict[str, Any] = Field(default_factory=dict)
+    groups: Listed[GroupStatistic] = ()
 
     @model_validator(mode="after")
     def _changes_told(self) -> Self:
@@ -109,12 +143,21 @@ def generate(
     """
     found: list[Problem] = []
     made: list[tuple[Question, KeyPath]] = []
+    wrong: set[Form] = set()
     names = {area.key: area.name for area in areas}
-    plans: list[tuple[str, tuple[str, ...]]] = [("ordering", arms) for arms in combinations(sorted(names), 2)]
+    plans: list[tuple[Form, tuple[str, ...]]] = [
+        ("ordering", arms) for arms in combinations(sorted(names), 2)
+    ]
     plans += [("date", (area,)) for area in names]
+    labour = _labour_batteries(templates, batteries, file, found)
+    plans += [("labour", (area,)) for area in names if area in labour]
+    members = {group: tuple(a.key for a in areas if a.group is group) for group in Group}
+    plans += [("group", (statistic.key,)) for statistic in templates.groups]
     for index, multiple in enumerate(templates.threshold):
         place: KeyPath = (*PLACE, "threshold", index)
-        maker = _attempt(partial(_Maker, templates, multiple, names, batteries), file, place, found)
+        maker = _attempt(
+            partial(_Maker, templates, multiple, names, batteries, labour, members), file, place, found
+        )
         if maker is None:
             continue
         if len(maker.quarters) < QUARTERS_NEEDED:
@@ -122,11 +165,54 @@ def generate(
             found.append(file.problem((*place, "close"), message))
             continue
         for kind, arms in plans:
+            if kind not in multiple.asks or _LAID_OVER.get(kind) in wrong:
+                continue
             at = (*PLACE, kind)
             question = _attempt(partial(maker.question, kind, arms), file, at, found)
-            if question is not None:
+            if question is None:
+                wrong.add(kind)
+            else:
                 made.append((question, at))
     problems.extend(dict.fromkeys(found))
+    return made
+
+
+def _labour_batteries(
+    templates: TemplateSet, batteries: Mapping[str, Battery], file: CatalogueFile, problems: list[Problem]
+) -> dict[str, Battery]:
+    """The matched comparisons of each area, their gates, and the shared ones: what may decide about labour.
+
+    No panel answers in their place, so an area with fewer that have a public source than the rule needs must be
+    among those left out, and no other may.
+    """
+    made: dict[str, Battery] = {}
+    left_out = {entry.area: index for index, entry in enumerate(templates.labour_left_out)}
+    if not templates.labour:
+        return made
+    for area, battery in batteries.items():
+        own = [proxy for proxy in battery.proxies if proxy.evidence is EvidenceClass.MATCHED_COMPARISON]
+        gates = {proxy.gated_by for proxy in own}
+        own += [proxy for proxy in battery.proxies if proxy.id in gates]
+        query = quote(f"({battery.query})")
+        shared = [
+            proxy.model_copy(update={"source_url": proxy.source_url.replace("${query}", query)})
+            for proxy in templates.labour_proxy
+        ]
+        proxies = (*own, *shared)
+        deciding = sum(
+            proxy.evidence is EvidenceClass.MATCHED_COMPARISON and bool(proxy.source_url) for proxy in proxies
+        )
+        if area in left_out and deciding >= templates.rule.need:
+            place = (*PLACE, "labour_left_out", left_out[area])
+            problems.append(file.problem(place, f"{area} has {deciding} proxies with a source: ask about it"))
+        elif deciding >= templates.rule.need:
+            made[area] = battery.model_copy(update={"proxies": proxies})
+        elif area not in left_out:
+            message = (
+                f"{area} has {deciding} of {templates.rule.need} proxies with a source: "
+                "say why in [[template.labour_left_out]]"
+            )
+            problems.append(file.problem((*PLACE, "labour"), message))
     return made
 
 
@@ -175,38 +261,88 @@ class _Maker:
         multiple: Multiple,
         names: Mapping[str, str],
         batteries: Mapping[str, Battery],
+        labour: Mapping[str, Battery],
+        members: Mapping[Group, tuple[str, ...]],
     ) -> None:
         self._templates, self._k = templates, multiple.k
-        self._names, self._batteries = names, batteries
+        self._names, self._batteries, self._labour, self._members = names, batteries, labour, members
         self.quarters = quarter_ends(templates.open, multiple.close)
         self._same = self._common(multiple)
         settled = self._same["dates"].settled_by.date()
         self._worlds = Worlds(multiple.k, templates.rule.need, self.quarters, settled)
         self._words = _shared_words(templates, multiple)
-        self._arm_words = {area: self._words_of(area) for area in names}
+        self._unasked = replace(self._worlds, panel=False, _known={})
+        self._arm_words = {area: self._words_of(batteries[area]) for area in names}
 
-    def question(self, kind: str, arms: tuple[str, ...]) -> Question:
+    def question(self, form: Form, arms: tuple[str, ...]) -> Question:
         """One question. Raises UnfilledError, or pydantic's ValidationError, when the template is wrong."""
+        if form == "group":
+            statistic = next(one for one in self._templates.groups if one.key == arms[0])
+            return self._of_groups(statistic)
         words = dict(self._words)
-        for prefix, area in zip(("a", "b") if kind == "ordering" else ("area",), arms, strict=True):
-            for name, word in self._arm_words[area].items():
+        batteries = tuple((self._labour if form == "labour" else self._batteries)[area] for area in arms)
+        for prefix, battery in zip(("a", "b") if form == "ordering" else ("area",), batteries, strict=True):
+            told = self._words_of(battery) if form == "labour" else self._arm_words[battery.area]
+            for name, word in told.items():
                 words[f"{prefix}_{name}" if name else prefix] = word
+        if form == "ordering":
+            a, b = (Side(battery.area, (battery,)) for battery in batteries)
+            return self._made(form, words, batteries, self._ordering(a, b))
+        return self._made(form, words, batteries, self._date(batteries[0], panel=form == "date"))
+
+    def _of_groups(self, statistic: GroupStatistic) -> Question:
+        words = {
+            **self._words,
+            "group": statistic.key,
+            "needed": f"{statistic.needed}",
+            "says": statistic.says,
+        }
+        sides: list[Side] = []
+        for prefix, group in zip("ab", (Group.SAFETY, Group.CAPABILITIES), strict=True):
+            areas = self._members[group]
+            told = [self._arm_words[area] for area in areas]
+            words |= {
+                prefix: group.value,
+                f"{prefix}_slug": group.value,
+                f"{prefix}_name": f"{group.value} research",
+                f"{prefix}_areas": ", ".join(one["name"] for one in told),
+                f"{prefix}_query": "; ".join(f"{one['name']}: {one['query']}" for one in told),
+                f"{prefix}_proxies": " ".join(f"{one['name']}: {one['proxies']}" for one in told),
+            }
+            sides.append(Side(group.value, tuple(self._batteries[area] for area in areas), statistic.needed))
+        a, b = sides
+        batteries = a.batteries + b.batteries
+        filled = self._ordering(a, b)
+        filled["ordering"] |= {
+            "a_areas": [battery.area for battery in a.batteries],
+            "b_areas": [battery.area for battery in b.batteries],
+            "areas_needed": statistic.needed,
+        }
+        return self._made("group", words, batteries, filled)
+
+    def _made(
+        self, form: Form, words: Mapping[str, str], batteries: tuple[Battery, ...], own: dict[str, Any]
+    ) -> Question:
         findings: Findings = []
-        text = fill(getattr(self._templates, kind), words, (kind,), findings)
-        batteries = tuple(self._batteries[area] for area in arms)
+        kind = _LAID_OVER.get(form, form)
+        text = fill(getattr(self._templates, kind), words, (kind,), findings) if form == kind else {}
+        if form != kind:
+            base, over = getattr(self._templates, kind), getattr(self._templates, form)
+            text = fill(merge(base, over), words, (form,), findings)
+            text["waivers"] = fill(over.get("waivers", base.get("waivers", {})), words, (form,), findings)
+        areas = tuple(battery.area for battery in batteries)
         urls = self._urls(batteries)
         filled: dict[str, Any] = {
             **self._same,
             "kind": QuestionKind(kind),
-            "areas": arms,
+            "areas": areas,
             "battery": self._battery(batteries),
-            "panel": self._panel(arms, findings),
+            "panel": None if form == "labour" else self._panel(areas, findings),
             "resolution": {"primary_url": urls[0] if urls else "", "fallback_urls": urls[1:]},
         }
         if findings:
             raise UnfilledError(findings)
-        filled |= self._ordering(batteries) if kind == "ordering" else self._date(batteries[0])
-        return Question.model_validate(merge(text, filled))
+        return Question.model_validate(merge(text, filled | own))
 
     def _common(self, multiple: Multiple) -> dict[str, Any]:
         templates = self._templates
@@ -230,8 +366,8 @@ class _Maker:
             "cost_minutes": 0,
         }
 
-    def _words_of(self, area: str) -> dict[str, str]:
-        battery = self._batteries[area]
+    def _words_of(self, battery: Battery) -> dict[str, str]:
+        area = battery.area
         proxies = "; ".join(
             f"{proxy.id} {proxy.name} ({proxy.evidence.value}): {proxy.crossing}"
             + (f", and counts only once {proxy.gated_by} is passed" if proxy.gated_by else "")
@@ -274,22 +410,21 @@ class _Maker:
         proxies.sort(key=lambda proxy: not proxy.decides(self._k))
         return tuple(dict.fromkeys(proxy.source_url for proxy in proxies))
 
-    def _ordering(self, batteries: tuple[Battery, ...]) -> dict[str, Any]:
-        a, b = batteries
+    def _ordering(self, a: Side, b: Side) -> dict[str, Any]:
         rule, wording = self._templates.rule, self._templates.ordering.get("ordering")
         wording = wording if isinstance(wording, dict) else {}
         before_open = quarter_ends(self._templates.open - dt.timedelta(days=300), self._templates.open)
         return {
-            "ordering": {"a": a.area, "b": b.area, "tie_window_days": rule.tie_window_days},
+            "ordering": {"a": a.key, "b": b.key, "tie_window_days": rule.tie_window_days},
             "fixtures": tuple(self._worlds.of_ordering(a, b, wording, before_open)),
         }
 
-    def _date(self, battery: Battery) -> dict[str, Any]:
+    def _date(self, battery: Battery, *, panel: bool) -> dict[str, Any]:
         start, dates = self._templates.baseline_end, self._same["dates"]
         return {
             "date_range": {
                 "lower": dt.datetime(start.year, start.month, start.day, tzinfo=dt.UTC),
                 "upper": dates.close,
             },
-            "fixtures": tuple(self._worlds.of_date(battery)),
+            "fixtures": tuple((self._worlds if panel else self._unasked).of_date(battery)),
         }

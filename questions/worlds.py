@@ -34,8 +34,17 @@ def next_quarter_end(end: dt.date) -> dt.date:
 
 
 @dataclass(frozen=True)
+class Side:
+    """One arm of an ordering: its key, its areas' batteries, and how many of them must cross."""
+
+    key: str
+    batteries: tuple[Battery, ...]
+    needed: int = 1
+
+
+@dataclass(frozen=True)
 class Worlds:
-    """Worlds for one multiple ``k``.
+    """Worlds for one multiple ``k``; ``panel`` says whether people answer where proxies cannot.
 
     ``quarters`` are the quarter ends a question may still see, ``settled`` the last day a report counts.
     """
@@ -44,10 +53,11 @@ class Worlds:
     need: int
     quarters: tuple[dt.date, ...]
     settled: dt.date
-    _known: dict[str, Edges] = field(default_factory=dict, compare=False)
+    panel: bool = True
+    _known: dict[tuple[str, int], Edges] = field(default_factory=dict, compare=False)
 
     def of_ordering(
-        self, a: Battery, b: Battery, wording: Mapping[str, str], before_open: tuple[dt.date, ...]
+        self, a: Side, b: Side, wording: Mapping[str, str], before_open: tuple[dt.date, ...]
     ) -> Iterator[Fixture]:
         """Worlds for every outcome of "a or b first", for both ways of coming to nothing, and for the edges."""
         early, following, later, late = self.quarters[1:5]
@@ -56,38 +66,45 @@ class Worlds:
         )
         holds, once, gone = self._holding, self._once, self._vanished
         first = before_open[0]
-        yield Fixture(name="a well before b", world=holds(a, early) + holds(b, late), expected=a.area)
-        yield Fixture(name="b well before a", world=holds(b, early) + holds(a, late), expected=b.area)
-        yield Fixture(name="only a crosses", world=holds(a, late), expected=a.area)
+        yield Fixture(name="a well before b", world=holds(a, early) + holds(b, late), expected=a.key)
+        yield Fixture(name="b well before a", world=holds(b, early) + holds(a, late), expected=b.key)
+        yield Fixture(name="only a crosses", world=holds(a, late), expected=a.key)
         yield Fixture(name="same quarter end", world=holds(a, early) + holds(b, early), expected=tie)
         yield Fixture(name="next quarter end", world=holds(a, early) + holds(b, following), expected=tie)
-        yield Fixture(name="two quarter ends", world=holds(a, early) + holds(b, later), expected=a.area)
+        yield Fixture(name="two quarter ends", world=holds(a, early) + holds(b, later), expected=a.key)
         yield Fixture(name="nobody holds twice", world=once(a, early) + once(b, late), expected=neither)
         yield Fixture(name="all sources vanish", world=gone(a) + gone(b), expected=ANNUL)
         yield Fixture(name="both before open", world=holds(a, first) + holds(b, first), expected=both)
-        yield Fixture(name="one before open", world=holds(a, first) + holds(b, early), expected=a.area)
+        yield Fixture(name="one before open", world=holds(a, first) + holds(b, early), expected=a.key)
+        if a.needed > 1:
+            fewer = Side(a.key, a.batteries, a.needed - 1)
+            yield Fixture(name="one area too few", world=holds(fewer, early), expected=neither)
+            yield Fixture(
+                name="enough areas later", world=holds(fewer, early) + holds(b, later), expected=b.key
+            )
         for name, world, crosses in self._edges(a):
-            yield Fixture(name=f"a {name}", world=world, expected=a.area if crosses else neither)
+            yield Fixture(name=f"a {name}", world=world, expected=a.key if crosses else neither)
 
     def of_date(self, battery: Battery) -> Iterator[Fixture]:
         """Worlds with a date, without one, without a source, and at the edges."""
         day = self.quarters[1]
-        yield Fixture(name="crosses", world=self._holding(battery, day), expected="date", expected_on=day)
-        yield Fixture(name="holds once only", world=self._once(battery, day), expected="not_by_deadline")
-        yield Fixture(name="all sources vanish", world=self._vanished(battery), expected=ANNUL)
-        for name, world, crosses in self._edges(battery):
+        side = Side(battery.area, (battery,))
+        yield Fixture(name="crosses", world=self._holding(side, day), expected="date", expected_on=day)
+        yield Fixture(name="holds once only", world=self._once(side, day), expected="not_by_deadline")
+        yield Fixture(name="all sources vanish", world=self._vanished(side), expected=ANNUL)
+        for name, world, crosses in self._edges(side):
             expected = "date" if crosses else "not_by_deadline"
             yield Fixture(
                 name=name, world=world, expected=expected, expected_on=world[-1].at if crosses else None
             )
 
-    def _edges(self, battery: Battery) -> Edges:
+    def _edges(self, side: Side) -> Edges:
         """The edges of an area, shared by all its questions."""
-        if battery.area not in self._known:
-            self._known[battery.area] = self._made_edges(battery)
-        return self._known[battery.area]
+        if (side.key, side.needed) not in self._known:
+            self._known[side.key, side.needed] = self._made_edges(side)
+        return self._known[side.key, side.needed]
 
-    def _made_edges(self, battery: Battery) -> Edges:
+    def _made_edges(self, side: Side) -> Edges:
         """Name, world, and whether the area crosses in it; the last observation is then of the crossing day."""
         day, last = self.quarters[1], self.quarters[-1]
         after = next_quarter_end(day)
@@ -95,10 +112,10 @@ class Worlds:
         below = 0.5 * self.k
 
         def twice(**told: Any) -> World:
-            return self._once(battery, after, **told) + self._once(battery, day, **told)
+            return self._once(side, after, **told) + self._once(side, day, **told)
 
         def again(**told: Any) -> World:
-            return self._once(battery, day, **told)
+            return self._once(side, day, **told)
 
         bound = {"lower": None, "bound": "lower"}
         return (
@@ -112,18 +129,22 @@ class Worlds:
             ("is corrected too late", again(lower=below, published=too_late) + twice(), True),
             (
                 "is measured by another version",
-                self._once(battery, self.quarters[0], lower=below, version="1") + twice(version="2"),
+                self._once(side, self.quarters[0], lower=below, version="1") + twice(version="2"),
                 False,
             ),
-            ("loses its sources afterwards", self._vanished(battery, self.quarters[3]) + twice(), True),
-            ("is confirmed after the close", self._holding(battery, last)[::-1], True),
+            ("loses its sources afterwards", self._vanished(side, self.quarters[3]) + twice(), True),
+            ("is confirmed after the close", self._holding(side, last)[::-1], True),
         )
 
-    def _holding(self, battery: Battery, first: dt.date) -> World:
+    def _holding(self, side: Side, first: dt.date) -> World:
         """As many proxies as are needed are above the threshold at a quarter end and at the next one."""
-        return self._once(battery, first) + self._once(battery, next_quarter_end(first))
+        return self._once(side, first) + self._once(side, next_quarter_end(first))
 
-    def _once(self, battery: Battery, day: dt.date, **told: Any) -> World:
+    def _once(self, side: Side, day: dt.date, **told: Any) -> World:
+        areas = side.batteries[: side.needed]
+        return tuple(seen for battery in areas for seen in self._of_area(battery, day, **told))
+
+    def _of_area(self, battery: Battery, day: dt.date, **told: Any) -> World:
         used = battery.deciding(self.k)[: self.need]
         gates = tuple(
             FixtureObservation(at=day, series=f"{battery.area}.{proxy.gated_by}", value=1.0, lower=1.0)
@@ -136,11 +157,15 @@ class Worlds:
         seen = {"value": 1.5 * self.k, "lower": 1.1 * self.k, **told}
         return FixtureObservation(at=day, series=battery.series(proxy), **seen)
 
-    def _vanished(self, battery: Battery, day: dt.date | None = None) -> World:
+    def _vanished(self, side: Side, day: dt.date | None = None) -> World:
         """From a day on (the first evaluation) every source is gone, and the panel never meets."""
         day = day or self.quarters[0]
-        gone = tuple(
-            FixtureObservation(at=day, series=battery.series(proxy), event="gone")
-            for proxy in battery.deciding(self.k)
-        )
-        return (*gone, FixtureObservation(at=day, series=f"{battery.area}.panel", event="silent"))
+        gone: list[FixtureObservation] = []
+        for battery in side.batteries:
+            gone += [
+                FixtureObservation(at=day, series=battery.series(proxy), event="gone")
+                for proxy in battery.deciding(self.k)
+            ]
+            if self.panel:
+                gone.append(FixtureObservation(at=day, series=f"{battery.area}.panel", event="silent"))
+        return tuple(gone)

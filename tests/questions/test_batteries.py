@@ -36,7 +36,8 @@ def asked(*arms: dict[str, Any], **more: Any) -> Question:
     """Does ai_control reach 3x by the end of 2027, by two of three proxies at two quarter ends in a row?"""
     rule = {"need": 2, "level": 0.8, "quarters": 2, "arms": list(arms or [battery("ai_control")])}
     told = {"threshold": {"value": 3.0}, "dates": dates(close="2028-01-01", resolve="2028-06-30"), **more}
-    return Question.model_validate(binary(battery=rule, **told))
+    panel = {"seats": 5, "quorum": 3, "statistic": "median", "question": "By what factor?"}
+    return Question.model_validate(binary(battery=rule, **{"panel": panel, **told}))
 
 
 def reads(proxy: str, end: date, lower: float = 3.0, area: str = "ai_control") -> Datum:
@@ -89,6 +90,13 @@ def test_with_too_few_live_proxies_the_panel_answers_and_without_it_nobody() -> 
     assert comes(asked(), low, marks).outcome == "no"
     assert comes(asked(), low[:-1], marks).outcome == "no"
     assert comes(asked(), low[:1], marks).outcome == ANNUL
+
+
+def test_a_panel_of_another_question_is_not_heard_where_the_record_has_none() -> None:
+    marks = [fails("P1", date(2027, 5, 1)), fails("P2", date(2027, 5, 1))]
+    panel = [Datum("ai_control.panel", f"{end}", end, noon(end), 3.5) for end in Q]
+    assert comes(asked(panel=None), panel, marks).outcome == ANNUL
+    assert "ai_control.panel" not in Resolver(asked(panel=None)).series
 
 
 def test_the_panel_is_not_asked_while_two_proxies_live() -> None:

@@ -37,7 +37,8 @@ def silent(question: Question, fixture: Fixture, arm: Battery) -> bool:
     first = quarter_ends(question.dates.open, question.dates.close)[0]
     gone = {seen.series for seen in fixture.world if seen.event != "measured" and seen.at <= first}
     live = [p for p in arm.deciding(question.threshold.value) if f"{arm.area}.{p.id}" not in gone]
-    return len(live) < question.battery.need and f"{arm.area}.panel" in gone
+    unheard = question.panel is None or f"{arm.area}.panel" in gone
+    return len(live) < question.battery.need and unheard
 
 
 def holding(question: Question, seen: Readings, arm: Battery, day: date) -> set[str]:
@@ -70,7 +71,18 @@ def decided(question: Question, fixture: Fixture) -> str:
     found = [crossing(question, fixture, arm) for arm in arms]
     if question.ordering is None:
         return "date" if found[0] else question.default_outcome
-    a, b = found
+    needed = question.ordering.areas_needed
+    a, b = (
+        sorted(
+            (
+                day or date.max
+                for day, arm in zip(found, arms, strict=True)
+                if arm.area in question.ordering.of(side)
+            )
+        )[needed - 1]
+        for side in ("a", "b")
+    )
+    a, b = (None if day == date.max else day for day in (a, b))
     if a is None and b is None:
         return question.ordering.neither_outcome
     if a is None or b is None:

@@ -48,15 +48,17 @@ def test_there_are_ten_areas_five_of_each_group_with_labels_that_fit_a_column(ca
 def test_every_pair_and_every_area_is_asked_about_at_3x_and_10x(catalogue: Catalogue) -> None:
     counts = Counter((q.kind, q.threshold.value) for q in of_batteries(catalogue) if q.threshold)
     assert counts == {
-        (QuestionKind.ORDERING, 3.0): 45,
-        (QuestionKind.ORDERING, 10.0): 45,
-        (QuestionKind.DATE, 3.0): 10,
-        (QuestionKind.DATE, 10.0): 10,
+        (QuestionKind.DATE, 2.0): 10,
+        (QuestionKind.ORDERING, 3.0): 45 + 2,
+        (QuestionKind.ORDERING, 10.0): 45 + 2,
+        (QuestionKind.DATE, 3.0): 10 + 6,
+        (QuestionKind.DATE, 10.0): 10 + 6,
+        (QuestionKind.DATE, 30.0): 10,
     }
     pairs = {
         (frozenset((q.ordering.a, q.ordering.b)), q.threshold) for q in of_batteries(catalogue) if q.ordering
     }
-    assert len(pairs) == 90
+    assert len(pairs) == 90 + 2
 
 
 @pytest.mark.parametrize(
@@ -90,6 +92,9 @@ def test_a_title_says_what_its_criteria_say(catalogue: Catalogue) -> None:
     for question in of_batteries(catalogue):
         assert question.threshold is not None
         named = [catalogue.area(area).name for area in question.areas]
+        if question.id.startswith("ord-safety-vs-capabilities-"):
+            assert all(name in question.measurement.procedure for name in named)
+            named = ["safety research", "capabilities research"]
         wanted = {f"{question.threshold.value:g}x", f"{question.dates.close:%Y-%m-%d}", *named}
         criteria = " ".join([question.measurement.procedure, *question.annul_if, question.background])
         assert {word for word in wanted if word not in question.title} == set(), question.id
@@ -111,6 +116,9 @@ def test_every_generated_question_measures_progress_against_the_tools_of_one_day
     catalogue: Catalogue,
 ) -> None:
     for question in of_batteries(catalogue):
+        if question.speedup_kind is SpeedupKind.LABOUR_INPUT:
+            assert question.panel is None
+            continue
         assert question.speedup_kind is SpeedupKind.PROGRESS
         assert question.baseline is not None
         assert question.baseline.reference == "tools_2026-01-22"
@@ -118,6 +126,44 @@ def test_every_generated_question_measures_progress_against_the_tools_of_one_day
         assert (question.battery.need, question.battery.level, question.battery.quarters) == (2, 0.8, 2)
         assert question.panel is not None
         assert (question.panel.seats, question.panel.quorum) == (5, 3)
+
+
+def test_labour_is_asked_where_two_matched_comparisons_have_a_source_and_nowhere_else(
+    catalogue: Catalogue,
+) -> None:
+    """Counted from the areas' own batteries; the shared study is one more for each."""
+    able = {
+        area
+        for area, battery in catalogue.batteries.items()
+        if any(proxy.evidence == "matched_comparison" and proxy.source_url for proxy in battery.proxies)
+    }
+    labour = [q for q in of_batteries(catalogue) if q.speedup_kind is SpeedupKind.LABOUR_INPUT]
+    assert {q.areas[0] for q in labour} == able
+    assert len(able) == 6
+    text = (resources.files("questions") / "data" / "templates.toml").read_text("utf-8")
+    left_out = re.findall(r'\[\[template\.labour_left_out\]\]\narea = "(\w+)"\nreason = "(.{30,})"', text)
+    assert {area for area, _ in left_out} == set(catalogue.area_keys) - able
+    for question in labour:
+        assert question.battery is not None
+        (arm,) = question.battery.arms
+        decides = {
+            proxy.evidence for proxy in arm.proxies if proxy.id not in {p.gated_by for p in arm.proxies}
+        }
+        assert decides == {"matched_comparison"}
+
+
+def test_groups_are_the_five_areas_of_each_kind_at_the_first_and_the_median(catalogue: Catalogue) -> None:
+    groups = [q for q in every(catalogue) if q.ordering and q.ordering.a == "safety"]
+    assert {(q.threshold.value, q.ordering.areas_needed) for q in groups if q.threshold and q.ordering} == {
+        (k, needed) for k in (3.0, 10.0) for needed in (1, 3)
+    }
+    for question in groups:
+        assert question.ordering is not None
+        for arm, group in (
+            (question.ordering.of("a"), "safety"),
+            (question.ordering.of("b"), "capabilities"),
+        ):
+            assert set(arm) == {area for area, of in catalogue.groups.items() if of == group}
 
 
 def test_lower_thresholds_settle_years_earlier(catalogue: Catalogue) -> None:

@@ -26,13 +26,13 @@ def test_one_edit_of_the_ordering_rule_changes_all_orderings_and_no_date(base: P
     questions = load_catalogue(base=base).questions.values()
     edited = {q.id for q in questions if "If none crosses by" in q.measurement.procedure}
     assert edited == {q.id for q in questions if q.ordering is not None}
-    assert len(edited) == 90
+    assert len(edited) == 90 + 4
 
 
-def test_one_edit_of_a_shared_phrase_changes_all_110(base: Path, templates: Path) -> None:
+def test_one_edit_of_a_shared_phrase_changes_every_question_of_a_battery(base: Path, templates: Path) -> None:
     edit(templates, "is no more than ${fresh_days} days old.", "is no more than 200 days old.")
     questions = load_catalogue(base=base).questions.values()
-    assert sum("more than 200 days old" in q.measurement.procedure for q in questions) == 110
+    assert sum("more than 200 days old" in q.measurement.procedure for q in questions) == 146
 
 
 def test_a_number_of_the_rule_changes_text_and_record_together(base: Path, templates: Path) -> None:
@@ -48,11 +48,11 @@ def test_an_added_multiple_adds_its_55_questions(base: Path, templates: Path) ->
     edit(
         templates,
         "# When has an area crossed?",
-        "[[template.threshold]]\nk = 2\nclose = 2028-12-31T23:59:59Z\nresolve = 2029-06-30T23:59:59Z\n\n# When?",
+        "[[template.threshold]]\nk = 5\nclose = 2028-12-31T23:59:59Z\nresolve = 2029-06-30T23:59:59Z\n\n# When?",
     )
     questions = load_catalogue(base=base).questions
-    assert len([q for q in questions.values() if q.battery is not None]) == 165
-    assert "date-ai-control-2x" in questions
+    assert len([q for q in questions.values() if q.battery is not None]) == 146 + 55
+    assert "date-ai-control-5x" in questions
 
 
 def test_a_blank_that_nothing_fills_is_told_once_with_its_line(base: Path, templates: Path) -> None:
@@ -110,3 +110,10 @@ def test_a_battery_too_small_for_its_rule_is_told(base: Path, templates: Path) -
     edit(templates, "need = 2", "need = 3")
     messages = " ".join(problem.message for problem in problems_of(base=base))
     assert "alignment_theory has 2 proxies that may decide 3x, 3 are needed" in messages
+
+
+def test_an_area_with_too_few_matched_comparisons_needs_a_reason(base: Path, templates: Path) -> None:
+    edit(templates, 'area = "alignment_theory"', 'area = "interpretability"')
+    told = {problem.message for problem in problems_of(base=base)}
+    assert "interpretability has 2 proxies with a source: ask about it" in told
+    assert any("alignment_theory has 1 of 2 proxies with a source: say why" in message for message in told)
