@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from datetime import date, timedelta
+from typing import Literal
 
 import pytest
 
@@ -63,6 +64,16 @@ def crossing(question: Question, fixture: Fixture, arm: Battery) -> date | None:
     return None
 
 
+def nth_crossing(question: Question, found: list[date | None], side: Literal["a", "b"]) -> date | None:
+    """The day on which as many areas of a side have crossed as are needed."""
+    assert question.ordering is not None
+    assert question.battery is not None
+    pairs = zip(question.battery.arms, found, strict=True)
+    days = sorted(day for arm, day in pairs if day is not None and arm.area in question.ordering.of(side))
+    needed = question.ordering.areas_needed
+    return days[needed - 1] if len(days) >= needed else None
+
+
 def decided(question: Question, fixture: Fixture) -> str:
     assert question.battery is not None
     arms = question.battery.arms
@@ -71,18 +82,7 @@ def decided(question: Question, fixture: Fixture) -> str:
     found = [crossing(question, fixture, arm) for arm in arms]
     if question.ordering is None:
         return "date" if found[0] else question.default_outcome
-    needed = question.ordering.areas_needed
-    a, b = (
-        sorted(
-            (
-                day or date.max
-                for day, arm in zip(found, arms, strict=True)
-                if arm.area in question.ordering.of(side)
-            )
-        )[needed - 1]
-        for side in ("a", "b")
-    )
-    a, b = (None if day == date.max else day for day in (a, b))
+    a, b = nth_crossing(question, found, "a"), nth_crossing(question, found, "b")
     if a is None and b is None:
         return question.ordering.neither_outcome
     if a is None or b is None:
