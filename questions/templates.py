@@ -152,7 +152,7 @@ def generate(
     labour = _labour_batteries(templates, batteries, file, found)
     plans += [("labour", (area,)) for area in names if area in labour]
     members = {group: tuple(a.key for a in areas if a.group is group) for group in Group}
-    plans += [("group", (statistic.key,)) for statistic in templates.groups]
+    plans += [("group", (statistic.key,)) for statistic in templates.groups if all(members.values())]
     for index, multiple in enumerate(templates.threshold):
         place: KeyPath = (*PLACE, "threshold", index)
         maker = _attempt(
