@@ -151,7 +151,10 @@ def test_generated_questions_point_to_their_template(base: Path) -> None:
     path.write_text(text)
     told = lint_draft(read_draft(base=base))
     found = [finding for finding in told.findings if finding.rule == "Q07"]
-    assert len(found) == 90 + 4
+    laid_over = [finding for finding in found if finding.question.startswith("ord-safety-vs-capabilities-")]
+    assert {finding.line for finding in laid_over} == {line_of(text, "[template.group.measurement]")}
+    found = [finding for finding in found if finding not in laid_over]
+    assert (len(found), len(laid_over)) == (90, 4)
     assert {(one.file, one.line) for one in found} == {
         (str(path), line_of(text, "[template.ordering.measurement]"))
     }
