@@ -24,7 +24,7 @@ from questions.records import (
 )
 from questions.time import to_micros
 from storage.errors import StorageError
-from storage.records import Change, Drift, Gap, Observation, Run, RunState, Standing, VersionInfo
+from storage.records import Change, Drift, Gap, Lease, Observation, Run, RunState, Standing, VersionInfo
 
 ABANDONED_AFTER = timedelta(hours=1)
 
@@ -411,3 +411,9 @@ def may_claim(run: Run | None, at: datetime) -> bool:
     if run is None or run.state is RunState.FAILED:
         return True
     return run.state is RunState.RUNNING and at - run.started_at >= ABANDONED_AFTER
+
+
+def lease_stands(lease: Lease, at: datetime, term: timedelta) -> bool:
+    """Whether somebody holds a lease whose term runs. One that would run for longer than a term was written
+    by a clock that has been set back since, and says nothing."""
+    return bool(lease.holder) and at < lease.expires_at <= at + term

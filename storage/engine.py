@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -134,7 +134,8 @@ def _plain(message: str) -> str:
 class Database:
     """A connection pool and the two kinds of transaction.
 
-    ``foreign_keys=False`` is for migrations, which must rebuild tables.
+    ``foreign_keys=False`` is for migrations, which must rebuild tables. ``fence``, when set, is asked at the start
+    of every writing transaction and ends it by raising.
     """
 
     def __init__(self, address: Address, *, read_only: bool = False, foreign_keys: bool = True) -> None:
@@ -152,6 +153,7 @@ class Database:
         self._writers = self.engine.execution_options(speedup_writes=True)
         self._closed = False
         self._joined: Connection | None = None
+        self.fence: Callable[[Connection], None] | None = None
 
     @contextmanager
     def together(self) -> Iterator[None]:
@@ -192,6 +194,8 @@ class Database:
         with translated(self.address.shown), self._writers.begin() as connection:
             if not self.sqlite:
                 connection.execute(_TAKE_TURN)
+            if self.fence is not None:
+                self.fence(connection)
             yield connection
 
     @contextmanager

@@ -17,5 +17,9 @@ class SchemaTooOld(StorageError):
     """The database needs ``speedup db upgrade`` first; it is left untouched."""
 
 
+class LeaseLost(StorageError):
+    """Somebody else leads now: what was to be written under the old lease was not."""
+
+
 class IntegrityFailure(StorageError):
     """Stored data failed its check; the message lists what and where."""

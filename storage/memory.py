@@ -41,6 +41,7 @@ from storage.decide import (
     joined,
     last_per_instant,
     last_said,
+    lease_stands,
     may_claim,
     place,
     points,
@@ -52,13 +53,14 @@ from storage.decide import (
     stretches,
     tally,
 )
-from storage.errors import IntegrityFailure, StorageError
+from storage.errors import IntegrityFailure, LeaseLost, StorageError
 from storage.records import (
     AppendReport,
     Batch,
     Change,
     Drift,
     Gap,
+    Lease,
     Observation,
     Quarantined,
     RawPayload,
@@ -159,6 +161,8 @@ class MemoryStore:
         self._gaps: dict[tuple[str, datetime], Gap] = {}
         self._health: dict[str, SourceHealth] = {}
         self._validators: dict[str, Validator] = {}
+        self._leases: dict[str, Lease] = {}
+        self._fence: Lease | None = None
 
     def together(self) -> AbstractContextManager[None]:
         return nullcontext()
@@ -166,6 +170,7 @@ class MemoryStore:
     # raw payloads
 
     def put_raw(self, payload: RawPayload) -> str:
+        self._writes()
         payload = admit(payload)
         sha256 = payload.sha256
         self._bodies.setdefault(sha256, payload.body)
@@ -198,6 +203,7 @@ class MemoryStore:
         return iter([replace(self._sightings[key].first, fetched_at=at) for at, key in sorted(found)])
 
     def sight(self, source: str, url: str, sha256: str, at: datetime) -> None:
+        self._writes()
         at = utc(at)
         sighting = self._sightings.get((source, url, sha256))
         if sighting is None:
@@ -209,6 +215,7 @@ class MemoryStore:
     # append
 
     def append(self, batch: Batch) -> AppendReport:
+        self._writes()
         streams: dict[StreamKey, list[Snapshot]] = defaultdict(list)
         for snapshot in batch.values():
             streams[admit(snapshot.key)].append(snapshot)
@@ -247,6 +254,7 @@ class MemoryStore:
         return AppendReport(measurements_new=new, measurements_revised=revised)
 
     def add_forecasts(self, forecasts: Iterable[Forecast]) -> int:
+        self._writes()
         fresh: dict[tuple[str, str, str, datetime], Forecast] = {}
         for forecast in map(admit, forecasts):
             key = (forecast.question, forecast.outcome, forecast.forecaster, forecast.made_at)
@@ -258,6 +266,7 @@ class MemoryStore:
         return len(fresh)
 
     def add_scores(self, scores: Iterable[Score]) -> int:
+        self._writes()
         before = len(self._scores)
         for score in map(admit, scores):
             key = (
@@ -394,6 +403,7 @@ class MemoryStore:
     # quarantine
 
     def quarantine(self, entry: Quarantined) -> None:
+        self._writes()
         entry = admit(entry)
         self._quarantine.setdefault((entry.payload_sha256, entry.parser_version), entry)
 
@@ -402,6 +412,7 @@ class MemoryStore:
         return sorted(found, key=lambda e: (e.at, e.payload_sha256, e.parser_version))
 
     def release(self, payload_sha256: str, at: datetime) -> None:
+        self._writes()
         at = utc(at)
         for key, entry in self._quarantine.items():
             if entry.payload_sha256 == payload_sha256 and entry.resolved_at is None:
@@ -410,6 +421,7 @@ class MemoryStore:
     # operations
 
     def begin_run(self, job: str, slot: datetime, at: datetime) -> bool:
+        self._writes()
         claim = admit(Run(job, slot, RunState.RUNNING, at))
         if not may_claim(self._runs.get((claim.job, claim.slot)), claim.started_at):
             return False
@@ -417,6 +429,7 @@ class MemoryStore:
         return True
 
     def end_run(self, run: Run) -> None:
+        self._writes()
         run = admit(run)
         self._runs[run.job, run.slot] = run
 
@@ -427,7 +440,39 @@ class MemoryStore:
         ]
         return sorted(found, key=lambda r: (r.slot, r.job))
 
+    def take_lease(self, name: str, holder: str, at: datetime, term: timedelta) -> Lease | None:
+        asked = admit(Lease(name, holder, 1, at))
+        known = self._leases.get(asked.name)
+        if known is not None and known.holder != asked.holder:
+            if lease_stands(known, asked.expires_at, term):
+                return None
+            asked = replace(asked, token=known.token + 1)
+        elif known is not None:
+            asked = replace(asked, token=known.token)
+        self._leases[asked.name] = replace(asked, expires_at=asked.expires_at + term)
+        return self._leases[asked.name]
+
+    def lease(self, name: str) -> Lease | None:
+        return self._leases.get(name)
+
+    def give_up_lease(self, lease: Lease) -> None:
+        known = self._leases.get(lease.name)
+        if known is not None and (known.holder, known.token) == (lease.holder, lease.token):
+            self._leases[lease.name] = replace(known, holder="")
+
+    def fence(self, lease: Lease | None) -> None:
+        self._fence = lease
+
+    def _writes(self) -> None:
+        """Raise LeaseLost when this object's lease is no longer the last one given."""
+        if self._fence is None:
+            return
+        known = self._leases.get(self._fence.name)
+        if known is None or (known.holder, known.token) != (self._fence.holder, self._fence.token):
+            raise LeaseLost(f"{self._fence.holder} no longer leads: nothing is written under its old lease")
+
     def add_gap(self, gap: Gap) -> None:
+        self._writes()
         gap = admit(gap)
         refuse_upside_down(gap)
         known = self._gaps.get((gap.source, gap.start))
@@ -441,10 +486,12 @@ class MemoryStore:
         return {source: self._health[source] for source in sorted(self._health)}
 
     def set_health(self, health: SourceHealth) -> None:
+        self._writes()
         health = admit(health)
         self._health[health.source] = health
 
     def add_drifts(self, drifts: Iterable[Drift]) -> list[Drift]:
+        self._writes()
         new = []
         for drift in map(admit, drifts):
             key = (drift.source, drift.place, drift.kind.value, drift.detail)
@@ -461,6 +508,7 @@ class MemoryStore:
         return self._validators.get(url)
 
     def set_validator(self, validator: Validator) -> None:
+        self._writes()
         validator = admit(validator)
         self._validators[validator.url] = validator
 
@@ -473,6 +521,7 @@ class MemoryStore:
             "gap": len(self._gaps),
             "http_validator": len(self._validators),
             "judgement": len(self._judgements.rows),
+            "lease": len(self._leases),
             "observation": sum(len(timeline.spells) for timeline in self._streams.values()),
             "payload": len(self._bodies),
             "quarantine": len(self._quarantine),

@@ -205,6 +205,16 @@ class Run:
 
 
 @dataclass(frozen=True)
+class Lease:
+    """Who leads until when. ``token`` grows with every change of leader; an ended lease has no ``holder``."""
+
+    name: str
+    holder: str
+    token: int
+    expires_at: datetime
+
+
+@dataclass(frozen=True)
 class Gap:
     """A stretch in which a source was not observed, and why. Gaps are recorded, never bridged."""
 

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 from questions.evidence import Judgement
@@ -20,7 +21,7 @@ from questions.records import (
     StreamKey,
 )
 from questions.time import utc
-from storage import care, ledger, lives, payloads, series as _series, values, words
+from storage import care, lease as leases, ledger, lives, payloads, series as _series, values, words
 from storage.border import admit, admit_version, keepable, moment
 from storage.bulk import payload_ids
 from storage.decide import changes, points, standing
@@ -31,6 +32,7 @@ from storage.records import (
     Change,
     Drift,
     Gap,
+    Lease,
     Observation,
     Quarantined,
     RawPayload,
@@ -52,6 +54,7 @@ class SqlStore:
     def __init__(self, database: Database, max_gap: timedelta = DEFAULT_MAX_GAP) -> None:
         self.max_gap = max_gap
         self._database = database
+        self._beacon = leases.beacon_of(database.address)
 
     def together(self) -> AbstractContextManager[None]:
         return self._database.together()
@@ -261,6 +264,23 @@ class SqlStore:
         with self._database.read() as connection:
             return ledger.runs(connection, job, since)
 
+    def take_lease(self, name: str, holder: str, at: datetime, term: timedelta) -> Lease | None:
+        asked = admit(Lease(name, holder, 1, at))
+        with self._database.write() as connection:
+            return leases.take(connection, self._beacon, asked.name, asked.holder, asked.expires_at, term)
+
+    def lease(self, name: str) -> Lease | None:
+        with self._database.read() as connection:
+            return leases.standing(connection, name)
+
+    def give_up_lease(self, lease: Lease) -> None:
+        with self._database.write() as connection:
+            leases.give_up(connection, lease)
+        self._beacon.close()
+
+    def fence(self, lease: Lease | None) -> None:
+        self._database.fence = None if lease is None else partial(leases.require, lease=lease)
+
     def add_gap(self, gap: Gap) -> None:
         gap = admit(gap)
         with self._database.write() as connection:
@@ -312,4 +332,5 @@ class SqlStore:
         return care.backup(self._database, target)
 
     def close(self) -> None:
+        self._beacon.close()
         self._database.close()

@@ -59,6 +59,7 @@ from storage.records import (
     Change,
     Drift,
     Gap,
+    Lease,
     Observation,
     Quarantined,
     RawPayload,
@@ -224,6 +225,24 @@ class Store(Protocol):
 
     def runs(self, job: str | None = None, since: datetime | None = None) -> list[Run]:
         """Runs by (slot, job), those with a slot at or after ``since``."""
+
+    def take_lease(self, name: str, holder: str, at: datetime, term: timedelta) -> Lease | None:
+        """Become or stay the one leader under a name for a term; None while somebody else is.
+
+        ``holder`` is unlike that of any other process. Of several that ask exactly one gets it. A lease passes on,
+        with a greater token, when it was given up, when its term is over, or at once when its holder's process
+        has ended (SQLite on Linux and PostgreSQL). PostgreSQL goes by its own clock, not by ``at``.
+        """
+
+    def lease(self, name: str) -> Lease | None:
+        """The last lease given under a name, whether or not its term is over."""
+
+    def give_up_lease(self, lease: Lease) -> None:
+        """End a lease of one's own before its term; nothing when it has been lost."""
+
+    def fence(self, lease: Lease | None) -> None:
+        """From now on write only under this lease (None: freely): every writing call on this object raises
+        LeaseLost, and leaves nothing behind, once another token has been given."""
 
     def add_gap(self, gap: Gap) -> None:
         """Remember a gap. One that began at the same time is the same gap: the later end stays."""
