@@ -6,14 +6,18 @@ hash of the job's name, so that sources with one period are not all asked in the
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Protocol
 from zlib import crc32
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from questions.time import EPOCH, to_micros
 from storage.records import Gap, Run, RunState
 
 FINISHED = (RunState.DONE, RunState.PARTIAL)
+WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
 def slot_at(job: str, period: timedelta, now: datetime) -> datetime:
@@ -67,4 +71,122 @@ def missed(job: str, source: str, period: timedelta, now: datetime, runs: Sequen
     last = max(finished)
     if slot - last <= period * 1.5:
         return None
-    return Gap(source=source, start=last, end=slot, reason="no run: program was off, or every try failed")
+    return Gap(source=source, start=last, end=slot, reason=_why([run for run in runs if last < run.slot < slot]))
+
+
+def _why(between: Sequence[Run]) -> str:
+    """Why nothing was observed between two polls, from what the ledger says of that time."""
+    failed = [run for run in between if run.state is not RunState.SKIPPED]
+    if not failed:
+        return "no run: the program was off, or its clock jumped"
+    said = next((run.message for run in reversed(failed) if run.message), "broken off")
+    return f"{len(failed)} polls tried, none succeeded; the last: {said}"
+
+
+class Slots(Protocol):
+    """The instants at which a job is to run."""
+
+    def at(self, now: datetime) -> datetime:
+        """The latest slot at or before ``now``."""
+
+    def after(self, now: datetime) -> datetime:
+        """The first slot after ``now``."""
+
+
+@dataclass(frozen=True)
+class Every:
+    """A slot per period, on the job's own grid (see ``slot_at``)."""
+
+    job: str
+    period: timedelta
+
+    def at(self, now: datetime) -> datetime:
+        return slot_at(self.job, self.period, now)
+
+    def after(self, now: datetime) -> datetime:
+        return next_slot(self.job, self.period, now)
+
+
+@dataclass(frozen=True)
+class LocalTime:
+    """A time of day where people live, every day or on one weekday (Monday is 0).
+
+    Exactly one slot per local day (or week): a time that the clocks skip moves to the first instant after the
+    gap, of a time that comes twice the first counts.
+    """
+
+    time: time
+    zone: ZoneInfo
+    weekday: int | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> LocalTime:
+        """Read ``mon 07:00 Europe/Berlin``, ``07:00 Europe/Berlin`` or ``07:00`` (UTC). ValueError otherwise.
+
+        >>> LocalTime.parse("sun 03:30").weekday
+        6
+        """
+        words = text.split()
+        weekday = WEEKDAYS.index(words.pop(0).lower()) if words and words[0].lower() in WEEKDAYS else None
+        if not 1 <= len(words) <= 2:
+            raise ValueError(f"{text!r}: write such as `mon 07:00 Europe/Berlin` or `03:30 UTC`")
+        try:
+            moment = time.fromisoformat(words[0])
+            zone = ZoneInfo(words[1] if len(words) == 2 else "UTC")
+        except (ValueError, ZoneInfoNotFoundError, OSError):
+            raise ValueError(
+                f"{text!r}: needs a time HH:MM and a zone such as Europe/Berlin, with an optional mon … sun"
+            ) from None
+        if moment.tzinfo is not None:
+            raise ValueError(f"{text!r}: name a zone, not an offset")
+        return cls(moment, zone, weekday)
+
+    def at(self, now: datetime) -> datetime:
+        return next(slot for slot in self._around(now, -1) if slot <= now)
+
+    def after(self, now: datetime) -> datetime:
+        return next(slot for slot in self._around(now, 1) if slot > now)
+
+    def _around(self, now: datetime, step: int) -> Iterator[datetime]:
+        """The slots near ``now``, walking forwards or back from well on the other side of it."""
+        day = now.astimezone(self.zone).date() - step * timedelta(days=9)
+        for number in range(20):
+            one = day + step * timedelta(days=number)
+            if self.weekday in (None, one.weekday()):
+                yield self._on(one)
+
+    def _on(self, day: date) -> datetime:
+        local = datetime.combine(day, self.time, self.zone)
+        first = local.astimezone(UTC)
+        if first.astimezone(self.zone).replace(tzinfo=None) == local.replace(tzinfo=None):
+            return first
+        return self._end_of_gap(local.replace(fold=1).astimezone(UTC), first)
+
+    def _end_of_gap(self, before: datetime, after: datetime) -> datetime:
+        """The instant between these two at which the clocks were put forward, to the second."""
+        offset = before.astimezone(self.zone).utcoffset()
+        while after - before > timedelta(seconds=1):
+            middle = before + timedelta(seconds=(after - before) // timedelta(seconds=2))
+            if middle.astimezone(self.zone).utcoffset() == offset:
+                before = middle
+            else:
+                after = middle
+        return after
+
+
+def owed(
+    slots: Slots, runs: Sequence[Run], now: datetime, *, most: int = 1, late: timedelta | None = None
+) -> tuple[tuple[datetime, ...], tuple[datetime, ...]]:
+    """The slots to run now, newest first, and those to be written down as skipped.
+
+    ``most``: how many slots back may still be made up for (1: the present one only). ``late``: what is older
+    than this is skipped. The work is bounded by ``most`` however far the clock has jumped.
+    """
+    run: list[datetime] = []
+    skipped: list[datetime] = []
+    slot = slots.at(now)
+    for _ in range(most):
+        if is_due(slot, runs):
+            (skipped if late is not None and now - slot > late else run).append(slot)
+        slot = slots.at(slot - timedelta(microseconds=1))
+    return tuple(run), tuple(skipped)
