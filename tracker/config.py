@@ -11,17 +11,35 @@ import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from dotenv import dotenv_values
 from platformdirs import user_config_path, user_data_path, user_state_path
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from tracker.errors import ConfigError
+from tracker.schedule import LocalTime
 
 APP = "speedup-tracker"
 PREFIX = "SPEEDUP_"
-SECRETS = ("metaculus_token", "manifold_key", "fatebook_key")
+SECRETS = ("metaculus_token", "manifold_key", "fatebook_key", "ping_url")
+SECTIONS = ("poll_hours", "links", "daemon")
+
+
+def _url(value: str) -> str:
+    """A base URL without a slash at its end. ValueError for one that is not safe to ask."""
+    plain = re.match(r"http://(localhost|127\.\d+\.\d+\.\d+|\[::1\])(:\d+)?(/|$)", value)
+    if value and not value.startswith("https://") and not plain:
+        raise ValueError("must start with https:// (http:// only for loopback)")
+    return value.rstrip("/")
 
 
 class LinkSettings(BaseModel):
@@ -42,12 +60,49 @@ class LinkSettings(BaseModel):
     together_minutes: Annotated[float, Field(gt=0, le=24 * 60)] = 15.0
 
 
+class DaemonSettings(BaseModel):
+    """How ``speedup run`` keeps time; the section ``[daemon]`` of the TOML file.
+
+    ``tick_s``: seconds between two looks at what is due. ``lease_s``: a leader silent for so long loses its lead
+    (one that dies loses it at once). ``workers``: jobs under way at once. ``job_limit_minutes``: a job that takes
+    longer is stuck, and systemd's watchdog is no longer told that all is well. ``backup_at``, ``check_at``: local
+    times such as ``03:30 Europe/Berlin`` or ``sun 04:15``. ``backup_folder``: empty is ``backups`` beside the
+    database. Kept are the last ``keep_daily`` backups and the last of each of ``keep_weekly`` weeks.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    tick_s: Annotated[float, Field(ge=0.05, le=300)] = 15.0
+    lease_s: Annotated[float, Field(ge=1, le=3600)] = 60.0
+    workers: Annotated[int, Field(ge=1, le=8)] = 2
+    job_limit_minutes: Annotated[float, Field(ge=1, le=24 * 60)] = 180.0
+    backup_at: str = "03:30 UTC"
+    backup_folder: str = ""
+    keep_daily: Annotated[int, Field(ge=1, le=1000)] = 7
+    keep_weekly: Annotated[int, Field(ge=0, le=1000)] = 4
+    check_at: str = "sun 04:15 UTC"
+
+    @field_validator("backup_at", "check_at")
+    @classmethod
+    def _local_time(cls, value: str) -> str:
+        LocalTime.parse(value)
+        return value
+
+    @model_validator(mode="after")
+    def _lease_outlives_ticks(self) -> DaemonSettings:
+        if self.lease_s < 2 * self.tick_s:
+            raise ValueError("lease_s must be at least twice tick_s, or a slow look loses the lead")
+        return self
+
+
 class Settings(BaseModel):
     """Effective settings. Field ``x_y`` is ``SPEEDUP_X_Y`` in the environment and ``x_y`` in TOML.
 
     ``<source>_url`` replaces a source's base URL (a mirror, a proxy, a test server); plain http and
     private addresses are allowed there only for loopback. ``poll_hours`` (TOML) sets a source's period,
-    ``links`` (TOML) the limits of the check of links.
+    ``links`` (TOML) the limits of the check of links, ``daemon`` (TOML) the daemon's own clockwork.
+    ``http_bind`` ``off``: the daemon answers no HTTP. ``ping_url`` is told of every job (a dead-man switch) and is
+    a secret, because whoever knows it can ping too.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
@@ -75,6 +130,10 @@ class Settings(BaseModel):
     fatebook_key: SecretStr | None = None
     poll_hours: dict[str, Annotated[float, Field(gt=0, le=24 * 31)]] = {}
     links: LinkSettings = LinkSettings()
+    daemon: DaemonSettings = DaemonSettings()
+    log_format: Literal["text", "json"] = "text"
+    http_bind: str = "127.0.0.1:8321"
+    ping_url: SecretStr | None = None
 
     @field_validator("questions_path", mode="before")
     @classmethod
@@ -97,10 +156,26 @@ class Settings(BaseModel):
     )  # fmt: skip
     @classmethod
     def _base_url(cls, value: str) -> str:
-        plain = re.match(r"http://(localhost|127\.\d+\.\d+\.\d+|\[::1\])(:\d+)?(/|$)", value)
-        if value and not value.startswith("https://") and not plain:
-            raise ValueError("must start with https:// (http:// only for loopback)")
-        return value.rstrip("/")
+        return _url(value)
+
+    @field_validator("ping_url")
+    @classmethod
+    def _ping(cls, value: SecretStr | None) -> SecretStr | None:
+        return None if value is None else SecretStr(_url(value.get_secret_value()))
+
+    @field_validator("http_bind")
+    @classmethod
+    def _loopback(cls, value: str) -> str:
+        if value == "off":
+            return ""
+        if not re.fullmatch(r"(127\.\d{1,3}\.\d{1,3}\.\d{1,3}|\[::1\]|localhost):\d{1,5}", value):
+            raise ValueError(
+                "must be a loopback address and a port, such as 127.0.0.1:8321 (there is no password on it:"
+                " put a proxy with one in front), or off"
+            )
+        if int(value.rpartition(":")[2]) > 65535:
+            raise ValueError("the port must be at most 65535")
+        return value
 
     def url_of(self, setting: str, default: str) -> str:
         """The base URL of a source: the one set, else the source's own."""
@@ -166,7 +241,7 @@ def _dotenv(path: Path | None) -> dict[str, str]:
 
 
 def _from_variables(variables: Mapping[str, str], mistakes: list[str]) -> dict[str, Any]:
-    known = {name for name in Settings.model_fields if name not in ("poll_hours", "links")}
+    known = {name for name in Settings.model_fields if name not in SECTIONS}
     values: dict[str, Any] = {}
     for variable, text in variables.items():
         if not variable.startswith(PREFIX) or text == "":

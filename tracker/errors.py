@@ -13,6 +13,7 @@ __all__ = [
     "ParseError",
     "Problem",
     "SourceError",
+    "Stopped",
     "TrackerError",
     "UsageError",
 ]
@@ -30,6 +31,10 @@ class ConfigError(UsageError):
     def __init__(self, mistakes: Sequence[str]) -> None:
         self.mistakes = tuple(mistakes)
         super().__init__("\n".join(["settings are wrong:", *(f"  {mistake}" for mistake in mistakes)]))
+
+
+class Stopped(TrackerError):
+    """The program was told to end; what was under way is given up and will be done again. Nobody's fault."""
 
 
 class SourceError(TrackerError):

@@ -48,7 +48,7 @@ import httpx
 import stamina
 
 from storage.records import RawPayload, Validator
-from tracker.errors import ConfigError, FetchError
+from tracker.errors import ConfigError, FetchError, Stopped
 from tracker.netguard import (
     BlockedAddressError,
     Deadline,
@@ -369,6 +369,16 @@ _PROCESS_LIMITS = HostLimits()
 def machine_limits(file: Path) -> HostLimits:
     """Limits whose pace all processes that name the same file keep together."""
     return HostLimits(shared=file)
+
+
+def sleep_until(stop: threading.Event) -> Callable[[float], None]:
+    """A way to wait for a program that may be told to end: once ``stop`` is set, every wait ends by Stopped."""
+
+    def sleep(seconds: float) -> None:
+        if stop.wait(seconds):
+            raise Stopped("the program was told to end")
+
+    return sleep
 
 
 @dataclass(frozen=True)

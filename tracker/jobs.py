@@ -10,16 +10,16 @@ from types import MappingProxyType
 
 from questions.catalogue import Catalogue
 from questions.model import Link
-from storage.errors import StorageError
-from storage.records import RawPayload, Run, RunState
+from storage.records import RawPayload, RunState
 from storage.store import Store
 from tracker.collect import HISTORY, Collector, Fetcher, ReportError, SourceReport, period_of
 from tracker.config import Settings
 from tracker.curated import NAME as CURATED, Curated
 from tracker.errors import SourceError, UsageError
-from tracker.schedule import is_due, missed, slot_at
+from tracker.schedule import Every
 from tracker.source import Parsed, Plan, Source, SourceTraits
 from tracker.sources import SOURCES
+from tracker.work import Done, Job, due, execute
 
 PREFIX = "poll:"
 #: With a history to fetch, however short, sources ask for each question by itself, with all it tells.
@@ -149,17 +149,25 @@ def _poll(collector: Collector, links: Sequence[Link], since: datetime | None = 
         return report
 
 
-def due_sources(
-    sources: Sequence[Source], store: Store, settings: Settings, now: datetime
-) -> list[tuple[Source, datetime]]:
-    """The sources whose present slot has not been run yet, with that slot."""
-    due = []
-    for source in sources:
-        job = PREFIX + source.traits.name
-        slot = slot_at(job, period_of(source, settings), now)
-        if is_due(slot, store.runs(job)):
-            due.append((source, slot))
-    return due
+def poll_job(
+    source: Source,
+    catalogue: Catalogue,
+    *,
+    client: Fetcher,
+    settings: Settings,
+    now: Callable[[], datetime],
+) -> Job:
+    """The polling of one source: the present slot only, because a current value cannot be fetched later."""
+    name = source.traits.name
+    period = period_of(source, settings)
+
+    def run(store: Store, _slot: datetime) -> Done:
+        collector = Collector(store, source, client, settings, now)
+        report = _poll(collector, links_of(source, catalogue))
+        return Done(_ledger_state(report), _first_error(report), report)
+
+    job = PREFIX + name
+    return Job(job, Every(job, period), run, lane=name, source=name, period=period)
 
 
 def run_due(
@@ -173,21 +181,12 @@ def run_due(
 ) -> list[SourceReport]:
     """Run every poll that is due now, each under its own line in the ledger; missed slots become gaps."""
     reports = []
-    for source, slot in due_sources(sources, store, settings, now()):
-        job = PREFIX + source.traits.name
-        started = now()
-        gap = missed(job, source.traits.name, period_of(source, settings), started, store.runs(job))
-        if not store.begin_run(job, slot, started):
-            continue
-        if gap is not None:
-            store.add_gap(gap)
-        try:
-            report = _poll(Collector(store, source, client, settings, now), links_of(source, catalogue))
-        except StorageError as error:
-            store.end_run(Run(job, slot, RunState.FAILED, started, now(), str(error)[:300]))
-            raise
-        store.end_run(Run(job, slot, _ledger_state(report), started, now(), _first_error(report)))
-        reports.append(report)
+    for source in sources:
+        job = poll_job(source, catalogue, client=client, settings=settings, now=now)
+        for slot in due(job, store, now()):
+            done = execute(job, slot, store, now)
+            if done is not None and done.report is not None:
+                reports.append(done.report)
     return reports
 
 
@@ -200,4 +199,4 @@ def _ledger_state(report: SourceReport) -> RunState:
 
 
 def _first_error(report: SourceReport) -> str:
-    return f"{report.errors[0].ref}: {report.errors[0].message}"[:300] if report.errors else ""
+    return f"{report.errors[0].ref}: {report.errors[0].message}" if report.errors else ""

@@ -71,7 +71,9 @@ def missed(job: str, source: str, period: timedelta, now: datetime, runs: Sequen
     last = max(finished)
     if slot - last <= period * 1.5:
         return None
-    return Gap(source=source, start=last, end=slot, reason=_why([run for run in runs if last < run.slot < slot]))
+    return Gap(
+        source=source, start=last, end=slot, reason=_why([run for run in runs if last < run.slot < slot])
+    )
 
 
 def _why(between: Sequence[Run]) -> str:

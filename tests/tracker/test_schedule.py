@@ -8,7 +8,6 @@ from itertools import pairwise
 from zoneinfo import ZoneInfo, available_timezones
 
 import pytest
-
 from hypothesis import given, strategies as st
 
 from storage.records import Run, RunState
@@ -188,7 +187,9 @@ def test_every_zone_has_exactly_one_slot_a_week_from_2024_to_2035() -> None:
             assert len(days) == len(found) == (max(days) - min(days)).days // 7 + 1, name
 
 
-@pytest.mark.parametrize("text", ["", "07:00 Nowhere/Land", "noon UTC", "mon", "07:00+02:00", "mon tue 07:00 UTC x"])
+@pytest.mark.parametrize(
+    "text", ["", "07:00 Nowhere/Land", "noon UTC", "mon", "07:00+02:00", "mon tue 07:00 UTC x"]
+)
 def test_what_is_no_local_time_is_refused_with_an_example(text: str) -> None:
-    with pytest.raises(ValueError, match="zone|such as"):
+    with pytest.raises(ValueError, match=r"zone|such as"):
         LocalTime.parse(text)

@@ -2,48 +2,141 @@
 
 from __future__ import annotations
 
+import logging
+import os
+import signal
+import threading
+from collections.abc import Sequence
+from contextlib import ExitStack
+from datetime import datetime
+from typing import Any
+
 import click
 
-from tracker import jobs
+from storage.records import RunState
+from storage.store import Store
+from tracker import jobs as polls
+from tracker.collect import SourceReport
 from tracker.commands.pull import exit_code, show
-from tracker.commands.session import Session, with_session
+from tracker.commands.session import Session, to_json, with_session
 from tracker.errors import UsageError
+from tracker.sources import SOURCES
+from tracker.work import Done, Job
 
 
-@click.command("run", epilog="Example (cron, hourly):  speedup run --once")
+@click.command("run", epilog="Example:  speedup run        (stays; cron instead:  speedup run --once)")
 @click.option("--once", is_flag=True, help="Run what is due now and exit.")
-@click.option("--only", metavar="JOB", help="Only this job, such as poll:manifold.")
+@click.option("--only", metavar="JOB", help="Only this job, such as poll:manifold, backup or check.")
 @with_session()
 def command(session: Session, once: bool, only: str | None) -> int:
-    """Run the jobs that are due by the ledger in the database, each at most once per slot.
+    """Run the jobs that are due by the ledger in the database, each at most once per slot, and stay.
 
-    Missed slots are recorded as gaps. Start it from cron or a systemd timer as often as you like.
+    Of several instances on one database one leads and the others stand by. Missed slots are recorded as gaps.
+    SIGTERM ends it within 15 seconds; a kill at any moment loses nothing that was finished.
     """
-    if not once:
-        raise UsageError(
-            "write `speedup run --once` and let cron or a timer repeat it; there is no daemon yet"
-        )
-    names = [] if only is None else [only.removeprefix(jobs.PREFIX)]
-    sources = jobs.choose(names, jobs.COLLECTED)
+    return _once(session, only) if once else _stay(session, only)
+
+
+def _jobs(session: Session, only: str | None, stack: ExitStack, stop: threading.Event) -> tuple[Job, ...]:
+    """Every job, with the clients they ask through."""
+    from storage.engine import locate
+    from tracker.daemon.chores import chores, poll_jobs
+
+    client, probe = (
+        stack.enter_context(session.client(stop=stop)),
+        stack.enter_context(session.client(1, stop=stop)),
+    )
+    settings = session.settings
+    every = (
+        *poll_jobs(
+            tuple(SOURCES.values()),
+            session.catalogue,
+            settings,
+            client=client,
+            probe=probe,
+            now=session.now,
+            stop=stop,
+        ),
+        *chores(settings, locate(settings.database()).path),
+    )
+    if only is None:
+        return every
+    chosen = tuple(job for job in every if job.name in (only, polls.PREFIX + only))
+    if not chosen:
+        raise UsageError(f"no job named {only}; there are: {', '.join(job.name for job in every)}")
+    return chosen
+
+
+def _once(session: Session, only: str | None) -> int:
+    from tracker.daemon.service import run_once
+
     started = session.now()
-    store = session.store()
-    try:
-        with session.client() as client:
-            reports = jobs.run_due(
-                sources,
-                session.catalogue,
-                store=store,
-                client=client,
-                settings=session.settings,
-                now=session.now,
-            )
-    finally:
-        store.close()
-    document = {
+    with ExitStack() as stack:
+        chosen = _jobs(session, only, stack, threading.Event())
+        leader, outcomes = run_once(chosen, session.store, session.settings.daemon, session.now)
+    reports = [done.report for _, _, done in outcomes if isinstance(done.report, SourceReport)]
+    others = [(job, slot, done) for job, slot, done in outcomes if done.report is None]
+    document: dict[str, Any] = {
         "started_at": started,
         "finished_at": session.now(),
+        "leader": leader or None,
         "requests": sum(report.requests for report in reports),
         "sources": [report.as_json() for report in reports],
+        "jobs": [
+            {"job": job.name, "slot": slot, "state": done.state.value, "message": done.message}
+            for job, slot, done in others
+        ],
     }
-    session.print(document, lambda: show(reports))
-    return exit_code(reports, asked=only is not None)
+    session.print(document, lambda: _show(leader, reports, others))
+    failed = [done for _, _, done in others if done.state is not RunState.DONE]
+    code = exit_code(reports, asked=only is not None)
+    return max(code, 3 if failed and not reports else 1 if failed else 0)
+
+
+def _show(leader: str, reports: Sequence[SourceReport], others: Sequence[tuple[Job, datetime, Done]]) -> None:
+    if leader:
+        click.echo(f"nothing run: {leader} leads on this database and does what is due")
+        return
+    if reports or not others:
+        show(reports)
+    for job, slot, done in others:
+        click.echo(f"{job.name} of {slot:%Y-%m-%d %H:%M}Z: {done.state.value} {done.message}".rstrip())
+
+
+def _stay(session: Session, only: str | None) -> int:
+    """The daemon, from its settings to its exit code."""
+    from tracker.daemon.logs import set_up
+    from tracker.daemon.notify import Notifier
+    from tracker.daemon.ping import pinger
+    from tracker.daemon.service import Daemon
+    from tracker.daemon.state import metrics, status
+    from tracker.daemon.web import Pages, WebServer
+
+    settings, stop = session.settings, threading.Event()
+    set_up(settings)
+    session.store().close()  # makes an empty database, refuses one of another schema, before anything starts
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    with ExitStack() as stack:
+        every = _jobs(session, only, stack, stop)
+        secret = settings.ping_url.get_secret_value() if settings.ping_url else None
+        ping = pinger(secret, stack.enter_context(session.client(stop=stop, quick=True)), session.now)
+        daemon = Daemon(every, session.store, settings.daemon, stop, notifier=Notifier(), ping=ping)
+
+        def told() -> dict[str, Any]:
+            store: Store = session.store(create=False)
+            try:
+                return status(daemon.watch, store, every, daemon.clock(), daemon.troubles())
+            finally:
+                store.close()
+
+        if settings.http_bind:
+            pages = Pages(daemon.troubles, lambda: to_json(told()), lambda: metrics(daemon.watch, told()))
+            server = stack.enter_context(WebServer(settings.http_bind, pages))
+            logging.getLogger(__name__).info("answering on port %d of loopback", server.port)
+        code = daemon.run()
+    if daemon.watch.running:
+        # A request that does not come to its end must not keep us; what it would bring is asked for again.
+        logging.shutdown()
+        os._exit(code)
+    return code

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from enum import Enum
 from functools import cached_property, update_wrapper
@@ -18,6 +18,8 @@ from questions.time import iso, parse_utc
 from tracker.errors import UsageError
 
 if TYPE_CHECKING:
+    from threading import Event
+
     from questions.catalogue import Catalogue
     from storage.store import Store
     from tracker.config import Settings
@@ -97,15 +99,25 @@ class Session:
             return None
         return self.store(create=False)
 
-    def client(self, attempts: int = 3) -> HttpClient:
+    def client(
+        self, attempts: int = 3, *, stop: Event | None = None, quick: bool = False
+    ) -> HttpClient:
+        """The client that asks. Once ``stop`` is set its waits end at once, by Stopped; ``quick``: for calls
+        that nothing depends on."""
         from tracker import __version__
         from tracker.config import pace_file
-        from tracker.http import HttpClient, HttpSettings, machine_limits
+        from tracker.http import HostLimits, HttpClient, HttpSettings, machine_limits, sleep_until
 
         contact = self.settings.contact or "no contact set"
         agent = f"speedup-tracker/{__version__} ({contact})"
         settings = HttpSettings(attempts=attempts)
-        return HttpClient(user_agent=agent, settings=settings, limits=machine_limits(pace_file()))
+        if quick:
+            settings = replace(settings, total_deadline_s=15.0, backoff_max_s=2.0)
+        if stop is None:
+            return HttpClient(user_agent=agent, settings=settings, limits=machine_limits(pace_file()))
+        sleep = sleep_until(stop)
+        pace = HostLimits(shared=pace_file(), sleep=sleep)
+        return HttpClient(user_agent=agent, settings=settings, limits=pace, sleep=sleep)
 
     def now(self) -> datetime:
         return datetime.now(UTC)

@@ -1,0 +1,129 @@
+"""What the daemon does, each thing a job: the polls, the daily backup, the weekly check of what is stored."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from questions.catalogue import Catalogue
+from storage.errors import StorageError
+from storage.records import RunState
+from storage.store import Store
+from tracker.collect import Fetcher
+from tracker.config import DaemonSettings, Settings
+from tracker.daemon.asking import Probing, Stoppable, held_until
+from tracker.jobs import poll_job
+from tracker.schedule import LocalTime
+from tracker.source import Source
+from tracker.work import Done, Job
+
+STAMP = "%Y%m%dT%H%M%SZ"
+_BACKUP = re.compile(r"speedup-(\d{8}T\d{6}Z)\.sqlite")
+SPARE = 1.2  # a backup is begun with so many times the database's size free
+KEYLESS_AGAIN = timedelta(hours=1)
+
+
+def poll_jobs(
+    sources: Iterable[Source],
+    catalogue: Catalogue,
+    settings: Settings,
+    *,
+    client: Fetcher,
+    probe: Fetcher,
+    now: Callable[[], datetime],
+    stop: threading.Event,
+) -> tuple[Job, ...]:
+    """A job per source. One whose source failed last time begins with a single request, after a while."""
+
+    def job_of(source: Source) -> Job:
+        name = source.traits.name
+
+        def polling(asking: Fetcher) -> Job:
+            return poll_job(source, catalogue, client=asking, settings=settings, now=now)
+
+        def run(store: Store, slot: datetime) -> Done:
+            known = store.health().get(name)
+            failing = known is not None and known.failures > 0
+            asking = Probing(probe, client, stop) if failing else Stoppable(client, stop)
+            return polling(asking).run(store, slot)
+
+        def held(store: Store) -> datetime | None:
+            if source.traits.secret_required and settings.secret_of(source.traits.secret) is None:
+                runs = store.runs(f"poll:{name}")
+                told = runs[-1].finished_at if runs else None
+                return None if told is None else told + KEYLESS_AGAIN
+            return held_until(store.health().get(name))
+
+        return replace(polling(client), run=run, held=held)
+
+    return tuple(job_of(source) for source in sources)
+
+
+def chores(settings: Settings, database: Path | None) -> tuple[Job, ...]:
+    """The jobs about the database itself. ``database``: the SQLite file, None elsewhere (then no backups)."""
+    own = settings.daemon
+    check = Job("check", LocalTime.parse(own.check_at), _check, lane="check", late=timedelta(days=2))
+    if database is None:
+        return (check,)
+    folder = Path(own.backup_folder).expanduser() if own.backup_folder else database.parent / "backups"
+
+    def back_up(store: Store, slot: datetime) -> Done:
+        return backup(store, slot, database, folder, own)
+
+    return (check, Job("backup", LocalTime.parse(own.backup_at), back_up, lane="backup"))
+
+
+def _check(store: Store, _slot: datetime) -> Done:
+    """Every byte against its hash, every reference against what it names."""
+    problems = store.check()
+    if not problems:
+        return Done(RunState.DONE)
+    return Done(RunState.PARTIAL, f"{len(problems)} problems (`speedup db check`): {'; '.join(problems)}")
+
+
+def backup(store: Store, slot: datetime, database: Path, folder: Path, settings: DaemonSettings) -> Done:
+    """A verified copy under the slot's name, then the old ones that nobody needs are removed."""
+    target = folder / f"speedup-{slot.astimezone(UTC).strftime(STAMP)}.sqlite"
+    if not target.exists():
+        try:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            size, free = database.stat().st_size, shutil.disk_usage(folder).free
+        except OSError as error:
+            return Done(RunState.FAILED, f"{folder}: {error.strerror}")
+        if free < SPARE * size:
+            short = f"{folder}: {free / 2**20:.0f} MiB free, {SPARE * size / 2**20:.0f} MiB needed"
+            return Done(RunState.FAILED, short)
+        try:
+            store.backup(target)
+        except StorageError as error:
+            return Done(RunState.FAILED, str(error))
+    removed = rotate(folder, settings.keep_daily, settings.keep_weekly)
+    return Done(RunState.DONE, f"{target.name}; {removed} old ones removed" if removed else target.name)
+
+
+def rotate(folder: Path, daily: int, weekly: int) -> int:
+    """Keep the newest ``daily`` backups and the newest of each of the last ``weekly`` weeks that have one;
+    returns how many were removed. Files of any other name are left alone."""
+    stamps = {
+        path: datetime.strptime(match[1], STAMP).replace(tzinfo=UTC)
+        for path in folder.iterdir()
+        if (match := _BACKUP.fullmatch(path.name))
+    }
+    gone = [path for path in stamps if path not in kept(stamps, daily, weekly)]
+    for path in gone:
+        path.unlink()
+    return len(gone)
+
+
+def kept(stamps: dict[Path, datetime], daily: int, weekly: int) -> set[Path]:
+    """The backups that stay."""
+    newest: Sequence[Path] = sorted(stamps, key=lambda path: stamps[path], reverse=True)
+    weeks: dict[tuple[int, int], Path] = {}
+    for path in newest:
+        weeks.setdefault(stamps[path].isocalendar()[:2], path)
+    return {*newest[:daily], *list(weeks.values())[:weekly]}

@@ -1,0 +1,165 @@
+"""``/healthz``, ``/readyz``, ``/status.json`` and ``/metrics`` on loopback.
+
+Only GET and HEAD, only for a Host that is this machine (a web page elsewhere must not read it through
+somebody's browser), no body is read, a connection that says nothing for five seconds is closed, and no more than
+eight are served at once. Nothing here changes anything.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import threading
+from collections.abc import Callable
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from questions.errors import TrackerError
+from tracker.errors import UsageError
+
+SILENCE_S = 5.0
+AT_ONCE = 8
+_HOST = re.compile(r"(localhost|127\.\d{1,3}\.\d{1,3}\.\d{1,3}|\[::1\])(:\d{1,5})?", re.IGNORECASE)
+HEADERS = {
+    "Cache-Control": "no-store",
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+}
+
+Page = tuple[HTTPStatus, str, str]
+"""Status, content type, text."""
+
+
+class Pages:
+    """What is at which path. ``troubles`` tells why we are not ready, ``status`` and ``metrics`` the rest."""
+
+    def __init__(
+        self,
+        troubles: Callable[[], list[str]],
+        status: Callable[[], str],
+        metrics: Callable[[], str],
+    ) -> None:
+        self._troubles, self._status, self._metrics = troubles, status, metrics
+        self._one = threading.Lock()  # a store is asked by one at a time
+
+    def __call__(self, path: str) -> Page:
+        if path == "/healthz":
+            return HTTPStatus.OK, "text/plain; charset=utf-8", "ok\n"
+        if path == "/readyz":
+            return self._readyz()
+        if path in ("/status.json", "/metrics"):
+            try:
+                with self._one:
+                    if path == "/metrics":
+                        return HTTPStatus.OK, "text/plain; version=0.0.4; charset=utf-8", self._metrics()
+                    return HTTPStatus.OK, "application/json", self._status()
+            except TrackerError as error:
+                text = json.dumps({"error": str(error)})
+                return HTTPStatus.SERVICE_UNAVAILABLE, "application/json", text
+        return HTTPStatus.NOT_FOUND, "text/plain; charset=utf-8", "not here\n"
+
+    def _readyz(self) -> Page:
+        found = self._troubles()
+        if not found:
+            return HTTPStatus.OK, "text/plain; charset=utf-8", "ready\n"
+        return HTTPStatus.SERVICE_UNAVAILABLE, "text/plain; charset=utf-8", "\n".join(found) + "\n"
+
+
+class WebServer:
+    """Serves pages in threads of its own; a context manager. Raises UsageError when the port is taken."""
+
+    def __init__(self, bind: str, pages: Callable[[str], Page]) -> None:
+        host, _, port = bind.rpartition(":")
+        host = host.strip("[]")
+        kind = _Server6 if ":" in host else _Server
+        try:
+            self._server = kind((host, int(port)), pages)
+        except OSError as error:
+            raise UsageError(
+                f"SPEEDUP_HTTP_BIND {bind}: {error.strerror}; choose another port, or off"
+            ) from None
+        self._thread = threading.Thread(target=self._server.serve_forever, name="web", daemon=True)
+
+    @property
+    def port(self) -> int:
+        return int(self._server.server_address[1])
+
+    def __enter__(self) -> WebServer:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    block_on_close = False
+    allow_reuse_address = True
+    request_queue_size = 16
+
+    def __init__(self, address: tuple[str, int], pages: Callable[[str], Page]) -> None:
+        self.pages = pages
+        self._free = threading.BoundedSemaphore(AT_ONCE)
+        super().__init__(address, _Handler)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        if self._free.acquire(blocking=False):
+            super().process_request(request, client_address)
+        else:
+            self.shutdown_request(request)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._free.release()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that goes away is nothing to speak of."""
+
+
+class _Server6(_Server):
+    address_family = socket.AF_INET6
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.0"  # one request a connection
+    server_version = "speedup"
+    sys_version = ""
+    timeout = SILENCE_S
+    server: _Server
+
+    def do_GET(self) -> None:
+        self._answer(with_body=True)
+
+    def do_HEAD(self) -> None:
+        self._answer(with_body=False)
+
+    def _answer(self, *, with_body: bool) -> None:
+        if _HOST.fullmatch(self.headers.get("Host", "")) is None:
+            page: Page = (HTTPStatus.MISDIRECTED_REQUEST, "text/plain; charset=utf-8", "wrong host\n")
+        else:
+            page = self.server.pages(self.path.partition("?")[0])
+        status, kind, text = page
+        body = text.encode()
+        self.send_response(status)
+        for name, value in HEADERS.items():
+            self.send_header(name, value)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if with_body:
+            self.wfile.write(body)
+
+    def log_message(
+        self,
+        format: str,  # noqa: A002 (the base class names it so)
+        *args: object,
+    ) -> None:
+        """Requests are not logged: their text is anybody's."""
