@@ -30,7 +30,7 @@ from tracker.daemon.notify import Notifier
 from tracker.daemon.ping import Ping, new_run, no_ping
 from tracker.daemon.state import Watch, one_line
 from tracker.errors import Stopped, TrackerError
-from tracker.work import Done, Job, abandon, due, execute
+from tracker.work import MESSAGE_LENGTH, Done, Job, abandon, due, execute
 
 log = logging.getLogger(__name__)
 
@@ -284,7 +284,7 @@ class Daemon:
         if done is None:
             return RunState.SKIPPED
         level = logging.WARNING if done.state is RunState.FAILED else logging.INFO
-        log.log(level, "%s of %s: %s %s", job.name, slot.isoformat(), done.state.value, done.message)
+        log.log(level, "%s of %s: %s %s", job.name, slot.isoformat(), done.state.value, done.message[:MESSAGE_LENGTH])
         return done.state
 
     def _note(self, job: Job, state: RunState) -> None:

@@ -141,13 +141,22 @@ class _Handler(BaseHTTPRequestHandler):
     def do_HEAD(self) -> None:
         self._answer(with_body=False)
 
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        """What http.server itself refuses: another method, a request that is none. Repeats nothing of it."""
+        self._send((HTTPStatus(code), "text/plain; charset=utf-8", "refused\n"), with_body=True)
+
     def _answer(self, *, with_body: bool) -> None:
         if _HOST.fullmatch(self.headers.get("Host", "")) is None:
             page: Page = (HTTPStatus.MISDIRECTED_REQUEST, "text/plain; charset=utf-8", "wrong host\n")
         else:
             page = self.server.pages(self.path.partition("?")[0])
+        self._send(page, with_body=with_body)
+
+    def _send(self, page: Page, *, with_body: bool) -> None:
         status, kind, text = page
         body = text.encode()
+        if not hasattr(self, "request_version"):
+            self.request_version = "HTTP/1.0"  # refused before its first line was understood
         self.send_response(status)
         for name, value in HEADERS.items():
             self.send_header(name, value)

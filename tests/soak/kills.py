@@ -1,0 +1,229 @@
+"""Kill daemons at random moments, let the last ones finish, and count what is missing, partial or doubled."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from questions.records import Snapshot
+from storage import open_store
+from storage.memory import MemoryStore
+from storage.records import Run, RunState
+from storage.store import Store
+from tests.soak.nursery import PERIOD_S
+from tests.soak.platform import QUESTIONS, SOURCES, Platform, step_of, value
+from tests.sources.worlds import World, later, numbers, stored
+from tracker.schedule import FINISHED
+
+ROOT = Path(__file__).parents[2]
+JOB = "poll:counting"
+SETTLE_S = 4.0
+
+
+@dataclass
+class Result:
+    """The table's row. Each of the lists names what was wrong; all are empty when all is well."""
+
+    engine: str
+    daemons: int
+    kills: int = 0
+    seconds: float = 0.0
+    slots: int = 0
+    finished: int = 0
+    in_gaps: int = 0
+    rows: int = 0
+    leaders: int = 0
+    longest_pause_s: float = 0.0
+    missing: list[str] = field(default_factory=list)
+    partial: list[str] = field(default_factory=list)
+    doubled: list[str] = field(default_factory=list)
+    damage: list[str] = field(default_factory=list)
+
+    @property
+    def good(self) -> bool:
+        return not (self.missing or self.partial or self.doubled or self.damage)
+
+
+class Nursery:
+    """Starts daemons and knows those that are alive."""
+
+    def __init__(self, database: str, server: str) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.soak.nursery", database, server],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT,
+        )  # fmt: skip
+        self.alive: list[int] = []
+
+    def start(self) -> None:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write("\n")
+        self._process.stdin.flush()
+        self.alive.append(int(self._process.stdout.readline()))
+
+    def kill(self, process: int) -> None:
+        os.kill(process, signal.SIGKILL)
+        self.alive.remove(process)
+
+    def end(self) -> str:
+        """End all that are left; returns what was said on stderr."""
+        for process in self.alive:
+            os.kill(process, signal.SIGTERM)
+        until = time.monotonic() + 20
+        while any(_exists(process) for process in self.alive) and time.monotonic() < until:
+            time.sleep(0.02)
+        for process in self.alive:
+            if _exists(process):
+                os.kill(process, signal.SIGKILL)
+        _, said = self._process.communicate(timeout=20)
+        return said
+
+
+def _exists(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+@contextmanager
+def _nursery(database: str, server: str) -> Iterator[Nursery]:
+    nursery = Nursery(database, server)
+    try:
+        yield nursery
+    finally:
+        nursery.end()
+
+
+def soak(database: str, engine: str, *, daemons: int, kills: int, seed: int = 0) -> Result:
+    """So many SIGKILLs over so many daemons on one database; then what is stored against what was answered."""
+    choice = random.Random(seed)
+    result, platform = Result(engine, daemons), Platform()
+    open_store(database).close()
+    started = time.monotonic()
+    with platform.server as server, _nursery(database, server.url) as nursery:
+        while result.kills < kills:
+            while len(nursery.alive) < daemons:
+                nursery.start()
+            time.sleep(choice.uniform(0.01, 0.5))
+            nursery.kill(choice.choice(nursery.alive))
+            result.kills += 1
+        while len(nursery.alive) < daemons:
+            nursery.start()
+        time.sleep(SETTLE_S)
+    result.seconds = time.monotonic() - started
+    with closing(open_store(database)) as store:
+        _judge(store, platform, result)
+    return result
+
+
+def _judge(store: Store, platform: Platform, result: Result) -> None:
+    lease = store.lease("daemon")
+    result.leaders = lease.token if lease else 0
+    result.damage += store.check()
+    _judge_rows(store, platform, result)
+    _judge_ledger(store, platform, result)
+    _judge_real_sources(store, platform.answered[0].isoformat(), result)
+
+
+def _judge_rows(store: Store, platform: Platform, result: Result) -> None:
+    """Every row is an answer that was given; an answer is stored for all questions or for none, and once."""
+    at: dict[datetime, dict[str, Snapshot]] = {}
+    for key in store.streams("counting"):
+        seen: Counter[float] = Counter()
+        for row in store.revisions(key):
+            result.rows += 1
+            probability = row.snapshot.probability
+            assert probability is not None
+            seen[probability] += 1
+            at.setdefault(row.snapshot.as_of, {})[key.external_id] = row.snapshot
+        result.doubled += [f"{key.external_id}: {one} {n} times" for one, n in seen.items() if n > 1]
+    for moment, rows in at.items():
+        steps = {step_of(row.probability or 0.0) for row in rows.values()}
+        if len(rows) != len(QUESTIONS) or len(steps) != 1:
+            result.partial.append(f"{moment}: {len(rows)} questions of answers {sorted(steps)}")
+            continue
+        (step,) = steps
+        wrong = [name for name, row in rows.items() if row.probability != value(step, QUESTIONS.index(name))]
+        if wrong or not 1 <= step <= len(platform.answered):
+            result.partial.append(f"{moment}: {wrong} are no values of answer {step}")
+
+
+def _judge_ledger(store: Store, platform: Platform, result: Result) -> None:
+    """A slot that is finished has its rows; one that is not lies in a recorded gap; none is left open."""
+    runs = {run.slot: run for run in store.runs(JOB)}
+    gaps = store.gaps("counting")
+    first = min(slot for slot, run in runs.items() if run.state in FINISHED)  # before it nothing was observed
+    last = max(runs)
+    moments = {s.snapshot.as_of for key in store.streams("counting", QUESTIONS[0]) for s in store.history(key)}
+    finished = sorted(slot for slot, run in runs.items() if run.state in FINISHED)
+    slot = first
+    while slot <= last:
+        result.slots += 1
+        run = runs.get(slot)
+        if run is not None and run.state in FINISHED:
+            result.finished += 1
+            if not any(_inside(moment, run) for moment in moments):
+                result.missing.append(f"{slot}: finished, but nothing is stored of its time")
+        elif any(gap.start < slot < gap.end for gap in gaps):
+            result.in_gaps += 1
+        elif slot < finished[-1]:
+            result.missing.append(f"{slot}: neither run nor in a gap ({run.state if run else 'never begun'})")
+        slot += timedelta(seconds=PERIOD_S)
+    now = datetime.now(UTC)
+    left = [run for run in store.runs() if run.state is RunState.RUNNING and run.job.startswith("poll:")]
+    result.missing += [f"{run.job} {run.slot}: begun, never ended" for run in left if run.slot < finished[-1]]
+    result.missing += [] if now - finished[-1] < timedelta(seconds=60) else ["the last daemons did nothing"]
+    pauses = [later - earlier for earlier, later in zip(finished, finished[1:], strict=False)]
+    result.longest_pause_s = max((pause.total_seconds() for pause in pauses), default=0.0)
+
+
+def _inside(moment: datetime, run: Run) -> bool:
+    return run.finished_at is not None and run.started_at <= moment <= run.finished_at
+
+
+def _before(points: Mapping[str, float | str], start: str) -> dict[str, float | str]:
+    """The platform's own past."""
+    return {at: said for at, said in points.items() if at < start}
+
+
+def _changes(points: Mapping[str, float | str]) -> list[float | str]:
+    """The values in order, without those that only confirm the one before: a poll that was cut off between the
+    present and the past saw the present as a value of its own."""
+    said = [points[at] for at in sorted(points)]
+    return [one for one, before in zip(said, [None, *said], strict=False) if one != before]
+
+
+def _judge_real_sources(store: Store, start: str, result: Result) -> None:
+    """What real adapters heard of platforms that stand still is what undisturbed polls hear."""
+    told = stored(store)
+    for name in SOURCES:
+        with World(name, store=MemoryStore()) as world:
+            world.now = datetime.now(UTC)
+            for _ in range(3):  # the first asks for the past, the next for the present
+                world.poll()
+                later(world, seconds=1)
+            expected = world.stored()
+        mine = {stream: points for stream, points in told.items() if stream[0] == name}
+        for stream, points in expected.items():
+            heard = mine.get(stream, {})
+            past, wanted = _before(heard, start), _before(points, start)
+            result.missing += [f"{stream}: no {at}" for at in wanted if past.get(at) != wanted[at]]
+            result.doubled += [f"{stream}: {at} is {past[at]}" for at in past if at not in wanted]
+            if _changes(heard) != _changes(points):
+                result.doubled.append(f"{stream}: {heard} for {points}")
+        if set(mine) - set(expected):
+            result.doubled.append(f"{name}: streams nobody told of: {sorted(set(mine) - set(expected))}")
+        if not numbers(expected):
+            result.damage.append(f"{name}: the platform in small says nothing, so nothing was compared")

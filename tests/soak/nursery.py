@@ -1,0 +1,93 @@
+"""Daemons by the hundred: a process that has imported everything and forks one at each line it reads.
+
+    python -m tests.soak.nursery DATABASE_URL SERVER_URL
+
+answers each line on stdin with the process id of a new daemon; the end of stdin ends it. A fork takes
+milliseconds where a start takes a second, so that kills hit the work and not the imports.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from dataclasses import replace
+from datetime import UTC, datetime
+from types import MappingProxyType
+
+from questions.catalogue import Catalogue, load_catalogue
+from storage import open_store
+from tests.soak.platform import QUESTIONS, SOURCES, Counting
+from tests.sources.answers import link
+from tests.sources.worlds import FOLLOWED, KEY
+from tracker.config import Settings
+from tracker.daemon.chores import poll_jobs
+from tracker.daemon.service import Daemon
+from tracker.http import HttpClient, HttpSettings, sleep_until
+
+PERIOD_S = 1.0
+DAEMON = {"tick_s": 0.05, "lease_s": 1.0, "workers": 3}
+
+
+def settings(server: str) -> Settings:
+    bases = {"polymarket_gamma": "/gamma", "polymarket_data": "/data", "polymarket_clob": "/clob"}
+    names = ("manifold", "kalshi", "metr", *bases)
+    return Settings.model_validate(
+        {
+            **{f"{name}_url": f"{server}/{name.partition('_')[0]}{bases.get(name, '')}" for name in names},
+            "metaculus_url": f"{server}/counting",  # the invented source goes by this setting
+            "metaculus_token": KEY,
+            "poll_hours": MappingProxyType({name: PERIOD_S / 3600 for name in ("counting", *SOURCES)}),
+            "daemon": DAEMON,
+        }
+    )
+
+
+def catalogue() -> Catalogue:
+    """The shipped one with the links of the soak and no others."""
+    real = [link(platform, one) for name in SOURCES for platform, one in FOLLOWED[name]]
+    return replace(load_catalogue(), links=(*(link("counting", one) for one in QUESTIONS), *real))
+
+
+def serve(database: str, known: Catalogue, chosen: Settings) -> int:
+    """One daemon, until it is told to end."""
+    from tracker.sources import SOURCES as ALL
+
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    quick = HttpSettings(attempts=1, backoff_initial_s=0.0, backoff_max_s=0.0, backoff_jitter_s=0.0)
+    with HttpClient(user_agent="soak", settings=quick, sleep=sleep_until(stop)) as client:
+        jobs = poll_jobs(
+            (Counting(), *(ALL[name] for name in SOURCES)),
+            known,
+            chosen,
+            client=client,
+            probe=client,
+            now=lambda: datetime.now(UTC),
+            stop=stop,
+        )
+        return Daemon(jobs, lambda: open_store(database), chosen.daemon, stop).run()
+
+
+def main() -> None:
+    database, server = sys.argv[1:]
+    chosen, known = settings(server), catalogue()
+    import apscheduler.schedulers.background
+    import psycopg
+    import sqlalchemy.dialects.postgresql.psycopg
+    import storage.sql  # noqa: F401
+
+    open_store("sqlite://").close()  # every table and statement is built once, here
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    for _ in sys.stdin:
+        child = os.fork()
+        if child == 0:
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            os._exit(serve(database, known, chosen))
+        print(child, flush=True)
+
+
+if __name__ == "__main__":
+    main()
