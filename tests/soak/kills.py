@@ -37,6 +37,7 @@ class Result:
     engine: str
     daemons: int
     kills: int = 0
+    began: datetime = field(default_factory=lambda: datetime.now(UTC))
     seconds: float = 0.0
     slots: int = 0
     finished: int = 0
@@ -116,7 +117,7 @@ def soak(database: str, engine: str, *, daemons: int, kills: int, seed: int = 0)
         while result.kills < kills:
             while len(nursery.alive) < daemons:
                 nursery.start()
-            time.sleep(choice.uniform(0.01, 0.5))
+            time.sleep(choice.uniform(0.01, 0.8))
             nursery.kill(choice.choice(nursery.alive))
             result.kills += 1
         while len(nursery.alive) < daemons:
@@ -134,7 +135,7 @@ def _judge(store: Store, platform: Platform, result: Result) -> None:
     result.damage += store.check()
     _judge_rows(store, platform, result)
     _judge_ledger(store, platform, result)
-    _judge_real_sources(store, platform.answered[0].isoformat(), result)
+    _judge_real_sources(store, result.began.isoformat(), result)
 
 
 def _judge_rows(store: Store, platform: Platform, result: Result) -> None:
