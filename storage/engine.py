@@ -31,6 +31,7 @@ HEAD = REVISIONS[-1]
 
 BUSY_TIMEOUT_MS = 5000
 SQLITE_MAGIC = b"SQLite format 3\x00"
+SMALLEST_PAGE = 512
 WRITERS_LOCK = 0x5BEED
 """The PostgreSQL advisory lock all writers of one schema share."""
 
@@ -315,13 +316,17 @@ def require_head(found: str, shown: str) -> None:
 
 
 def look(address: Address) -> str | None:
-    """The revision of an existing SQLite file, found without changing a byte of it."""
+    """The revision of an existing SQLite file, found without changing a byte of it.
+
+    Only SQLite may open the file: POSIX locks are a process's, and closing any other handle on it would drop those
+    of every connection that this process has; then whoever closes last elsewhere deletes a log still in use
+    (sqlite.org/howtocorrupt.html, 2.2).
+    """
     assert address.path is not None
     if not address.path.is_file():
         raise StorageError(f"{address.shown} is not a file")
-    with translated(address.shown), address.path.open("rb") as file:
-        if file.read(len(SQLITE_MAGIC)) not in (b"", SQLITE_MAGIC):
-            raise StorageError(f"{address.shown}: this file is not a database")
+    if 0 < address.path.stat().st_size < SMALLEST_PAGE:  # SQLite would call it empty
+        raise StorageError(f"{address.shown}: this file is not a database")
     uri = f"{address.path.absolute().as_uri()}?mode=rw"
     engine = create_engine(
         "sqlite+pysqlite://", creator=lambda: sqlite3.connect(uri, uri=True), hide_parameters=True
@@ -388,6 +393,7 @@ def _prepare_file(address: Address, create: bool) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         # What people forecast is nobody else's business.
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        with suppress(FileExistsError):  # by another process, a moment ago
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
     except OSError as error:
         raise StorageError(f"{address.shown} cannot be created: {error.strerror}") from error

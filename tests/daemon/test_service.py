@@ -189,7 +189,11 @@ def test_jobs_of_one_lane_never_run_together_and_others_do(house: House) -> None
 
         return run
 
-    jobs = (job("x1", work("x", True), "x"), job("x2", work("x", False), "x"), job("y1", work("y", True), "y"))
+    jobs = (
+        job("x1", work("x", True), "x"),
+        job("x2", work("x", False), "x"),
+        job("y1", work("y", True), "y"),
+    )
     daemon = house.daemon(*jobs, workers=3)
     until(lambda: daemon.tick() or all(house.runs(one.name) for one in jobs))
     idle(daemon)
@@ -197,7 +201,9 @@ def test_jobs_of_one_lane_never_run_together_and_others_do(house: House) -> None
     close(daemon)
 
 
-def test_what_a_killed_leader_left_open_is_done_again_at_once_and_nothing_else_is_touched(house: House) -> None:
+def test_what_a_killed_leader_left_open_is_done_again_at_once_and_nothing_else_is_touched(
+    house: House,
+) -> None:
     store = house.open()
     slot = Every("a", HOUR).at(house.now())
     assert store.begin_run("a", slot, house.now())
@@ -279,7 +285,9 @@ def test_after_a_step_of_the_clock_the_polls_go_on_and_no_slot_comes_twice(
     house: House, moved: timedelta
 ) -> None:
     slots: list[datetime] = []
-    every = Job("a", Every("a", timedelta(seconds=1)), lambda _s, slot: slots.append(slot) or Done(RunState.DONE), "a")
+    every = Job(
+        "a", Every("a", timedelta(seconds=1)), lambda _s, slot: slots.append(slot) or Done(RunState.DONE), "a"
+    )
     wall = lambda: datetime.now(UTC) + shift[0]  # noqa: E731
     shift = [timedelta(0)]
     daemon = Daemon([every], house.open, settings(), threading.Event(), clock=SteadyClock(wall=wall))

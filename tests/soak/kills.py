@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 from questions.records import Snapshot
@@ -51,8 +52,8 @@ class Result:
     damage: list[str] = field(default_factory=list)
 
     @property
-    def good(self) -> bool:
-        return not (self.missing or self.partial or self.doubled or self.damage)
+    def problems(self) -> list[str]:
+        return [*self.missing, *self.partial, *self.doubled, *self.damage]
 
 
 class Nursery:
@@ -167,7 +168,9 @@ def _judge_ledger(store: Store, platform: Platform, result: Result) -> None:
     gaps = store.gaps("counting")
     first = min(slot for slot, run in runs.items() if run.state in FINISHED)  # before it nothing was observed
     last = max(runs)
-    moments = {s.snapshot.as_of for key in store.streams("counting", QUESTIONS[0]) for s in store.history(key)}
+    moments = {
+        s.snapshot.as_of for key in store.streams("counting", QUESTIONS[0]) for s in store.history(key)
+    }
     finished = sorted(slot for slot, run in runs.items() if run.state in FINISHED)
     slot = first
     while slot <= last:
@@ -186,7 +189,7 @@ def _judge_ledger(store: Store, platform: Platform, result: Result) -> None:
     left = [run for run in store.runs() if run.state is RunState.RUNNING and run.job.startswith("poll:")]
     result.missing += [f"{run.job} {run.slot}: begun, never ended" for run in left if run.slot < finished[-1]]
     result.missing += [] if now - finished[-1] < timedelta(seconds=60) else ["the last daemons did nothing"]
-    pauses = [later - earlier for earlier, later in zip(finished, finished[1:], strict=False)]
+    pauses = [later - earlier for earlier, later in pairwise(finished)]
     result.longest_pause_s = max((pause.total_seconds() for pause in pauses), default=0.0)
 
 

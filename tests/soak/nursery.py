@@ -38,7 +38,7 @@ def settings(server: str) -> Settings:
             **{f"{name}_url": f"{server}/{name.partition('_')[0]}{bases.get(name, '')}" for name in names},
             "metaculus_url": f"{server}/counting",  # the invented source goes by this setting
             "metaculus_token": KEY,
-            "poll_hours": MappingProxyType({name: PERIOD_S / 3600 for name in ("counting", *SOURCES)}),
+            "poll_hours": MappingProxyType(dict.fromkeys(("counting", *SOURCES), PERIOD_S / 3600)),
             "daemon": DAEMON,
         }
     )
@@ -74,9 +74,6 @@ def serve(database: str, known: Catalogue, chosen: Settings) -> int:
 def main() -> None:
     database, server = sys.argv[1:]
     chosen, known = settings(server), catalogue()
-    import apscheduler.schedulers.background
-    import psycopg
-    import sqlalchemy.dialects.postgresql.psycopg
     import storage.sql  # noqa: F401
 
     open_store("sqlite://").close()  # every table and statement is built once, here

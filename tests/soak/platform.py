@@ -29,16 +29,19 @@ def step_of(probability: float) -> int:
     return int(probability / STEP + 1e-6)
 
 
+TRAITS = SourceTraits(
+    name="counting", setting="metaculus", base_url="https://counting.example", hosts=("counting.example",),
+    pace_s=0.0, period_hours=1.0, platforms=("counting",), credit="nobody", licence="none",
+    backfill_per_link=False,
+)  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Counting:
     """An adapter for the platform that counts its answers."""
 
     parser_version: str = "1"
-    traits: SourceTraits = SourceTraits(
-        name="counting", setting="metaculus", base_url="https://counting.example", hosts=("counting.example",),
-        pace_s=0.0, period_hours=1.0, platforms=("counting",), credit="nobody", licence="none",
-        backfill_per_link=False,
-    )  # fmt: skip
+    traits: SourceTraits = TRAITS
 
     def plan(self, links: Sequence[Link], now: datetime, since: datetime | None) -> Plan:
         refs = ",".join(link.external_id for link in links)

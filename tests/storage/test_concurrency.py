@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from questions.records import Snapshot
 from storage import open_store
-from storage.records import Batch
+from storage.records import Batch, Gap
 from storage.store import Store
 from tests.storage.samples import DAY, KEY, T0, hours, key, payload, poll
 
@@ -151,4 +151,60 @@ def test_a_gap_in_time_between_processes_is_kept(url: str) -> None:
         store.close()
     store = open_store(url)
     assert [seen.times_seen for seen in store.history(KEY)] == [2, 1]
+    store.close()
+
+
+LOCKED = """
+import fcntl, os, sys
+handle = os.open(sys.argv[1], os.O_RDWR)
+try:
+    fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB, 510, 0x40000000 + 2)
+except BlockingIOError:
+    print("held")
+else:
+    print("free")
+"""
+
+
+def test_opening_a_database_twice_in_one_process_leaves_the_first_ones_locks_alone(sqlite_file: Path) -> None:
+    """SQLite's shared range, seen from another process. Without it a clean close elsewhere deletes the log that
+    this connection still writes to, and the file is malformed."""
+    first = open_store(f"sqlite:///{sqlite_file}")
+    first.add_gap(Gap("s", T0, T0, "here"))
+
+    def seen() -> str:
+        told = subprocess.run(
+            [sys.executable, "-c", LOCKED, sqlite_file], capture_output=True, text=True, check=True
+        )
+        return told.stdout.strip()
+
+    assert seen() == "held"
+    open_store(f"sqlite:///{sqlite_file}", create=False).close()
+    assert seen() == "held"
+    first.close()
+    assert seen() == "free"
+
+
+def test_many_short_visits_from_two_processes_leave_the_file_whole(sqlite_file: Path) -> None:
+    url = f"sqlite:///{sqlite_file}"
+    program = (
+        "import sys, storage\n"
+        "from storage.records import Gap\n"
+        "from questions.time import parse_utc\n"
+        "for number in range(60):\n"
+        "    kept, visit = storage.open_store(sys.argv[1]), storage.open_store(sys.argv[1])\n"
+        "    at = parse_utc('2026-01-01T00:00Z')\n"
+        "    visit.close()\n"
+        "    kept.add_gap(Gap(f'{sys.argv[2]}-{number}', at, at, 'x' * 2000))\n"
+        "    kept.close()\n"
+    )
+    visitors = [
+        subprocess.Popen([sys.executable, "-c", program, url, name], stderr=subprocess.PIPE, cwd=ROOT)
+        for name in "abc"
+    ]
+    failed = [process.communicate(timeout=120)[1].decode() for process in visitors]
+    assert failed == [""] * 3
+    store = open_store(url)
+    assert len(store.gaps()) == 3 * 60
+    assert store.check() == []
     store.close()

@@ -284,7 +284,14 @@ class Daemon:
         if done is None:
             return RunState.SKIPPED
         level = logging.WARNING if done.state is RunState.FAILED else logging.INFO
-        log.log(level, "%s of %s: %s %s", job.name, slot.isoformat(), done.state.value, done.message[:MESSAGE_LENGTH])
+        log.log(
+            level,
+            "%s of %s: %s %s",
+            job.name,
+            slot.isoformat(),
+            done.state.value,
+            done.message[:MESSAGE_LENGTH],
+        )
         return done.state
 
     def _note(self, job: Job, state: RunState) -> None:

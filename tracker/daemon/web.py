@@ -81,7 +81,9 @@ class WebServer:
             raise UsageError(
                 f"SPEEDUP_HTTP_BIND {bind}: {error.strerror}; choose another port, or off"
             ) from None
-        self._thread = threading.Thread(target=self._server.serve_forever, name="web", daemon=True)
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=(0.05,), name="web", daemon=True
+        )
 
     @property
     def port(self) -> int:

@@ -1,0 +1,143 @@
+"""Backups: which are kept, and that each can be restored."""
+
+from __future__ import annotations
+
+import shutil
+from collections import namedtuple
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given, strategies as st
+
+from storage import open_store, restore
+from storage.errors import StorageError
+from storage.memory import MemoryStore
+from storage.records import Batch, RunState
+from tests.storage.samples import payload, poll
+from tests.tracker.fakes import START
+from tracker.config import DaemonSettings, Settings
+from tracker.daemon.chores import STAMP, backup, chores, kept, rotate
+from tracker.errors import ConfigError
+
+DAY = timedelta(days=1)
+
+
+def path_of(moment: datetime) -> Path:
+    return Path(f"speedup-{moment.strftime(STAMP)}.sqlite")
+
+
+@given(
+    hours=st.sets(st.integers(0, 24 * 200), min_size=1, max_size=40),
+    daily=st.integers(1, 10),
+    weekly=st.integers(0, 8),
+)
+def test_kept_are_the_newest_and_one_of_each_week(hours: set[int], daily: int, weekly: int) -> None:
+    stamps = {path_of(START + timedelta(hours=n)): START + timedelta(hours=n) for n in hours}
+    stay = kept(stamps, daily, weekly)
+    newest = sorted(stamps, key=lambda path: stamps[path])[-daily:]
+    assert set(newest) <= stay
+    assert len(stay) <= daily + weekly
+    weeks = sorted({stamps[path].isocalendar()[:2] for path in stamps})
+    for week in weeks[len(weeks) - min(weekly, len(weeks)) :]:
+        last = max(
+            (path for path in stamps if stamps[path].isocalendar()[:2] == week), key=lambda p: stamps[p]
+        )
+        assert last in stay
+
+
+def test_a_year_of_days_leaves_seven_days_and_four_weeks_and_foreign_files_alone(tmp_path: Path) -> None:
+    foreign = [
+        tmp_path / name for name in ("speedup-old.sqlite", "notes.txt", "speedup-20260101T000000Z.sqlite.bak")
+    ]
+    for path in foreign:
+        path.write_text("mine")
+    for day in range(365):
+        (tmp_path / path_of(START + day * DAY)).write_text("copy")
+        rotate(tmp_path, 7, 4)
+    left = [path for path in tmp_path.iterdir() if path not in foreign]
+    assert all(path.exists() for path in foreign)
+    assert 7 + 2 <= len(left) <= 7 + 4
+
+
+def test_a_backup_can_be_restored_and_is_made_once_for_its_slot(tmp_path: Path) -> None:
+    database, folder = tmp_path / "db.sqlite", tmp_path / "copies"
+    store = open_store(f"sqlite:///{database}")
+    store.put_raw(payload(b"kept"))
+    store.append(Batch(snapshots=(poll(1),)))
+    done = backup(store, START, database, folder, DaemonSettings())
+    assert done.state is RunState.DONE
+    (copy,) = folder.iterdir()
+    before = copy.stat().st_mtime_ns
+    assert backup(store, START, database, folder, DaemonSettings()).state is RunState.DONE
+    assert copy.stat().st_mtime_ns == before
+    counts = store.counts()
+    store.close()
+    assert restore(copy, f"sqlite:///{tmp_path / 'again.sqlite'}") == counts
+
+
+def test_without_room_for_a_copy_none_is_begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    database = tmp_path / "db.sqlite"
+    store = open_store(f"sqlite:///{database}")
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(1, 1, 1))
+    done = backup(store, START, database, tmp_path / "copies", DaemonSettings())
+    assert done.state is RunState.FAILED
+    assert "needed" in done.message
+    assert list((tmp_path / "copies").iterdir()) == []
+    store.close()
+
+
+def test_a_copy_that_cannot_be_written_is_the_jobs_failure(tmp_path: Path) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    database = tmp_path / "db.sqlite"
+    store = open_store(f"sqlite:///{database}")
+    assert backup(store, START, database, blocked / "copies", DaemonSettings()).state is RunState.FAILED
+    store.close()
+
+
+class Damaged(MemoryStore):
+    def check(self) -> list[str]:
+        return ["payload x does not hash to its address"]
+
+    def backup(self, target: Path) -> dict[str, int]:
+        raise StorageError("no")
+
+
+def test_damage_is_told_once_a_week_and_elsewhere_than_sqlite_there_is_no_backup_job() -> None:
+    (check,) = chores(Settings(), None)
+    assert check.run(MemoryStore(), START).state is RunState.DONE
+    done = check.run(Damaged(), START)
+    assert (done.state, "does not hash" in done.message) == (RunState.PARTIAL, True)
+    assert [job.name for job in chores(Settings(), Path("x.sqlite"))] == ["check", "backup"]
+    assert chores(Settings(), None)[0].slots.at(START).astimezone(UTC).weekday() == 6
+
+
+@pytest.mark.parametrize(
+    ("section", "word"),
+    [
+        ({"backup_at": "noon"}, "backup_at"),
+        ({"tick_s": 15, "lease_s": 20}, "twice"),
+        ({"workers": 0}, "workers"),
+        ({"unknown": 1}, "unknown"),
+    ],
+)
+def test_a_wrong_clockwork_is_refused_by_name(tmp_path: Path, section: dict[str, object], word: str) -> None:
+    from tracker.config import load_settings
+
+    toml = tmp_path / "c.toml"
+    lines = "\n".join(f"{name} = {value!r}" for name, value in section.items())
+    toml.write_text(f"[daemon]\n{lines}\n")
+    with pytest.raises(ConfigError, match=word):
+        load_settings(config=toml, dotenv=tmp_path / "none", environ={})
+
+
+@pytest.mark.parametrize("bind", ["0.0.0.0:80", "example.org:80", "127.0.0.1", "127.0.0.1:99999", ":8321"])
+def test_only_loopback_is_bound(tmp_path: Path, bind: str) -> None:
+    from tracker.config import load_settings
+
+    with pytest.raises(ConfigError, match="SPEEDUP_HTTP_BIND"):
+        load_settings(dotenv=tmp_path / "none", environ={"SPEEDUP_HTTP_BIND": bind})
+    settings = load_settings(dotenv=tmp_path / "none", environ={"SPEEDUP_HTTP_BIND": "off"})
+    assert settings.http_bind == ""
