@@ -16,7 +16,7 @@ from tracker import __version__
 
 COMMANDS = {
     "demo": ("demo", "The whole main job in a minute, without keys or internet."),
-    "run": ("run", "Run the jobs that are due (--once) and exit."),
+    "run": ("run", "The daemon: run what is due, and stay (or --once and exit)."),
     "pull": ("pull", "Poll sources now and store what they say."),
     "import": ("imports", "Enter values that a person may see but a program may not."),
     "reparse": ("pull:reparse", "Read stored payloads again with today's parsers."),

@@ -35,6 +35,7 @@ ADVICE = {
 }
 
 
+LEASE = "daemon"
 DRIFTS_SHOWN = 50
 DRIFTS_LISTED = 20
 IDS_SHOWN = 3
@@ -86,12 +87,29 @@ def command(session: Session) -> int:
             "series_changed": [vars(change) for change in byte_changes(seen, now - LATELY, known)],
             "quarantined": len(store.quarantined()),
             "gaps": [vars(gap) for gap in gaps],
+            "leader": _leader(store, now),
+            "jobs": _jobs(store, session, now),
             "rows": store.counts(),
         }
     finally:
         store.close()
     session.print(document, lambda: _show(document))
     return 0
+
+
+def _leader(store: Store, now: datetime) -> str | None:
+    """The instance that leads, None when there is none."""
+    lease = store.lease(LEASE)
+    return lease.holder if lease is not None and lease.holder and now <= lease.expires_at else None
+
+
+def _jobs(store: Store, session: Session, now: datetime) -> list[dict[str, Any]]:
+    """The daemon's other jobs; polls are told of by source."""
+    from storage.engine import locate
+    from tracker.daemon.chores import chores
+    from tracker.daemon.state import job_rows
+
+    return job_rows(chores(session.settings, locate(session.settings.database()).path), store, now)
 
 
 def _source_row(store: Store, source: Source, session: Session, now: datetime) -> dict[str, Any]:
@@ -190,6 +208,12 @@ def _show(document: dict[str, Any]) -> None:
             for row in document["sources"]
         ],
         right=[4],
+    )
+    click.echo(f"leads: {document['leader'] or 'nobody (no daemon runs)'}")
+    table(
+        "jobs",
+        ["job", "state", "last success", "next due", "message"],
+        [(r["job"], r["state"], r["last_success"], r["next_due"], r["message"]) for r in document["jobs"]],
     )
     if document["series"]:
         table(
