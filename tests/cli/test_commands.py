@@ -66,7 +66,7 @@ def test_version_and_help(program: Program) -> None:
         (("questions", "list", "--area", "cooking"), "interpretability"),
         (("trend", "fit", "--from", "January"), "YYYY-MM-DD"),
         (("status", "--as-of", "2026-01-01T10:00"), "offset"),
-        (("run",), "--once"),
+        (("run", "--only", "cooking"), "poll:manifold"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )

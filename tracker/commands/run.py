@@ -113,12 +113,12 @@ def _stay(session: Session, only: str | None) -> int:
     from tracker.daemon.web import Pages, WebServer
 
     settings, stop = session.settings, threading.Event()
-    set_up(settings)
-    session.store().close()  # makes an empty database, refuses one of another schema, before anything starts
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
     with ExitStack() as stack:
         every = _jobs(session, only, stack, stop)
+        set_up(settings)
+        session.store().close()  # makes an empty database, refuses one of another schema, before anything starts
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: stop.set())
         secret = settings.ping_url.get_secret_value() if settings.ping_url else None
         ping = pinger(secret, stack.enter_context(session.client(stop=stop, quick=True)), session.now)
         daemon = Daemon(every, session.store, settings.daemon, stop, notifier=Notifier(), ping=ping)

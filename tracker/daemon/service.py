@@ -30,6 +30,7 @@ from tracker.daemon.notify import Notifier
 from tracker.daemon.ping import Ping, new_run, no_ping
 from tracker.daemon.state import Watch, one_line
 from tracker.errors import Stopped, TrackerError
+from tracker.schedule import is_due
 from tracker.work import MESSAGE_LENGTH, Done, Job, abandon, due, execute
 
 log = logging.getLogger(__name__)
@@ -92,6 +93,7 @@ class Daemon:
         self._threads: dict[str, threading.Thread] = {}
         self._lanes: set[str] = set()
         self._waiting: dict[str, _Waiting] = {}
+        self._settled: dict[str, datetime] = {}
         self._pinged_at = monotonic()
 
     # the life of it
@@ -209,25 +211,30 @@ class Daemon:
         self.watch.count("speedup_ticks_total", outcome="failed")
 
     def _lead(self, now: datetime) -> None:
-        """Take, renew or lose the lead."""
-        term = timedelta(seconds=self.settings.lease_s)
-        lease = self._control.take_lease(LEASE, self.holder, self.clock.wall(), term)
-        before, self._lease = self._lease, lease
-        known = lease or self._control.lease(LEASE)
+        """Take, renew or lose the lead; a new leader closes what the one before left open, in one transaction."""
+        term, before = timedelta(seconds=self.settings.lease_s), self._lease
+        left: list[str] = []
+        with self._control.together():
+            lease = self._control.take_lease(LEASE, self.holder, self.clock.wall(), term)
+            known = lease or self._control.lease(LEASE)
+            new = lease is not None and (before is None or before.token != lease.token)
+            if new:
+                left = abandon(self.jobs, self._control, now)
+            if lease is not None:
+                self._control.end_run(Run(CLOCK, EPOCH, RunState.DONE, now, now, self.holder))
+        self._lease = lease
         self.watch.leading, self.watch.leader = lease is not None, known.holder if known else ""
+        if lease is None and before is not None:
+            log.warning("the lead is lost to %s", self.watch.leader)
+            self.watch.count("speedup_leader_changes_total", to="other")
         if lease is None:
-            if before is not None:
-                log.warning("the lead is lost to %s", self.watch.leader)
-                self.watch.count("speedup_leader_changes_total", to="other")
             return
         self._control.fence(lease)
-        with self._control.together():
-            if before is None or before.token != lease.token:
-                log.info("leading, token %d", lease.token)
-                self.watch.count("speedup_leader_changes_total", to="self")
-                for name in abandon(self.jobs, self._control, now):
-                    log.warning("%s had been begun and not ended: it is due again", name)
-            self._control.end_run(Run(CLOCK, EPOCH, RunState.DONE, now, now, self.holder))
+        if new:
+            log.info("leading, token %d", lease.token)
+            self.watch.count("speedup_leader_changes_total", to="self")
+        for name in left:
+            log.warning("%s had been begun and not ended: it is due again", name)
 
     def _hand_out(self, now: datetime) -> None:
         assert self._lease is not None
@@ -237,11 +244,16 @@ class Daemon:
             with self.watch.lock:
                 busy = job.lane in self._lanes or job.name in self.watch.running
             waiting = self._waiting.get(job.name)
-            if busy or (waiting is not None and self._monotonic() < waiting.until):
+            present = job.slots.at(now)
+            if busy or self._settled.get(job.name) == present:
+                continue
+            if waiting is not None and self._monotonic() < waiting.until:
                 continue
             slots = due(job, self._control, now)
             if slots:
                 self._start(job, slots[0], self._lease)
+            elif job.most == 1 and not is_due(present, self._control.runs(job.name, present)):
+                self._settled[job.name] = present  # what has ended stays so: no need to look again
 
     def _start(self, job: Job, slot: datetime, lease: Lease) -> None:
         thread = threading.Thread(target=self._work, args=(job, slot, lease), name=job.name, daemon=True)
