@@ -281,12 +281,15 @@ class MemoryStore:
         return len(self._scores) - before
 
     def add_question_versions(self, versions: Iterable[QuestionVersion]) -> int:
+        self._writes()
         return self._versions.add(versions)
 
     def add_judgements(self, judgements: Iterable[Judgement]) -> int:
+        self._writes()
         return self._judgements.add(judgements)
 
     def add_receipts(self, receipts: Iterable[Receipt]) -> int:
+        self._writes()
         return self._receipts.add(receipts)
 
     # read: community values

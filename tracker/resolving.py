@@ -203,6 +203,15 @@ class Resolved:
     new: bool
 
 
+def every_question(store: Store, known: Mapping[str, Question]) -> list[Question]:
+    """The questions of the catalogue, and those that once were in it."""
+    found = dict(known)
+    for version in store.question_versions():
+        if version.question not in known:
+            found[version.question] = version.load()
+    return list(found.values())
+
+
 def seen_versions(
     store: Store, questions: Iterable[Question], at: datetime, *, keep: bool
 ) -> dict[str, list[QuestionVersion]]:

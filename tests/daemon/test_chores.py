@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, strategies as st
 
+from questions.catalogue import load_catalogue
 from storage import open_store, restore
 from storage.errors import StorageError
 from storage.memory import MemoryStore
@@ -17,7 +18,7 @@ from storage.records import Batch, RunState
 from tests.storage.samples import payload, poll
 from tests.tracker.fakes import START
 from tracker.config import DaemonSettings, Settings
-from tracker.daemon.chores import STAMP, backup, chores, kept, rotate
+from tracker.daemon.chores import STAMP, backup, chores, kept, resolve_job, rotate
 from tracker.errors import ConfigError
 
 DAY = timedelta(days=1)
@@ -141,3 +142,15 @@ def test_only_loopback_is_bound(tmp_path: Path, bind: str) -> None:
         load_settings(dotenv=tmp_path / "none", environ={"SPEEDUP_HTTP_BIND": bind})
     settings = load_settings(dotenv=tmp_path / "none", environ={"SPEEDUP_HTTP_BIND": "off"})
     assert settings.http_bind == ""
+
+
+def test_resolving_stores_each_receipt_once() -> None:
+    catalogue = load_catalogue()
+    job = resolve_job(dict(list(catalogue.questions.items())[:8]), lambda: START)
+    store = MemoryStore()
+    first = job.run(store, START)
+    known = len(store.receipts())
+    assert (first.state, known) == (RunState.DONE, int(first.message.split()[0]))
+    assert known >= 8
+    assert job.run(store, START).message == "0 new receipts"
+    assert len(store.receipts()) == known

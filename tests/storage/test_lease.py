@@ -76,6 +76,9 @@ def test_nothing_at_all_is_written_under_an_old_lease(store: Store) -> None:
         lambda: store.add_drifts([]),
         lambda: store.add_forecasts([]),
         lambda: store.add_scores([]),
+        lambda: store.add_question_versions([]),
+        lambda: store.add_judgements([]),
+        lambda: store.add_receipts([]),
     ]
     for write in writes:
         with pytest.raises(LeaseLost):

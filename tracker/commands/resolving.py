@@ -98,11 +98,9 @@ def _store(session: Session, *, create: bool) -> Store:
 
 
 def _all(session: Session, store: Store) -> list[Question]:
-    known = dict(session.catalogue.questions)
-    for version in store.question_versions():
-        if version.question not in session.catalogue.questions:
-            known[version.question] = version.load()
-    return list(known.values())
+    from tracker.resolving import every_question
+
+    return every_question(store, session.catalogue.questions)
 
 
 def _outcome(receipt: Receipt) -> str | None:

@@ -99,9 +99,7 @@ class Session:
             return None
         return self.store(create=False)
 
-    def client(
-        self, attempts: int = 3, *, stop: Event | None = None, quick: bool = False
-    ) -> HttpClient:
+    def client(self, attempts: int = 3, *, stop: Event | None = None, quick: bool = False) -> HttpClient:
         """The client that asks. Once ``stop`` is set its waits end at once, by Stopped; ``quick``: for calls
         that nothing depends on."""
         from tracker import __version__

@@ -1,16 +1,17 @@
-"""What the daemon does, each thing a job: the polls, the daily backup, the weekly check of what is stored."""
+"""What the daemon does, each thing a job: the polls, the daily resolving and backup, the weekly check."""
 
 from __future__ import annotations
 
 import re
 import shutil
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from questions.catalogue import Catalogue
+from questions.question import Question
 from storage.errors import StorageError
 from storage.records import RunState
 from storage.store import Store
@@ -18,7 +19,8 @@ from tracker.collect import Fetcher
 from tracker.config import DaemonSettings, Settings
 from tracker.daemon.asking import Probing, Stoppable, held_until
 from tracker.jobs import poll_job
-from tracker.schedule import LocalTime
+from tracker.resolving import every_question, resolve_all
+from tracker.schedule import Every, LocalTime
 from tracker.source import Source
 from tracker.work import Done, Job
 
@@ -62,6 +64,18 @@ def poll_jobs(
         return replace(polling(client), run=run, held=held)
 
     return tuple(job_of(source) for source in sources)
+
+
+def resolve_job(questions: Mapping[str, Question], now: Callable[[], datetime]) -> Job:
+    """Our own questions against what is known: daily; what says nothing new is not stored again."""
+
+    def run(store: Store, _slot: datetime) -> Done:
+        at = now()
+        with store.together():
+            found = resolve_all(store, every_question(store, questions), at, at, keep=True)
+        return Done(RunState.DONE, f"{sum(one.new for one in found)} new receipts")
+
+    return Job("resolve", Every("resolve", timedelta(days=1)), run, lane="resolve")
 
 
 def chores(settings: Settings, database: Path | None) -> tuple[Job, ...]:
