@@ -35,6 +35,7 @@ from storage.records import (
     RunState,
     SourceHealth,
     Validator,
+    VersionInfo,
     digest,
 )
 from storage.store import Store
@@ -145,6 +146,7 @@ class SourceReport:
     not_before_s: float | None = None
     questions: dict[str, int] = field(default_factory=dict)
     drift: list[str] = field(default_factory=list)
+    changes: list[str] = field(default_factory=list)
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -162,6 +164,7 @@ class SourceReport:
             "notes": list(self.notes),
             "questions": dict(self.questions),
             "drift": list(self.drift),
+            "series_changed": list(self.changes),
         }
 
 
@@ -412,7 +415,17 @@ class Collector:
             whole = completed(self.store, self.source, merged(kept))
             report.values += sum(snapshot.state is ValueState.OK for snapshot in whole.snapshots)
             report.values += sum(map(len, whole.histories))
+            before = {version.series: self._last_version(version.series) for version in whole.versions}
             report.appended += self.store.append(whole)
+            for series, known in sorted(before.items()):
+                now = self._last_version(series)
+                if known and now and known.payload_sha256 != now.payload_sha256:
+                    seen = f"{iso(known.seen_first)} {iso(now.seen_first)}"
+                    report.changes.append(f"{series} has changed: `speedup series diff {series} {seen}`")
+
+    def _last_version(self, series: str) -> VersionInfo | None:
+        versions = self.store.versions(series)
+        return versions[-1] if versions else None
 
     def _read(self, request: Request, answer: Answer | None) -> Parsed | ParseError | None:
         """What an answer says; None for what is not to be read (a fault, a 304, a page that is not there)."""

@@ -167,6 +167,17 @@ def test_a_page_that_is_not_there_is_reported_and_its_bytes_are_kept_but_not_qua
     assert [raw.status for raw in store.raw_payloads()] == [404]
 
 
+def test_any_change_of_a_series_bytes_is_an_alert_of_the_poll_that_sees_it() -> None:
+    store, clock, net = MemoryStore(), Clock(), FakeNet()
+    told = []
+    for body in (b'{"series": 1.0}', b'{"series": 1.0}', b'{"series": 2.0}', b'{"series": 2.0 }'):
+        net.answers = {"history": body, "now": body}
+        told.append(collect(net, store, A, clock=clock).changes)
+        clock.forward(days=1)
+    assert [len(changes) for changes in told] == [0, 0, 1, 1]
+    assert told[2] == ["s has changed: `speedup series diff s 2026-08-01T12:00:00Z 2026-08-03T12:00:00Z`"]
+
+
 class Rounds(FairSource):
     """One file a round; a round without a file is an answer."""
 

@@ -103,6 +103,8 @@ def show(reports: Sequence[SourceReport]) -> None:
     )
     click.echo(f"{sum(report.requests for report in reports)} requests in all")
     for report in reports:
+        for change in report.changes:
+            click.echo(f"ALERT: {printable(change)}")
         for drift in report.drift:
             click.echo(f"{report.source} answers differently now: {printable(drift)}")
     problems = [
