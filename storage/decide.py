@@ -414,6 +414,9 @@ def may_claim(run: Run | None, at: datetime) -> bool:
 
 
 def lease_stands(lease: Lease, at: datetime, term: timedelta) -> bool:
-    """Whether somebody holds a lease whose term runs. One that would run for longer than a term was written
-    by a clock that has been set back since, and says nothing."""
-    return bool(lease.holder) and at < lease.expires_at <= at + term
+    """Whether somebody holds a lease whose term runs.
+
+    One that would run for longer than two terms was written by a clock that has been set back since, and says
+    nothing. For longer than one it may: who asks looked at the clock before waiting for its turn to write.
+    """
+    return bool(lease.holder) and at < lease.expires_at <= at + 2 * term

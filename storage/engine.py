@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
@@ -255,7 +256,7 @@ def _sqlite_engine(path: Path | None, read_only: bool, foreign_keys: bool) -> En
         if read_only:
             bare.execute("PRAGMA query_only = ON")
         elif path is not None:
-            bare.execute("PRAGMA journal_mode = WAL")
+            _keep_a_log(bare)
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
@@ -263,6 +264,20 @@ def _sqlite_engine(path: Path | None, read_only: bool, foreign_keys: bool) -> En
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
     return engine
+
+
+def _keep_a_log(bare: sqlite3.Connection) -> None:
+    """Turn write-ahead logging on. Of several that do so to a new file at once SQLite refuses some without waiting."""
+    until = time.monotonic() + BUSY_TIMEOUT_MS / 1000
+    while True:
+        try:
+            bare.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+            time.sleep(0.01)
+        else:
+            return
 
 
 def _postgresql_engine(url: URL | None, read_only: bool) -> Engine:
@@ -333,6 +348,7 @@ def look(address: Address) -> str | None:
     )
     try:
         with translated(address.shown), engine.connect() as connection:
+            connection.exec_driver_sql("BEGIN")  # one state, while another process may be making the tables
             try:
                 return revision(connection)
             except StorageError as error:

@@ -140,6 +140,12 @@ def test_a_clock_set_back_by_an_hour_does_not_make_anybody_wait_for_an_hour() ->
     assert store.take_lease("daemon", "b", T0, TERM) is not None
 
 
+def test_who_looked_at_the_clock_before_the_other_but_asked_after_it_does_not_lead_too() -> None:
+    store = MemoryStore()
+    assert store.take_lease("daemon", "a", T0 + after(1), TERM)
+    assert store.take_lease("daemon", "b", T0, TERM) is None
+
+
 def test_of_many_who_ask_at_once_one_leads(url: str) -> None:
     open_store(url).close()
 
