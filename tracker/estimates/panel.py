@@ -18,7 +18,7 @@ from datetime import datetime, timedelta
 import numpy as np
 from numpy.typing import NDArray
 
-from questions.model import QuestionKind
+from questions.model import QuestionKind, SpeedupKind
 from questions.problems import suggestion
 from questions.question import Question
 from questions.records import Forecast, ForecasterKind
@@ -79,7 +79,9 @@ def panel_voice(
     wanted = {
         name: question
         for name, question in questions.items()
-        if question.threshold is not None and question.threshold.value == threshold
+        if question.threshold is not None
+        and question.threshold.value == threshold
+        and question.speedup_kind is SpeedupKind.PROGRESS
     }
     latest = _latest(
         forecast
