@@ -188,7 +188,7 @@ def test_a_backup_is_whole_while_others_write(sqlite_file: Path, tmp_path: Path)
         writer = open_store(url)
         hour = 0
         try:
-            while not stop.is_set():
+            while not stop.wait(0.002):  # else the file grows faster than it can be copied
                 hour += 1
                 # two streams in one transaction: a torn copy would have one without the other
                 snapshots = [poll(hour, hour % 7 / 10, key(name)) for name in ("left", "right")]
