@@ -547,20 +547,29 @@ def period_of(source: Source, settings: Settings) -> timedelta:
     return timedelta(hours=hours)
 
 
-def completed(store: Store, source: Source, batch: Batch) -> Batch:
+def completed(
+    store: Store, source: Source, batch: Batch, outcomes: Iterable[Resolution] | None = None
+) -> Batch:
     """A batch with what follows from it and what is stored: a question that is gone is gone in each of its
-    outcomes, and an outcome that the platform no longer tells is taken back."""
-    names = {(info.platform, info.external_id) for info in batch.infos}
-    names |= {(s.key.platform, s.key.external_id) for s in batch.snapshots if s.state is ValueState.GONE}
-    if not names:
-        return batch
-    streams = [key for key in store.streams() if (key.platform, key.external_id) in names]
-    back = taken_back(batch, store.resolutions(), source.traits.unsettled)
-    return replace(
-        batch,
-        snapshots=batch.snapshots + gone_everywhere(batch, streams),
-        resolutions=batch.resolutions + back,
-    )
+    outcomes, and an outcome that the platform no longer tells is taken back.
+
+    ``outcomes``: those in force, for a caller that knows them; else the store is asked, if it matters.
+    """
+    unsettled = source.traits.unsettled
+    if any(snapshot.state is ValueState.GONE for snapshot in batch.snapshots):
+        batch = replace(batch, snapshots=batch.snapshots + gone_everywhere(batch, store.streams()))
+    if any(info.status in unsettled for info in batch.infos):
+        known = store.resolutions() if outcomes is None else outcomes
+        batch = replace(batch, resolutions=batch.resolutions + taken_back(batch, known, unsettled))
+    return batch
+
+
+def _in_force(known: dict[tuple[str, ...], Resolution], told: Iterable[Resolution]) -> None:
+    """Take outcomes into those in force: of one question and outcome the latest word counts."""
+    for word in told:
+        name = (word.source, word.platform, word.external_id, word.outcome)
+        if name not in known or known[name].fetched_at <= word.fetched_at:
+            known[name] = word
 
 
 def _hear(hearing: Hearing, raw: RawPayload, result: Parsed | ParseError) -> None:
@@ -690,6 +699,8 @@ def reparse(
     """
     report = SourceReport(source.traits.name)
     held = {entry.payload_sha256 for entry in store.quarantined() if entry.source == source.traits.name}
+    outcomes: dict[tuple[str, ...], Resolution] = {}
+    _in_force(outcomes, store.resolutions())
     for raw in store.raw_payloads(source.traits.name, since):
         report.answered += 1
         report.bytes += len(raw.body)
@@ -700,7 +711,9 @@ def reparse(
         if parsed is None:
             continue
         kept = parsed.batch if followed is None else only(parsed.batch, followed)
-        report.appended += store.append(completed(store, source, kept))
+        whole = completed(store, source, kept, outcomes.values())
+        _in_force(outcomes, whole.resolutions)
+        report.appended += store.append(whole)
         if raw.sha256 in held and not parsed.faults:
             store.release(raw.sha256, at)
             report.notes.append(f"{raw.ref} of {iso(raw.fetched_at)} parses now: released from quarantine")

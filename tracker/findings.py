@@ -116,7 +116,7 @@ def find(
             _age(store, catalogue, series, now) for series in ([TREND_SERIES] if versions else [])
         ),
         calibration=_records(record),
-        health=tuple(_health(store, catalogue, source, totals, now) for source in sources),
+        health=_health(store, catalogue, sources, totals, now),
         n_overdue=_overdue(store, catalogue, now),
         sources=tuple(
             c.SourceCredit(s.traits.name, s.traits.credit, s.traits.licence, s.traits.base_url)
@@ -270,32 +270,42 @@ def _age(store: Store, catalogue: Catalogue, series: str, now: datetime) -> str:
 
 
 def _health(
-    store: Store, catalogue: Catalogue, source: Source, totals: Mapping[str, SourceReport], now: datetime
-) -> c.HealthRow:
-    name = source.traits.name
-    words = [s.health.state for s in store.question_health(known_at=now) if s.health.source == name]
-    health = store.health().get(name)
-    stored = sum(1 for key in store.streams() if key.source == name)
-    total = totals.get(name)
-    return c.HealthRow(
-        source=name,
-        state=health.state if health else "unknown",
-        last_ok_at=health.last_ok_at if health else None,
-        values_stored=stored or _points_stored(store, catalogue, name),
-        requests=total.requests if total else 0,
-        problem=health.message if health else "never asked",
-        questions=dict(sorted(Counter(word.value for word in words).items())),
-    )
+    store: Store,
+    catalogue: Catalogue,
+    sources: Sequence[Source],
+    totals: Mapping[str, SourceReport],
+    now: datetime,
+) -> tuple[c.HealthRow, ...]:
+    """A row for every source, from one look at the store."""
+    known, rows = store.health(), []
+    states: dict[str, Counter[str]] = {source.traits.name: Counter() for source in sources}
+    for standing in store.question_health(known_at=now):
+        states.setdefault(standing.health.source, Counter())[standing.health.state.value] += 1
+    stored = Counter(key.source for key in store.streams()) + _points_stored(store, catalogue)
+    for name, counts in ((source.traits.name, states[source.traits.name]) for source in sources):
+        health, total = known.get(name), totals.get(name)
+        rows.append(
+            c.HealthRow(
+                source=name,
+                state=health.state if health else "unknown",
+                last_ok_at=health.last_ok_at if health else None,
+                values_stored=stored[name],
+                requests=total.requests if total else 0,
+                problem=health.message if health else "never asked",
+                questions=dict(sorted(counts.items())),
+            )
+        )
+    return tuple(rows)
 
 
-def _points_stored(store: Store, catalogue: Catalogue, source: str) -> int:
-    """The points of all series that a source delivers."""
-    records = {series: record_of(series, catalogue.series) for series in store.series_ids()}
-    return sum(
-        len(store.measurements(series))
-        for series, record in records.items()
-        if record is not None and record.source == source
-    )
+def _points_stored(store: Store, catalogue: Catalogue) -> Counter[str]:
+    """By source: the points of all series that it delivers."""
+    points: Counter[str] = Counter()
+    for series in store.series_ids():
+        record = record_of(series, catalogue.series)
+        if record is not None:
+            points[record.source] += len(store.measurements(series))
+    return points
 
 
 def _titles(store: Store, catalogue: Catalogue, now: datetime) -> dict[str, tuple[str, str]]:

@@ -11,6 +11,7 @@ import io
 import json
 import math
 import re
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -60,7 +61,7 @@ def kept_file(source: str, body: bytes, *, name: str, who: str, at: datetime, fo
 
 
 @dataclass
-class Sheet:
+class Sheet(ABC):
     """What has been read of a file so far. A subclass names the columns, their readers, and takes rows.
 
     A reader is given a cell's text ("" for none) and raises ValueError with what would be right.
@@ -72,9 +73,9 @@ class Sheet:
     raw: RawPayload
     problems: list[Problem] = field(default_factory=list)
 
+    @abstractmethod
     def add(self, line: int, told: Mapping[str, Any]) -> None:
         """Take one row whose cells were all read; what contradicts itself becomes a problem."""
-        raise NotImplementedError
 
     def wrong(self, line: int, column: str, message: str) -> None:
         self.problems.append(Problem(self.raw.ref, line, column, message))

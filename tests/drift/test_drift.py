@@ -349,9 +349,12 @@ def test_nonsense_never_raises(source: str, body: bytes) -> None:
 @settings(max_examples=200, deadline=None)
 @given(st.sampled_from(SHAPED), st.binary(max_size=300), st.text(max_size=80))
 def test_arbitrary_bytes_and_addresses_never_raise(source: str, body: bytes, tail: str) -> None:
-    compare(source, answer(source, body))
-    compare(source, answer(source, body, url=GOOD[source][1].partition("?")[0] + tail))
-    compare(source, answer(source, body, url=f"https://h/{tail}"))
+    urls = (GOOD[source][1], GOOD[source][1].partition("?")[0] + tail, f"https://h/{tail}")
+    for raw in (answer(source, body, url=url) for url in urls):
+        found = compare(source, raw)
+        assert found == compare(source, raw)
+        assert len(found) <= MOST
+        assert {(one.source, one.payload_sha256) for one in found} <= {(source, raw.sha256)}
 
 
 def test_an_answer_that_differs_everywhere_is_told_of_in_part_whatever_its_order() -> None:

@@ -103,8 +103,14 @@ def test_a_file_that_cannot_be_used_is_said_and_the_process_keeps_its_own_pace(
     assert len([record for record in caplog.records if "keeps its own pace" in record.message]) == 1
 
 
-def test_a_file_that_is_no_database_is_no_obstacle(fake_time: FakeTime, tmp_path: Path) -> None:
+def test_a_file_that_is_no_database_is_left_alone_and_no_obstacle(
+    fake_time: FakeTime, tmp_path: Path
+) -> None:
     broken = tmp_path / "pace.sqlite"
     broken.write_bytes(b"no database" * 100)
-    with asker(fake_time, broken).slot("a.example", 4.0):
-        pass
+    limits, starts = asker(fake_time, broken), []
+    for _ in range(2):
+        with limits.slot("a.example", 4.0):
+            starts.append(fake_time.now)
+    assert starts[1] - starts[0] >= 4.0
+    assert broken.read_bytes() == b"no database" * 100

@@ -55,7 +55,12 @@ def test_a_record_comes_back_from_its_own_text(tmp_path: Path, record: Seen) -> 
 
 
 def test_half_a_surrogate_in_a_title_does_not_spoil_the_file() -> None:
-    text_of([RECORD.model_copy(update={"title": "\ud83d broken"})]).encode("utf-8")
+    import tomllib
+
+    text = text_of([RECORD.model_copy(update={"title": "\ud83d broken"})])
+    (block,) = tomllib.loads(text.encode("utf-8").decode("utf-8"))["seen"]
+    assert block["title"].endswith(" broken")
+    assert "\ud83d" not in block["title"]
 
 
 def test_the_latest_of_several_records_counts(own: Write) -> None:

@@ -97,7 +97,9 @@ def test_nothing_at_all_is_written_under_an_old_lease(store: Store) -> None:
 def test_whatever_the_clock_does_tokens_only_grow_and_no_two_lead_under_one(
     steps: list[tuple[str, int, str]],
 ) -> None:
-    _one_leader(MemoryStore(), steps)
+    leases = [lease for lease in _one_leader(MemoryStore(), steps) if lease is not None]
+    assert [lease.token for lease in leases] == sorted(lease.token for lease in leases)
+    assert all(one.holder == other.holder for one in leases for other in leases if one.token == other.token)
 
 
 @settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
