@@ -263,7 +263,8 @@ class Collector:
             for link in unique
             if _name(link) in owed or (backfill and (link.platform, link.external_id) not in seen)
         )
-        known = tuple(link for link in unique if link not in new)
+        begun = {_place(link) for link in new}
+        known = tuple(link for link in unique if _place(link) not in begun)
         asked = self._in_turn(known, links)
         plans = (
             [self.source.plan(unique, self.now(), since)]
@@ -277,7 +278,7 @@ class Collector:
             report.notes.extend(f"{ref}: {reason}" for ref, reason in plan.skipped.items())
             hearing.skipped.update(plan.skipped)
         if since is None:
-            hearing.resting.update(_place(link) for link in known if link not in asked)
+            hearing.resting.update({_place(link) for link in known} - {_place(link) for link in asked})
         requests = [request for plan in plans for request in plan.requests]
         at_hand = tuple(raw for plan in plans for raw in plan.at_hand)
         return requests, new if since is None else unique, at_hand
