@@ -62,8 +62,12 @@ class FileStore(StateStore):
         except OSError as error:
             raise sqlite3.OperationalError(error.strerror or str(error)) from error
         file = sqlite3.connect(self._path, timeout=BUSY_S, isolation_level=None)
-        file.execute("PRAGMA synchronous = OFF")  # losing it costs one pause
-        file.execute(_TABLE)
+        try:
+            file.execute("PRAGMA synchronous = OFF")  # losing it costs one pause
+            file.execute(_TABLE)
+        except BaseException:
+            file.close()
+            raise
         return file
 
     def _state(self, file: sqlite3.Connection, rates: Sequence[Rate], now: int) -> tuple[int, int]:
