@@ -1,0 +1,31 @@
+"""What a mail says, before it is addressed to anybody."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class InlineImage:
+    """A picture that travels inside the mail.
+
+    ``cid`` is the name by which the HTML asks for it (``src="cid:NAME"``), ``alt`` its meaning in words and numbers.
+    """
+
+    cid: str
+    filename: str
+    png: bytes
+    alt: str
+
+
+@dataclass(frozen=True)
+class MailContent:
+    """One message, said twice from the same data: for people who see HTML, and as plain text.
+
+    The subject may hold any text, hostile titles too: whoever addresses the message makes it safe for a header.
+    """
+
+    subject: str
+    text: str
+    html: str
+    images: tuple[InlineImage, ...] = ()
