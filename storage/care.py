@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Table, and_, func, inspect, literal, select, text
 
+from storage import lives
 from storage.columns import Flag
 from storage.engine import (
     HEAD,
@@ -65,7 +66,12 @@ def check(connection: Connection) -> list[str]:
 def damage(connection: Connection) -> list[str]:
     """What a good copy of a good database cannot have."""
     problems = _file_problems(connection) if connection.dialect.name == "sqlite" else []
-    return [*problems, *_bad_bodies(connection), *_bad_intervals(connection)]
+    return [
+        *problems,
+        *_bad_bodies(connection),
+        *lives.bad_orderings(connection),
+        *_bad_intervals(connection),
+    ]
 
 
 def _file_problems(connection: Connection) -> list[str]:

@@ -60,8 +60,10 @@ from storage.records import (
     Change,
     Drift,
     Gap,
+    Grain,
     Lease,
     Observation,
+    OrderingRecord,
     Quarantined,
     RawPayload,
     Run,
@@ -107,7 +109,8 @@ class _Facts(Generic[Word]):
             yield from (one.word.payload_sha256 for one in said)
 
 
-Kept = TypeVar("Kept", QuestionVersion, Judgement, Receipt)
+Kept = TypeVar("Kept", QuestionVersion, Judgement, Receipt, OrderingRecord)
+OfQuestion = TypeVar("OfQuestion", QuestionVersion, Judgement, Receipt)
 
 
 @dataclass
@@ -127,15 +130,16 @@ class _Added(Generic[Kept]):
         self.rows.update(fresh)
         return len(fresh)
 
-    def kept(self, question: str | None, known_at: datetime | None) -> list[Kept]:
+    def kept(self, known_at: datetime | None) -> list[Kept]:
+        """Those known by then, by time and key."""
         time, at = self.key[-1], moment(known_at)
-        found = [
-            row
-            for row in self.rows.values()
-            if question in (None, row.question) and (at is None or getattr(row, time) <= at)
-        ]
+        found = [row for row in self.rows.values() if at is None or getattr(row, time) <= at]
         names = (time, *self.key)
         return sorted(found, key=lambda row: [getattr(row, name) for name in names])
+
+
+def _of(question: str | None, rows: Iterable[OfQuestion]) -> list[OfQuestion]:
+    return [row for row in rows if question in (None, row.question)]
 
 
 class MemoryStore:
@@ -156,6 +160,7 @@ class MemoryStore:
         self._versions: _Added[QuestionVersion] = _Added("version", ("question", "seen_at"))
         self._judgements: _Added[Judgement] = _Added("judgement", ("question", "judge", "made_at"))
         self._receipts: _Added[Receipt] = _Added("receipt", ("question", "version", "made_at"))
+        self._orderings: _Added[OrderingRecord] = _Added("ordering", ("grain", "settings", "at", "made_at"))
         self._quarantine: dict[tuple[str, str], Quarantined] = {}
         self._runs: dict[tuple[str, datetime], Run] = {}
         self._gaps: dict[tuple[str, datetime], Gap] = {}
@@ -292,6 +297,10 @@ class MemoryStore:
         self._writes()
         return self._receipts.add(receipts)
 
+    def add_orderings(self, records: Iterable[OrderingRecord]) -> int:
+        self._writes()
+        return self._orderings.add(records)
+
     # read: community values
 
     def streams(self, platform: str | None = None, external_id: str | None = None) -> list[StreamKey]:
@@ -395,13 +404,33 @@ class MemoryStore:
     def question_versions(
         self, question: str | None = None, *, known_at: datetime | None = None
     ) -> list[QuestionVersion]:
-        return self._versions.kept(question, known_at)
+        return _of(question, self._versions.kept(known_at))
 
     def judgements(self, question: str | None = None, *, known_at: datetime | None = None) -> list[Judgement]:
-        return self._judgements.kept(question, known_at)
+        return _of(question, self._judgements.kept(known_at))
 
     def receipts(self, question: str | None = None, *, known_at: datetime | None = None) -> list[Receipt]:
-        return self._receipts.kept(question, known_at)
+        return _of(question, self._receipts.kept(known_at))
+
+    def orderings(
+        self,
+        grain: Grain,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        settings: str | None = None,
+        known_at: datetime | None = None,
+    ) -> list[OrderingRecord]:
+        since, until = moment(since), moment(until)
+        found = [
+            one
+            for one in self._orderings.kept(known_at)
+            if one.grain is grain
+            and settings in (None, one.settings)
+            and (since is None or one.at >= since)
+            and (until is None or one.at <= until)
+        ]
+        return sorted(found, key=lambda one: (one.at, one.made_at, one.settings))
 
     # quarantine
 
@@ -526,6 +555,7 @@ class MemoryStore:
             "judgement": len(self._judgements.rows),
             "lease": len(self._leases),
             "observation": sum(len(timeline.spells) for timeline in self._streams.values()),
+            "ordering": len(self._orderings.rows),
             "payload": len(self._bodies),
             "quarantine": len(self._quarantine),
             "question_health": self._healths.rows(),

@@ -184,6 +184,38 @@ class Drift:
         object.__setattr__(self, "seen_last", utc(self.seen_last))
 
 
+class Grain(StrEnum):
+    """How often a kind of ordering is kept: at every week's end, or every day."""
+
+    WEEK = "week"
+    DAY = "day"
+
+
+@dataclass(frozen=True)
+class OrderingRecord:
+    """What every voice said of the order, and how they compared, at an instant and as known at one.
+
+    ``settings`` names what it was asked with: records of other settings are other histories. ``program`` and
+    ``model``: the versions that computed it. ``payload`` is canonical JSON and ``sha256`` its digest.
+    ValueError for a payload that does not hash to it.
+    """
+
+    grain: Grain
+    settings: str
+    at: datetime
+    known_at: datetime
+    made_at: datetime
+    program: str
+    model: str
+    payload: str = field(repr=False)
+    sha256: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "grain", Grain(self.grain))
+        if digest(self.payload.encode()) != self.sha256:
+            raise ValueError(f"an ordering of {self.at.isoformat()} does not hash to {self.sha256}")
+
+
 class RunState(StrEnum):
     RUNNING = "running"
     DONE = "done"
@@ -256,7 +288,9 @@ __all__ = [
     "DriftKind",
     "Forecast",
     "Gap",
+    "Grain",
     "Observation",
+    "OrderingRecord",
     "Quarantined",
     "RawPayload",
     "Run",

@@ -32,8 +32,10 @@ from storage.records import (
     Change,
     Drift,
     Gap,
+    Grain,
     Lease,
     Observation,
+    OrderingRecord,
     Quarantined,
     RawPayload,
     Run,
@@ -134,6 +136,9 @@ class SqlStore:
     def add_receipts(self, receipts: Iterable[Receipt]) -> int:
         return self._keep(lives.RECEIPTS, receipts)
 
+    def add_orderings(self, records: Iterable[OrderingRecord]) -> int:
+        return self._keep(lives.ORDERINGS, records)
+
     def _keep(self, book: lives.Book[lives.Kept], records: Iterable[lives.Kept]) -> int:
         admitted = [admit(record) for record in records]
         with self._database.write() as connection:
@@ -223,6 +228,21 @@ class SqlStore:
 
     def receipts(self, question: str | None = None, *, known_at: datetime | None = None) -> list[Receipt]:
         return self._kept(lives.RECEIPTS, question, known_at)
+
+    def orderings(
+        self,
+        grain: Grain,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        settings: str | None = None,
+        known_at: datetime | None = None,
+    ) -> list[OrderingRecord]:
+        since, until, known_at = moment(since), moment(until), moment(known_at)
+        with self._database.read() as connection:
+            return lives.orderings(
+                connection, grain, since=since, until=until, settings=settings, known_at=known_at
+            )
 
     def _kept(
         self, book: lives.Book[lives.Kept], question: str | None, known_at: datetime | None

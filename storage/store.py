@@ -59,8 +59,10 @@ from storage.records import (
     Change,
     Drift,
     Gap,
+    Grain,
     Lease,
     Observation,
+    OrderingRecord,
     Quarantined,
     RawPayload,
     Run,
@@ -135,6 +137,10 @@ class Store(Protocol):
     def add_receipts(self, receipts: Iterable[Receipt]) -> int:
         """Keep verdicts with their evidence; returns how many were new."""
 
+    def add_orderings(self, records: Iterable[OrderingRecord]) -> int:
+        """Keep what the voices said of the order at some instants; returns how many were new. Only adds, like the
+        three above; the key is (grain, settings, at, made_at)."""
+
     # read: community values -------------------------------------------------------------------
 
     def streams(self, platform: str | None = None, external_id: str | None = None) -> list[StreamKey]:
@@ -201,6 +207,18 @@ class Store(Protocol):
 
     def receipts(self, question: str | None = None, *, known_at: datetime | None = None) -> list[Receipt]:
         """Receipts made by then, by (made_at, question, version)."""
+
+    def orderings(
+        self,
+        grain: Grain,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        settings: str | None = None,
+        known_at: datetime | None = None,
+    ) -> list[OrderingRecord]:
+        """Orderings kept, by (at, made_at, settings): those at an instant from ``since`` to ``until``, of these
+        settings, made by ``known_at``. Raises IntegrityFailure for a payload that does not hash to its digest."""
 
     # quarantine -------------------------------------------------------------------------------
 

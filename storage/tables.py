@@ -475,6 +475,26 @@ class ReceiptRow(Rows, table=True):
     evidence: str = column(Words)
 
 
+class OrderingRow(Rows, table=True):
+    """What the voices said of the order at an instant, as canonical JSON under its digest. Only ever added."""
+
+    __tablename__ = "ordering"
+    __table_args__ = (
+        CheckConstraint("grain IN ('week', 'day')", name="grain"),
+        CheckConstraint("length(sha256) = 64", name="digest"),
+        CLUSTERED,
+    )
+    grain: str = column(Words, primary_key=True)
+    settings: str = column(Words, primary_key=True)
+    at: datetime = column(UtcMicros, primary_key=True)
+    made_at: datetime = column(UtcMicros, primary_key=True)
+    known_at: datetime = column(UtcMicros)
+    program: str = column(Words)
+    model: str = column(Words)
+    payload: str = column(Words)
+    sha256: str = column(Words)
+
+
 class ValidatorRow(Rows, table=True):
     """The tags of a URL's last full answer, under the URL's digest."""
 

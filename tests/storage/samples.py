@@ -24,7 +24,7 @@ from questions.records import (
     ValueState,
 )
 from questions.verdicts import State
-from storage.records import Drift, DriftKind, RawPayload
+from storage.records import Drift, DriftKind, Grain, OrderingRecord, RawPayload, digest
 
 T0 = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -111,6 +111,16 @@ def receipt(at: float, state: str = "resolved", question: str = "q1", **more: An
 def question_version(at: float, question: str = "q1", **more: Any) -> QuestionVersion:
     told: dict[str, Any] = {"version": "v1", "text": "t1", "terms": "t2", "number": 1, "record": "{}"}
     return QuestionVersion(question, hours(at), edit=Edit.FIRST, **(told | more))
+
+
+def ordering(at: float, made_at: float | None = None, grain: str = "week", **more: Any) -> OrderingRecord:
+    made = hours(at if made_at is None else made_at)
+    payload = str(more.pop("payload", '{"voices":{}}'))
+    told: dict[str, Any] = {"settings": "s1", "known_at": hours(at), "program": "0.1", "model": "base"}
+    sha256 = digest(payload.encode())
+    return OrderingRecord(
+        Grain(grain), at=hours(at), made_at=made, payload=payload, sha256=sha256, **(told | more)
+    )
 
 
 # strategies ---------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from questions.records import Forecast, ForecasterKind, Resolution, Score, Serie
 from storage.engine import Database
 from storage.errors import StorageError
 from storage.memory import MemoryStore
-from storage.records import Batch, Gap, Quarantined, Run, RunState, SourceHealth, Validator
+from storage.records import Batch, Gap, Grain, Quarantined, Run, RunState, SourceHealth, Validator
 from storage.sql import SqlStore
 from storage.store import Store
 from storage.tables import metadata
@@ -24,6 +24,7 @@ from tests.storage.samples import (
     judgement,
     key,
     measured,
+    ordering,
     payload,
     poll,
     question_version,
@@ -81,6 +82,14 @@ drifts = st.builds(
 )
 receipts = st.builds(receipt, st.integers(0, 2), st.sampled_from(["open", "resolved"]), names)
 judgements = st.builds(judgement, st.integers(0, 2), st.sampled_from(["ada", "bob"]), names)
+orderings = st.builds(
+    ordering,
+    st.integers(0, 2),
+    st.sampled_from([None, 9]),
+    st.sampled_from(["week", "day"]),
+    settings=names,
+    payload=st.sampled_from(["{}", "[]"]),
+)
 question_versions = st.builds(
     lambda at, name, text: question_version(at, name, text=text), st.integers(0, 2), names, names
 )
@@ -123,6 +132,7 @@ calls: st.SearchStrategy[Call] = st.one_of(
     ),
     st.tuples(st.just("add_drifts"), st.tuples(st.lists(drifts, max_size=2))),
     st.tuples(st.just("add_receipts"), st.tuples(st.lists(receipts, max_size=2))),
+    st.tuples(st.just("add_orderings"), st.tuples(st.lists(orderings, max_size=2))),
     st.tuples(st.just("add_judgements"), st.tuples(st.lists(judgements, max_size=2))),
     st.tuples(st.just("add_question_versions"), st.tuples(st.lists(question_versions, max_size=2))),
     st.tuples(st.just("release"), st.tuples(digests, some_hours.map(hours))),
@@ -182,6 +192,8 @@ def everything(store: Store) -> dict[str, object]:
             f"question health {at}": store.question_health(known_at=at),
             f"receipts {at}": store.receipts(known_at=at),
             f"judgements of a {at}": store.judgements("a", known_at=at),
+            f"weeks {at}": store.orderings(Grain.WEEK, known_at=at),
+            f"days until {at}": store.orderings(Grain.DAY, until=at, settings="a"),
             f"question versions {at}": store.question_versions(known_at=at),
             f"drifts {at}": store.drifts(known_at=at),
             f"forecasts {at}": store.forecasts(known_at=at),

@@ -79,6 +79,7 @@ def test_nothing_at_all_is_written_under_an_old_lease(store: Store) -> None:
         lambda: store.add_question_versions([]),
         lambda: store.add_judgements([]),
         lambda: store.add_receipts([]),
+        lambda: store.add_orderings([]),
     ]
     for write in writes:
         with pytest.raises(LeaseLost):

@@ -1,4 +1,4 @@
-"""Versions, judgements and receipts of our own questions: added, never changed, in every store alike."""
+"""What is only ever added, in every store alike: versions, judgements, receipts; orderings."""
 
 from __future__ import annotations
 
@@ -6,12 +6,16 @@ from dataclasses import replace
 from datetime import date
 
 import pytest
+from sqlalchemy import text
 
 from questions.receipts import Edit
 from questions.verdicts import State
-from storage.errors import StorageError
+from storage.engine import Database
+from storage.errors import IntegrityFailure, StorageError
+from storage.records import Grain
+from storage.sql import SqlStore
 from storage.store import Store
-from tests.storage.samples import hours, judgement, question_version, receipt
+from tests.storage.samples import hours, judgement, ordering, question_version, receipt
 
 
 def test_a_receipt_comes_back_whole(store: Store) -> None:
@@ -65,3 +69,31 @@ def test_text_that_no_database_can_hold_is_kept_as_far_as_it_can_be(store: Store
     (kept,) = store.judgements()
     assert (kept.judge, kept.note) == ("a\ufffdb", "\ufffd")
     assert kept.citations == ("https://example.org/\x00",)
+
+
+def test_orderings_are_found_by_their_instant_their_settings_and_when_they_were_made(store: Store) -> None:
+    first, late, other = ordering(1), ordering(1, 9, payload="[]"), ordering(2, settings="s2")
+    day = ordering(1, grain="day")
+    assert store.add_orderings([late, day, other, first]) == 4
+    assert store.add_orderings([first]) == 0
+    assert store.orderings(Grain.WEEK) == [first, late, other]
+    assert store.orderings(Grain.WEEK, known_at=hours(5)) == [first, other]
+    assert store.orderings(Grain.WEEK, settings="s1", until=hours(1)) == [first, late]
+    assert store.orderings(Grain.WEEK, since=hours(1.5)) == [other]
+    assert store.orderings(Grain.DAY) == [day]
+    with pytest.raises(StorageError, match="another ordering"):
+        store.add_orderings([ordering(3), ordering(1, payload="[1]")])
+    assert len(store.orderings(Grain.WEEK)) == 3
+
+
+def test_an_ordering_whose_bytes_have_changed_is_noticed(database: Database) -> None:
+    with pytest.raises(ValueError, match="does not hash"):
+        replace(ordering(1), payload="[]")
+    store = SqlStore(database)
+    store.add_orderings([ordering(1)])
+    assert store.check() == []
+    with database.write() as connection:
+        connection.execute(text("UPDATE ordering SET payload = '[]'"))
+    with pytest.raises(IntegrityFailure, match="does not hash"):
+        store.orderings(Grain.WEEK)
+    assert len(store.check()) == 1
