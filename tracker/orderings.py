@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from functools import cached_property
+from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 from questions.catalogue import Catalogue, load_catalogue, load_factor_csv
 from questions.model import Area, FactorTable, Link, Relation, Transform
@@ -19,7 +22,7 @@ from questions.records import (
     StreamKey,
     ValueState,
 )
-from storage.records import Observation
+from storage.records import Grain, Observation, OrderingRecord, digest
 from storage.store import Store
 from tracker.errors import UsageError
 from tracker.estimates.area_dates import AreaDates, area_dates, check_needs, dates_voice
@@ -39,7 +42,16 @@ from tracker.estimates.market import (
 from tracker.estimates.mixture import Mixture, fit_mixture
 from tracker.estimates.modelled import fit_shrinkage, model_forecasts
 from tracker.estimates.ordering import compare, disagreeing_pairs
-from tracker.estimates.panel import RESAMPLES, Ranking, panel_voice, read_rankings
+from tracker.estimates.panel import (
+    MAX_AGE_DAYS,
+    PEOPLE,
+    RESAMPLES,
+    Ranking,
+    last_words,
+    panel_scores,
+    panel_voice,
+    read_rankings,
+)
 from tracker.estimates.prices import Quality, read_price
 from tracker.estimates.trend import Selection, TrendFit, fit_line, select
 from tracker.estimates.versions import (
@@ -53,11 +65,11 @@ from tracker.estimates.versions import (
 )
 from tracker.estimates.voice import Comparison, Voice
 from tracker.own import counted
+from tracker.week import WEEK, Pair, Week, read_week, record_of as week_record, settings_name, week_ends
 
 TREND_SERIES = "metr_th11"
 TREND_SELECTION = Selection(metric="p50", start=date(2023, 1, 1), sota="file", max_minutes=960.0)
 TREND_DRAWS = 10_000
-WEEK = timedelta(days=7)
 WEEK_DRAWS = 4_000
 WEEK_RESAMPLES = 20
 NO_TREND = "no METR time horizons are stored: `speedup pull metr` collects them"
@@ -109,7 +121,9 @@ class Orderings:
 
     ``table``: the factor table in force; ``version``: the version of the model that speaks. ``trend_fit``: METR's
     line, for comparison with what METR prints; ``mixture``: the shapes the trend's voice rests on;
-    ``area_dates``: when they reach what areas are assumed to need. None without points.
+    ``area_dates``: when they reach what areas are assumed to need. None without points. ``weeks_seen``: the
+    weeks looked at to tell for how long pairs have been in disagreement, and whether each was stored (else it was
+    derived again as known then).
     """
 
     now: datetime
@@ -121,14 +135,7 @@ class Orderings:
     area_dates: AreaDates | None
     table: FactorTable
     version: ModelVersion
-
-
-@dataclass(frozen=True)
-class Week:
-    """Every pair of voices with a view compared as known at a time."""
-
-    at: datetime
-    comparisons: tuple[Comparison, ...]
+    weeks_seen: Mapping[datetime, bool] = field(default_factory=dict)
 
 
 def orderings(
@@ -140,15 +147,10 @@ def orderings(
     known_at: datetime | None = None,
 ) -> Orderings:
     """All voices as of ``now``, from what was known at ``known_at`` (default: everything stored)."""
-    scene = _Scene(catalogue, store, options)
+    scene = Scene(catalogue, store, options, known_at)
     voices = scene.voices(now, known_at, options.draws)
-    names = [name for name in voices if voices[name].ranking]
     comparisons = tuple(
-        compare(
-            voices[a], voices[b], seed=options.seed, weeks_history=scene.history(voices[a], voices[b], now)
-        )
-        for i, a in enumerate(names)
-        for b in names[i + 1 :]
+        compare(a, b, seed=options.seed, weeks_history=scene.history(a, b, now)) for a, b in in_pairs(voices)
     )
     mixture, dates = scene.trend(known_at, options.draws)
     return Orderings(
@@ -161,49 +163,34 @@ def orderings(
         area_dates=dates,
         table=scene.table,
         version=scene.version,
+        weeks_seen=dict(sorted(scene.weeks_seen.items())),
     )
 
 
-def weekly(
-    catalogue: Catalogue, store: Store, options: ModelOptions, *, now: datetime, weeks: int
-) -> tuple[Week, ...]:
-    """The comparisons of this week and of the ``weeks`` before it, each as known then, the oldest first.
-
-    Derived from what is stored with both its times, so that the same call gives the same history later.
-    """
-    scene = _Scene(catalogue, store, options)
-    found = []
-    for back in range(weeks, -1, -1):
-        at = now - back * WEEK
-        voices = {name: voice for name, voice in scene.voices(at, at, WEEK_DRAWS).items() if voice.ranking}
-        names = list(voices)
-        found.append(
-            Week(
-                at,
-                tuple(
-                    compare(voices[a], voices[b], seed=options.seed)
-                    for i, a in enumerate(names)
-                    for b in names[i + 1 :]
-                ),
-            )
-        )
-    return tuple(found)
+def in_pairs(voices: Mapping[str, Voice]) -> list[tuple[Voice, Voice]]:
+    """Every two voices that have a view."""
+    return list(combinations([voice for voice in voices.values() if voice.ranking], 2))
 
 
 @dataclass
-class _Scene:
-    """Everything that speaks, at whatever time it is asked; what does not change is kept."""
+class Scene:
+    """Everything that speaks, at whatever time it is asked; what does not change is kept.
+
+    ``known_at``: weeks stored later than this are not known here (they are derived again).
+    """
 
     catalogue: Catalogue
     store: Store | None
     options: ModelOptions
+    known_at: datetime | None = None
     table: FactorTable = field(init=False)
     version: ModelVersion = field(init=False)
     rankings: tuple[Ranking, ...] = field(init=False)
     _internal: dict[int, Voice] = field(init=False, default_factory=dict)
     _mixtures: dict[str, Mixture | None] = field(init=False, default_factory=dict)
     _dates: dict[tuple[str, int], AreaDates] = field(init=False, default_factory=dict)
-    _weeks: dict[datetime, Mapping[str, Voice]] = field(init=False, default_factory=dict)
+    weeks_seen: dict[datetime, bool] = field(init=False, default_factory=dict)
+    _voices: dict[datetime, Mapping[str, Voice]] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         self.table = factor_table(self.catalogue, self.options)
@@ -283,7 +270,9 @@ class _Scene:
 
     @cached_property
     def _counted(self) -> list[tuple[Forecast, datetime]]:
-        return [] if self.store is None else counted(self.store)
+        """Forecasts by people, and from when each counts."""
+        told = [] if self.store is None else counted(self.store)
+        return [(one, at) for one, at in told if one.kind in PEOPLE]
 
     def trend(self, known_at: datetime | None, draws: int) -> tuple[Mixture | None, AreaDates | None]:
         """The mixture of shapes on the version of the series known then, and the areas' dates from it."""
@@ -301,21 +290,90 @@ class _Scene:
             self._dates[name, draws] = _area_dates(self.catalogue, self.needed, mixture, self.options, draws)
         return mixture, self._dates[name, draws]
 
-    def history(self, a: Voice, b: Voice, now: datetime) -> Sequence[frozenset[tuple[str, str]]] | None:
-        """Where two voices disagreed in the weeks before, the newest last, as far back as a pair that stands
-        today stood then; None when nothing can be looked up."""
+    # weeks
+
+    @cached_property
+    def settings(self) -> Mapping[str, Any]:
+        """What a stored week depends on beside the world: everything chosen here that can change it."""
+        options, path = self.options, self.options.rankings
+        return {
+            "model": self.version.name,
+            "table": self.version.digest,
+            "weights": dict(options.weights),
+            "law": options.law,
+            "weight_sd": options.weight_sd,
+            "score_sd": options.score_sd,
+            "seed": options.seed,
+            "draws": WEEK_DRAWS,
+            "needs": self.needed,
+            "need_sd": _need_sd(self.catalogue, options),
+            "rankings": None if path is None else digest(_text(path).encode()),
+            "threshold": options.threshold,
+        }
+
+    @cached_property
+    def _stored(self) -> Mapping[datetime, OrderingRecord]:
+        """Stored weeks of these settings; of several of one week the last."""
+        name = settings_name(self.settings)
+        told = (
+            ()
+            if self.store is None
+            else self.store.orderings(Grain.WEEK, settings=name, known_at=self.known_at)
+        )
+        return {one.at: one for one in told}
+
+    def record(self, at: datetime, grain: Grain = Grain.WEEK, *, made_at: datetime) -> OrderingRecord:
+        """What the voices say at an instant as known then, derived now."""
+        voices = self.voices(at, at, WEEK_DRAWS)
+        compared = [compare(a, b, seed=self.options.seed) for a, b in in_pairs(voices)]
+        return week_record(grain, at, voices, compared, self.settings, made_at=made_at)
+
+    def stored(self, at: datetime) -> OrderingRecord | None:
+        """What is stored of a week with these settings."""
+        return self._stored.get(at)
+
+    def week(self, at: datetime) -> Week:
+        """A week as it is stored, or derived again as known then where none is."""
+        told = self.stored(at)
+        return read_week(told or self.record(at, made_at=at), stored=told is not None)
+
+    def disagreeing(self, at: datetime, a: str, b: str) -> frozenset[Pair]:
+        """The pairs on which two voices disagreed at the end of a week: as stored, else derived again."""
+        told = self.stored(at)
+        self.weeks_seen[at] = told is not None
+        if told is not None:
+            return read_week(told).disagreeing(a, b)
+        if at not in self._voices:
+            self._voices[at] = self.voices(at, at, WEEK_DRAWS)
+        return disagreeing_pairs(self._voices[at][a], self._voices[at][b])
+
+    def knows_nothing(self, at: datetime) -> bool:
+        """Whether nothing but the factor model could speak then: the store had seen nothing of use."""
+        store = self.store
+        return store is None or not (
+            store.versions(TREND_SERIES, known_at=at)
+            or store.latest(self.streams, known_at=at)
+            or self.opinions(at)
+        )
+
+    def history(self, a: Voice, b: Voice, now: datetime) -> Sequence[frozenset[Pair]] | None:
+        """Where two voices disagreed at the ends of the weeks before, the newest last, as far back as a pair that
+        stands today stood then; None when nothing can be looked up.
+
+        A week in progress is no week of its own: it and the end of the last whole week count as one.
+        """
         if self.store is None or not self.options.weeks:
             return None
         open_pairs = disagreeing_pairs(a, b)
-        found: list[frozenset[tuple[str, str]]] = []
-        at = now
-        while open_pairs and len(found) < self.options.weeks:
-            at -= WEEK
-            if at not in self._weeks:
-                self._weeks[at] = self.voices(at, at, WEEK_DRAWS)
-            then = self._weeks[at]
-            open_pairs &= disagreeing_pairs(then[a.name], then[b.name])
-            found.insert(0, open_pairs)
+        found: list[frozenset[Pair]] = []
+        for at in reversed(week_ends(now, self.options.weeks + 1)):
+            if not open_pairs:
+                break
+            if at == now:
+                continue
+            open_pairs &= self.disagreeing(at, a.name, b.name)
+            if now - at >= WEEK:
+                found.insert(0, open_pairs)
         return found
 
 
@@ -412,23 +470,34 @@ def with_pairs(voice: Voice, stated: Sequence[tuple[str, str, float]]) -> Voice:
     return replace(voice, p_before=before) if stated and before else voice
 
 
+def ordering_thresholds(catalogue: Catalogue) -> tuple[int, ...]:
+    """The multiples at which the catalogue asks which area, or which group, comes first."""
+    levels = {one.threshold.value for one in catalogue.questions.values() if one.ordering and one.threshold}
+    return tuple(sorted(int(level) for level in levels))
+
+
 def recorded_forecasts(
-    catalogue: Catalogue, store: Store, options: ModelOptions, result: Orderings, *, made_at: datetime
+    catalogue: Catalogue,
+    store: Store,
+    options: ModelOptions,
+    voice: Voice,
+    version: ModelVersion,
+    *,
+    made_at: datetime,
 ) -> tuple[Forecast, ...]:
-    """The internal voice's forecasts on our ordering questions at the threshold, shrunk as resolved ones say."""
-    voice = result.voices["internal"]
+    """A version's forecasts on our ordering questions at the threshold, shrunk as resolved ones say."""
     shrinkage, _ = fit_shrinkage(_resolved_pairs(catalogue, store, voice))
     overrides = "".join(f" {name}={weight:g}" for name, weight in sorted(options.weights.items()))
-    version = (
-        f"{result.version.digest}{overrides} {options.law} weights sd {options.weight_sd:g}, scores sd "
+    said_with = (
+        f"{version.digest}{overrides} {options.law} weights sd {options.weight_sd:g}, scores sd "
         f"{options.score_sd:g}, {options.draws} draws, seed {options.seed}, shrinkage {shrinkage:.4f}"
     )
     return model_forecasts(
         voice,
         catalogue.questions.values(),
         made_at=made_at,
-        version=version,
-        name=result.version.name if not options.weights else f"{result.version.name}+weights",
+        version=said_with,
+        name=version.name if not options.weights else f"{version.name}+weights",
         threshold=float(options.threshold),
         shrinkage=shrinkage,
     )
@@ -547,6 +616,60 @@ def trend_changes(
     return attribute(points(since), points(now), score)
 
 
+PanelInput = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Opinion:
+    """What one person last said on one question: equal when it says the same, whenever it was said."""
+
+    said: tuple[tuple[str, float], ...]
+    forecasts: tuple[Forecast, ...] = field(compare=False, repr=False)
+
+
+def panel_changes(
+    catalogue: Catalogue, store: Store, options: ModelOptions, *, since: datetime, now: datetime
+) -> Attribution[PanelInput, Opinion | datetime]:
+    """Whose forecasts moved the panel's scores (log-odds) between two times, each as known then.
+
+    Inputs: what each person last said on a question, ``(forecaster, question)``, and the passing of time
+    (``("time",)``), by which forecasts lapse. Rankings from a file are not stored: they count at both times.
+    """
+    scene, threshold = Scene(catalogue, store, options), float(options.threshold)
+    questions = {
+        name: one
+        for name, one in catalogue.questions.items()
+        if one.threshold is not None and one.threshold.value == threshold
+    }
+
+    def inputs(at: datetime) -> dict[PanelInput, Opinion | datetime]:
+        told = [one for one in scene.opinions(at) if one.question in questions]
+        last: dict[PanelInput, Opinion | datetime] = {
+            (person, question): Opinion(
+                tuple(sorted((one.outcome, one.probability) for one in said)), tuple(said)
+            )
+            for (question, person), said in last_words(told).items()
+        }
+        return last | {("time",): at}
+
+    def score(given: Mapping[PanelInput, Opinion | datetime]) -> Mapping[str, float]:
+        at = given[("time",)]
+        assert isinstance(at, datetime)
+        said = [one for value in given.values() if isinstance(value, Opinion) for one in value.forecasts]
+        standing = [one for one in said if at - one.made_at <= timedelta(days=MAX_AGE_DAYS)]
+        return panel_scores(
+            questions,
+            standing,
+            threshold=threshold,
+            now=max([at, *(one.made_at for one in standing)]),  # time put back takes no forecast back
+            areas=tuple(catalogue.groups),
+            rankings=scene.rankings,
+            max_age_days=math.inf,
+        )
+
+    return attribute(inputs(since), inputs(now), score)
+
+
 # Parts ------------------------------------------------------------------------------------------------
 
 
@@ -620,8 +743,12 @@ def _area_dates(
     catalogue: Catalogue, needed: Mapping[str, float], mixture: Mixture, options: ModelOptions, draws: int
 ) -> AreaDates:
     """When the shapes reach what each area needs."""
-    sd = catalogue.requirements.sd_doublings if options.need_sd is None else options.need_sd
+    sd = _need_sd(catalogue, options)
     return area_dates(mixture, needed, sd, draws=draws, seed=options.seed)
+
+
+def _need_sd(catalogue: Catalogue, options: ModelOptions) -> float:
+    return catalogue.requirements.sd_doublings if options.need_sd is None else options.need_sd
 
 
 def market_kinds(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import itertools
+import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -22,8 +24,11 @@ from questions.records import (
 )
 from questions.verdicts import State
 from storage import open_store
-from storage.records import Batch
+from storage.records import Batch, Grain, digest
 from tests.cli.speedup import Program
+from tracker.history import keep_weeks
+from tracker.orderings import ModelOptions
+from tracker.week import canonical
 
 CATALOGUE = load_catalogue()
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -94,13 +99,70 @@ def test_weeks_of_a_disagreement_are_counted_from_what_was_known(filled: Program
 
 
 def test_a_history_is_the_same_whenever_it_is_asked_for(filled: Program) -> None:
-    """The weeks up to three weeks ago, asked for then and now."""
+    """The weeks that were over three weeks ago, asked for then and now."""
     then = order(filled, *as_of(NOW - 21 * DAY), "--history", "3")["history"]
     now = order(filled, *as_of(NOW), "--history", "6")["history"]
-    assert now[:4] == then
+    assert now[:3] == then
+    assert [week["at"][:10] for week in now][-2:] == ["2026-11-09", "2026-11-16"]  # Mondays
     taus = [week["comparisons"][0]["tau_b"] for week in now]
-    assert taus[0] == taus[2]
+    assert taus[0] == taus[1]
     assert len(set(taus)) > 1
+
+
+def weekly(program: Program) -> None:
+    """What the daemon does on a Monday."""
+    store = open_store(program.db)
+    keep_weeks(CATALOGUE, store, ModelOptions(), until=NOW, made_at=NOW - DAY)
+    store.close()
+
+
+def test_stored_weeks_are_read_and_counted_from_and_come_out_the_same_when_derived_again(
+    filled: Program,
+) -> None:
+    before = order(filled, *as_of(NOW), "--history", "8", "--weeks", "20")
+    assert {week["stored_at"] for week in before["history"]} == {None}
+    weekly(filled)
+    after = order(filled, *as_of(NOW), "--history", "8", "--weeks", "20", "--rederive")
+    assert None not in {week["stored_at"] for week in after["history"]}
+    assert [week["sha256"] for week in after["history"]] == [week["sha256"] for week in before["history"]]
+    assert after["comparisons"] == before["comparisons"]
+    assert (before["weeks"]["stored"], after["weeks"]["derived_again"]) == ([], [])
+    assert before["weeks"]["derived_again"] == after["weeks"]["stored"]
+    assert [check["same"] for check in after["rederived"]] == [True] * 8
+    other = order(filled, *as_of(NOW), "--history", "2", "--weight", "task_length=9")
+    assert {week["stored_at"] for week in other["history"]} == {None}  # asked with other settings
+
+
+def test_a_week_that_comes_out_otherwise_is_told_with_its_largest_difference(filled: Program) -> None:
+    """A stored week is what was said: a better program neither rewrites nor hides it."""
+    weekly(filled)
+    store = open_store(filled.db)
+    kept = store.orderings(Grain.WEEK)[-1]
+    said = json.loads(kept.payload)
+    said["comparisons"][0]["tau_b"] -= 0.25
+    payload = canonical(said)
+    store.add_orderings(
+        [
+            replace(
+                kept,
+                payload=payload,
+                sha256=digest(payload.encode()),
+                made_at=NOW,
+                program="0",
+            )
+        ]
+    )
+    store.close()
+    answer = filled(
+        "order", "--draws", "2000", "--history", "1", "--rederive", "--json", "--weeks", "0", *as_of(NOW)
+    )
+    assert answer.code == 1
+    (check,) = answer.json["rederived"]
+    assert (check["same"], check["places"], check["made_by"]) == (False, 1, "0")
+    assert check["largest"] == pytest.approx(0.25)
+    assert answer.json["history"][0]["comparisons"][0]["tau_b"] == pytest.approx(
+        said["comparisons"][0]["tau_b"]
+    )
 
 
 def test_a_change_of_order_is_traced_to_the_values_that_made_it(filled: Program) -> None:
@@ -138,14 +200,17 @@ def test_people_who_forecast_our_questions_are_the_panel(filled: Program) -> Non
     assert ("internal", "panel") in {(c["a"], c["b"]) for c in document["comparisons"]}
     assert "10x" in order(filled, *as_of(NOW - 2 * DAY))["panel"]["reason"]
     assert "3x" in order(filled, *as_of(NOW), "--threshold", "3")["panel"]["reason"]
+    why = order(filled, *as_of(NOW), "--since", (NOW - 2 * DAY).isoformat())["changes"]["panel"]
+    assert sorted(why["entered"]) == sorted(chain)
+    assert {cause["input"].partition(":")[0] for cause in why["causes"]} == {"ann"}
 
 
 def test_the_models_forecasts_are_stored_once_and_sum_to_one(program: Program) -> None:
     first = order(program, "--record", "--threshold", "3")["recorded"]
-    assert (first["questions"], first["forecasts_new"]) == (45, 180)
+    assert (first["questions"], first["forecasts_new"]) == (47, 188)  # 45 pairs of areas, two of groups
     assert order(program, "--record", "--threshold", "3")["recorded"]["forecasts_new"] == 0
     other = order(program, "--record", "--threshold", "3", "--model", "scheming-0")["recorded"]
-    assert other["forecasts_new"] == 180
+    assert other["forecasts_new"] == 188
     store = open_store(program.db)
     stored = store.forecasts()
     store.close()
@@ -154,7 +219,7 @@ def test_the_models_forecasts_are_stored_once_and_sum_to_one(program: Program) -
     for one in stored:
         sums[one.question, one.forecaster] = sums.get((one.question, one.forecaster), 0.0) + one.probability
     assert all(total == pytest.approx(1.0) for total in sums.values())
-    assert len(sums) == 90
+    assert len(sums) == 94
 
 
 def test_resolved_orderings_fit_how_far_the_model_is_believed(program: Program) -> None:
@@ -172,7 +237,7 @@ def test_resolved_orderings_fit_how_far_the_model_is_believed(program: Program) 
     store.add_receipts(upset[:20])
     store.close()
     second = order(program, "--record", "--threshold", "10")["recorded"]
-    assert second["forecasts_new"] == 180
+    assert second["forecasts_new"] == 188
     assert float(second["version"].rpartition(" ")[2]) < 0.4
 
 
@@ -329,6 +394,7 @@ def test_weights_that_are_all_zero_are_exit_2(program: Program, tmp_path: Path) 
         (("--history", "3"), "database"),
         (("--since", "2030-01-01", "--as-of", "2026-01-01"), "before"),
         (("--record", "--as-of", "2026-01-01"), "--as-of"),
+        (("--rederive",), "--history"),
         (("--model", "scheming-mixture", "--weight", "task_length=2"), "mixes"),
         (("--law", "centred", "--weight-sd", "3"), "below"),
     ],

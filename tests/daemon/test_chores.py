@@ -3,25 +3,41 @@
 from __future__ import annotations
 
 import shutil
+import threading
 from collections import namedtuple
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 
 import pytest
 from hypothesis import given, strategies as st
 
 from questions.catalogue import load_catalogue
+from questions.records import ForecasterKind, Quantity, SeriesVersion, Snapshot, StreamKey
 from storage import open_store, restore
 from storage.errors import StorageError
 from storage.memory import MemoryStore
-from storage.records import Batch, RunState
+from storage.records import Batch, Grain, RunState
+from tests.estimates.published import metr_points
 from tests.storage.samples import payload, poll
 from tests.tracker.fakes import START
 from tracker.config import DaemonSettings, Settings
-from tracker.daemon.chores import STAMP, backup, chores, kept, resolve_job, rotate
-from tracker.errors import ConfigError
+from tracker.daemon.chores import (
+    STAMP,
+    backup,
+    chores,
+    compare_job,
+    estimates_job,
+    kept,
+    resolve_job,
+    rotate,
+)
+from tracker.errors import ConfigError, Stopped
+from tracker.history import change_between, latest_week, stored_weeks
+from tracker.orderings import ModelOptions
+from tracker.week import read_week
 
 DAY = timedelta(days=1)
+CATALOGUE = load_catalogue()
 
 
 def path_of(moment: datetime) -> Path:
@@ -154,3 +170,80 @@ def test_resolving_stores_each_receipt_once() -> None:
     assert known >= 8
     assert job.run(store, START).message == "0 new receipts"
     assert len(store.receipts()) == known
+
+
+def stocked(*, polls: int) -> MemoryStore:
+    """METR's series and a value on one linked question, seen once a day from START on."""
+    store = MemoryStore()
+    points = tuple(metr_points("2026-05-08"))
+    store.append(Batch(versions=(SeriesVersion("metr_th11", "0" * 64, START, points),)))
+    link = next(
+        link for link in CATALOGUE.links if len(link.areas) == 1 and link.by and link.by > START + 400 * DAY
+    )
+    for day in range(polls):
+        at = START + day * DAY
+        key = StreamKey(
+            link.platform, link.platform, link.external_id, link.outcome, Quantity.FORECASTER_MEDIAN
+        )
+        store.append(Batch(snapshots=(Snapshot(key, at, at, probability=0.2 + 0.01 * day),)))
+    return store
+
+
+def test_weeks_that_were_missed_are_made_up_for_as_known_then_and_none_is_made_twice() -> None:
+    now, stop = START + 24 * DAY, threading.Event()
+    store = stocked(polls=24)
+    job = compare_job(CATALOGUE, lambda: now, stop)
+    slot = job.slots.at(now)
+    assert (slot.weekday(), slot.time()) == (0, time())
+    stop.set()
+    with pytest.raises(Stopped):
+        job.run(store, slot)
+    stop.clear()
+    assert job.run(store, slot).message == "4 new weeks"
+    assert job.run(store, slot).message == "0 new weeks"
+    weeks = stored_weeks(store)
+    assert [week.at for week in weeks] == [slot - back * 7 * DAY for back in (3, 2, 1, 0)]
+    assert {(week.known_at, week.made_at) for week in weeks} == {(week.at, now) for week in weeks}
+    assert all(week.voices["market"].ranking for week in weeks)
+    assert weeks[-1].between("internal", "trend").tau_b is not None
+    runs = {pair.weeks for pair in weeks[-1].between("internal", "trend").disagreements}
+    assert runs == {4}  # METR's series stood all the time
+    assert latest_week(store, now) == weeks[-1]
+    assert latest_week(store, now - DAY) is None  # made later than that
+    on_time = compare_job(CATALOGUE, lambda: slot, stop)
+    fresh = stocked(polls=24)
+    on_time.run(fresh, slot - 14 * DAY)
+    assert [week.sha256 for week in stored_weeks(fresh)] == [week.sha256 for week in weeks[:2]]
+
+
+def test_what_the_voices_and_the_model_say_is_kept_daily_where_it_is_new() -> None:
+    store, now = stocked(polls=3), START + 2 * DAY
+    job = estimates_job(CATALOGUE, lambda: now)
+    first = job.run(store, now)
+    assert first.message.startswith(
+        "376 new forecasts"
+    )  # two multiples, 45 pairs and two groups, four outcomes
+    assert "orders kept" in first.message
+    assert {one.kind for one in store.forecasts()} == {ForecasterKind.MODEL}
+    again = estimates_job(CATALOGUE, lambda: now + DAY).run(store, now)
+    assert again.message == "0 new forecasts of the model; the voices say what they said"
+    (day,) = store.orderings(Grain.DAY)
+    said = read_week(day).voices["market"]
+    assert said.ranking
+    assert estimates_job(CATALOGUE, lambda: now).run(MemoryStore(), now).message.endswith("what they said")
+
+
+def test_what_changed_between_two_weeks_comes_with_its_causes() -> None:
+    store, now = stocked(polls=15), START + 15 * DAY
+    compare_job(CATALOGUE, lambda: now, threading.Event()).run(store, now)
+    earlier, *_, later = stored_weeks(store)
+    change = change_between(CATALOGUE, store, ModelOptions(), earlier, later)
+    market = change.voices["market"]
+    assert market.why is not None
+    stream, *_ = market.why.causes
+    assert stream.key.quantity is Quantity.FORECASTER_MEDIAN
+    (area,) = stream.effect
+    assert stream.effect[area] > 0  # the chance of the faster outcome rose
+    assert not market.changed  # one area alone has no other rank
+    assert change.voices["internal"].why is None
+    assert (change.opened, change.closed) == ((), ())

@@ -1,5 +1,6 @@
 """The factor model's forecasts: coherent, shrunk as declared, and the shrinkage found again by simulation."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -9,7 +10,7 @@ from scipy import integrate, stats
 from questions.catalogue import load_catalogue
 from tracker.errors import UsageError
 from tracker.estimates.factors import Noise, rank_factors
-from tracker.estimates.modelled import changed, fit_shrinkage, model_forecasts, shrunk
+from tracker.estimates.modelled import arm_lean, changed, fit_shrinkage, model_forecasts, shrunk
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
 CATALOGUE = load_catalogue()
@@ -29,9 +30,9 @@ def by_question(forecasts):
 
 def test_every_ordering_question_gets_a_forecast_of_every_outcome():
     found = by_question(made())
-    orderings = {q.id: q for q in CATALOGUE.questions.values() if q.ordering and not q.ordering.a_areas}
+    orderings = {q.id: q for q in CATALOGUE.questions.values() if q.ordering}
     assert set(found) == set(orderings)
-    assert len(orderings) == 90
+    assert len(orderings) == 94
     for name, chances in found.items():
         assert set(chances) == set(orderings[name].outcomes)
         assert sum(chances.values()) == pytest.approx(1)
@@ -61,7 +62,7 @@ def test_areas_without_a_view_get_no_forecast():
     )
     voice = rank_factors(table, groups=two, noise=Noise(draws=100, seed=1))
     found = model_forecasts(voice, CATALOGUE.questions.values(), made_at=NOW, version="v")
-    assert len(by_question(found)) == 2
+    assert len(by_question(found)) == 2  # no group of areas is whole
 
 
 @pytest.mark.parametrize("wrong", [{"shrinkage": 1.2}, {"decided": -0.1}, {"decided": float("nan")}])
@@ -77,7 +78,39 @@ def test_what_was_said_already_is_not_said_again_and_a_change_is_told_as_a_whole
     assert changed(first, ()) == first
     assert changed(made(version="w"), first) == made(version="w")
     moved = changed(made(made_at=NOW + timedelta(days=7), decided=0.6, threshold=3), first)
-    assert len(moved) == 4 * 45
+    assert len(moved) == 4 * 47
+
+
+# Groups of areas
+
+
+def groups_asked(k=10):
+    """(first area of either group, most areas of either group) as the catalogue asks them."""
+    found = [q.ordering for q in CATALOGUE.questions.values() if q.ordering and q.ordering.a_areas]
+    return sorted({one.areas_needed: one for one in found}.values(), key=lambda one: one.areas_needed)
+
+
+def test_the_two_questions_about_groups_are_counted_over_draws_one_by_one():
+    first, most = groups_asked()
+    assert (first.areas_needed, most.areas_needed) == (1, 3)
+    for arms in (first, most):
+        won = 0.0
+        for draw in VOICE.draws[:1_000]:
+            sooner = dict(zip(VOICE.coverage, draw.tolist(), strict=True))
+            a, b = (
+                sorted((sooner[x] for x in arms.of(side)), reverse=True)[arms.areas_needed - 1]
+                for side in "ab"
+            )
+            won += 1.0 if a > b else 0.5 if a == b else 0.0
+        part = replace(VOICE, draws=VOICE.draws[:1_000])
+        assert arm_lean(part, arms) == pytest.approx(won / 1_000)
+    assert arm_lean(VOICE, first) != arm_lean(VOICE, most)
+
+
+def test_a_group_that_never_gets_there_is_no_opinion():
+    first, most = groups_asked()
+    never = replace(VOICE, draws=np.full((10, len(VOICE.coverage)), -np.inf))
+    assert arm_lean(never, first) == arm_lean(never, most) == 0.5
 
 
 # Shrinkage

@@ -66,14 +66,15 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     help="How far back disagreements are followed.",
 )
 @click.option(
-    "--history", type=click.IntRange(1, 260), metavar="WEEKS", help="Agreement week by week as well."
+    "--history", type=click.IntRange(1, 260), metavar="WEEKS", help="Agreement week by week, as stored."
 )
+@click.option("--rederive", is_flag=True, help="With --history: do stored weeks still come out the same?")
 @click.option("--since", type=Moment(), help="What changed since then, and which inputs did it.")
 @click.option(
     "--detail", is_flag=True, help="Versions, laws, swaps, dependence, consensus, coherence as well."
 )
 @click.option("--plot", type=click.Path(file_okay=False, path_type=Path), help="Charts into this folder.")
-@click.option("--record", is_flag=True, help="Store the model's forecasts on our ordering questions.")
+@click.option("--record", is_flag=True, help="Store the model's forecasts, and the last week.")
 @with_session(as_of=True)
 def command(
     session: Session,
@@ -81,6 +82,7 @@ def command(
     needs: tuple[str, ...],
     threshold: str,
     history: int | None,
+    rederive: bool,
     since: datetime | None,
     detail: bool,
     plot: Path | None,
@@ -103,34 +105,53 @@ def command(
         **chosen,
     )
     now = session.as_of or session.now()
-    if since is not None and since >= now:
-        raise UsageError(f"--since must lie before {iso(now)}")
-    if record and session.as_of is not None:
-        raise UsageError("--record stores forecasts made now: it does not go with --as-of")
+    _refuse(session, now, since=since, record=record, history=history, rederive=rederive)
     store = session.store() if record else session.store_if_any()
     if store is None and (history or since):
         raise UsageError("--history and --since need a database: `speedup pull` makes one")
     try:
         result = orderings(session.catalogue, store, options, now=now, known_at=session.as_of)
         document = order_json(result, options.threshold)
+        if record and store is not None:
+            document["recorded"] = order_detail.record(session.catalogue, store, options, now)
+        weeks = order_detail.weeks_of(session.catalogue, store, options, now, session.as_of, history)
         if detail:
             document["detail"] = order_detail.detail_json(
                 session.catalogue, store, result, options, session.as_of
             )
-        weeks = order_detail.weeks_of(session.catalogue, store, options, now, history)
         if history:
             document["history"] = [order_detail.week_json(week) for week in weeks]
+        if rederive and store is not None:
+            document["rederived"] = order_detail.checks_json(
+                session.catalogue, store, options, weeks, session.as_of
+            )
         if since is not None and store is not None:
             document["changes"] = order_detail.changes_json(session.catalogue, store, options, since, now)
-        if record:
-            document["recorded"] = order_detail.record(session.catalogue, store, options, result, now)
     finally:
         if store is not None:
             store.close()
     if plot is not None:
         document["charts"] = order_detail.draw(result, weeks, plot)
     session.print(document, lambda: _tell(result, document))
-    return 0
+    return 1 if any(not check["same"] for check in document.get("rederived", ())) else 0
+
+
+def _refuse(
+    session: Session,
+    now: datetime,
+    *,
+    since: datetime | None,
+    record: bool,
+    history: int | None,
+    rederive: bool,
+) -> None:
+    """UsageError for options that do not go together."""
+    if since is not None and since >= now:
+        raise UsageError(f"--since must lie before {iso(now)}")
+    if record and session.as_of is not None:
+        raise UsageError("--record stores forecasts made now: it does not go with --as-of")
+    if rederive and not history:
+        raise UsageError("--rederive checks the weeks of --history: say how many")
 
 
 def _tell(result: Orderings, document: dict[str, Any]) -> None:
@@ -163,6 +184,10 @@ def order_json(result: Orderings, threshold: int) -> dict[str, Any]:
         **{name: _voice_json(voice, result) for name, voice in result.voices.items()},
         "area_dates": _dates_json(result),
         "comparisons": [comparison_json(comparison) for comparison in result.comparisons],
+        "weeks": {
+            "stored": [at for at, stored in result.weeks_seen.items() if stored],
+            "derived_again": [at for at, stored in result.weeks_seen.items() if not stored],
+        },
     }
 
 

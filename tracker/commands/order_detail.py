@@ -18,10 +18,12 @@ if TYPE_CHECKING:
     from tracker.estimates.coherence import OutOfBounds
     from tracker.estimates.races import Field
     from tracker.estimates.voice import Voice
-    from tracker.orderings import ModelOptions, Orderings, Week
+    from tracker.orderings import ModelOptions, Orderings
+    from tracker.week import Week
 
 LAW_DRAWS = 20_000
 CAUSES_SHOWN = 12
+EXAMPLES = 5
 
 
 # Detail -----------------------------------------------------------------------------------------------
@@ -251,17 +253,52 @@ def _kinds(
 
 
 def weeks_of(
-    catalogue: Catalogue, store: Store | None, options: ModelOptions, now: datetime, history: int | None
+    catalogue: Catalogue,
+    store: Store | None,
+    options: ModelOptions,
+    now: datetime,
+    known_at: datetime | None,
+    history: int | None,
 ) -> tuple[Week, ...]:
-    """The comparisons week by week, when asked for."""
-    from tracker.orderings import weekly
+    """The last weeks that are over, when asked for: as stored, else derived again as known then."""
+    from tracker.history import weeks_until
 
-    return () if store is None or not history else weekly(catalogue, store, options, now=now, weeks=history)
+    if store is None or not history:
+        return ()
+    return weeks_until(catalogue, store, options, now=now, count=history, known_at=known_at)
+
+
+def checks_json(
+    catalogue: Catalogue,
+    store: Store,
+    options: ModelOptions,
+    weeks: tuple[Week, ...],
+    known_at: datetime | None,
+) -> list[dict[str, Any]]:
+    """Whether stored weeks, derived once more from what is stored, still say the same."""
+    from tracker.history import rederived
+
+    return [
+        {
+            "week": at,
+            "same": found is None,
+            "places": 0 if found is None else len(found.places),
+            "largest": None if found is None else found.largest,
+            "made_by": None if found is None else found.program_then,
+            "examples": []
+            if found is None
+            else [{"place": path, "stored": a, "now": b} for path, a, b in found.places[:EXAMPLES]],
+        }
+        for at, found in rederived(catalogue, store, options, weeks, known_at=known_at).items()
+    ]
 
 
 def week_json(week: Week) -> dict[str, Any]:
     return {
         "at": week.at,
+        "stored_at": week.made_at,
+        "sha256": week.sha256,
+        "rankings": {name: list(voice.ranking) for name, voice in week.voices.items()},
         "comparisons": [
             {
                 "a": one.a,
@@ -270,7 +307,10 @@ def week_json(week: Week) -> dict[str, Any]:
                 "tau_b": one.tau_b,
                 "tau_b_ci90": list(one.tau_b_ci90) if one.tau_b_ci90 else None,
                 "tau_null_ci90": list(one.tau_null_ci90) if one.tau_null_ci90 else None,
-                "disagreements": [[pair.first, pair.second] for pair in one.disagreements],
+                "disagreements": [
+                    {"first": pair.first, "second": pair.second, "weeks": pair.weeks}
+                    for pair in one.disagreements
+                ],
                 "reason": one.reason or None,
             }
             for one in week.comparisons
@@ -281,15 +321,15 @@ def week_json(week: Week) -> dict[str, Any]:
 def changes_json(
     catalogue: Catalogue, store: Store, options: ModelOptions, since: datetime, now: datetime
 ) -> dict[str, Any]:
-    """What changed in the market's and the trend's order since a time, and which inputs did it."""
-    from tracker.orderings import market_changes, trend_changes
+    """What changed in the voices' orders since a time, and which inputs did it."""
+    from tracker.orderings import market_changes, panel_changes, trend_changes
 
-    market = market_changes(catalogue, store, since=since, now=now)
-    trend = trend_changes(catalogue, store, options, since=since, now=now)
     return {
         "since": since,
-        "market": _attribution_json(market),
-        "trend": _attribution_json(trend),
+        "market": _attribution_json(market_changes(catalogue, store, since=since, now=now)),
+        "trend": _attribution_json(trend_changes(catalogue, store, options, since=since, now=now)),
+        "panel": _attribution_json(panel_changes(catalogue, store, options, since=since, now=now)),
+        "internal": {"reason": "the factor model depends on its table, not on what is stored"},
     }
 
 
@@ -326,30 +366,32 @@ def cause_name(cause: Cause[Any, Any]) -> str:
 def _said(value: Any) -> Any:
     if value is None or isinstance(value, bool | datetime):
         return value
+    said = getattr(value, "said", None)
+    if said is not None:
+        return ", ".join(f"{outcome} {chance:g}" for outcome, chance in said)
     snapshot = getattr(value, "snapshot", None)
     if snapshot is not None:
         return snapshot.probability if snapshot.probability is not None else snapshot.state.value
     return value.value
 
 
-def record(
-    catalogue: Catalogue, store: Store | None, options: ModelOptions, result: Orderings, now: datetime
-) -> dict[str, Any]:
-    """Store the model's forecasts on our ordering questions where they say something new."""
-    from tracker.estimates.modelled import changed
-    from tracker.orderings import recorded_forecasts
+def record(catalogue: Catalogue, store: Store, options: ModelOptions, now: datetime) -> dict[str, Any]:
+    """Store what the daemon stores by itself: the model's forecasts where they say something new, and the last
+    week that is over."""
+    from tracker.history import keep_model, keep_weeks, model_says
 
-    assert store is not None
-    made = recorded_forecasts(catalogue, store, options, result, made_at=now)
+    made = model_says(catalogue, store, options, made_at=now)
+    new = keep_model(store, made)
+    weeks = keep_weeks(catalogue, store, options, until=now, made_at=now, weeks=1)
+    reason = None if new else "they say what was said before"
     if not made:
         reason = f"no open ordering question at {options.threshold}x"
-        return {"questions": 0, "forecasts_new": 0, "version": None, "reason": reason}
-    fresh = changed(made, store.forecasts())
     return {
         "questions": len({one.question for one in made}),
-        "forecasts_new": store.add_forecasts(fresh),
-        "version": made[0].version,
-        "reason": None if fresh else "they say what was said before",
+        "forecasts_new": new,
+        "version": made[0].version if made else None,
+        "weeks_new": [one.at for one in weeks],
+        "reason": reason,
     }
 
 
@@ -389,12 +431,7 @@ def show(document: dict[str, Any]) -> None:
     """The additions in words."""
     if "detail" in document:
         _show_detail(document["detail"])
-    for week in document.get("history", ()):
-        for one in week["comparisons"]:
-            tau = "-" if one["tau_b"] is None else f"{one['tau_b']:+.2f}"
-            click.echo(
-                f"{week['at']:%Y-%m-%d}  {one['a']} against {one['b']}: tau-b {tau}, {one['areas']} areas"
-            )
+    _show_history(document)
     if "changes" in document:
         _show_changes(document["changes"])
     if "recorded" in document:
@@ -403,6 +440,29 @@ def show(document: dict[str, Any]) -> None:
         click.echo(f"recorded: {done['forecasts_new']} forecasts on {done['questions']} questions{why}")
     for file in document.get("charts", ()):
         click.echo(file)
+
+
+def _show_history(document: dict[str, Any]) -> None:
+    for week in document.get("history", ()):
+        whence = "stored" if week["stored_at"] else "derived again"
+        for one in week["comparisons"]:
+            tau = "-" if one["tau_b"] is None else f"{one['tau_b']:+.2f}"
+            click.echo(
+                f"{week['at']:%Y-%m-%d}  {one['a']} against {one['b']}: tau-b {tau}, {one['areas']} areas, "
+                f"{len(one['disagreements'])} pairs in disagreement ({whence})"
+            )
+        if not week["comparisons"]:
+            click.echo(f"{week['at']:%Y-%m-%d}  fewer than two voices had a view ({whence})")
+    for check in document.get("rederived", ()):
+        if check["same"]:
+            click.echo(f"{check['week']:%Y-%m-%d}  derived again: the same bytes")
+            continue
+        click.echo(
+            f"{check['week']:%Y-%m-%d}  derived again: differs in {check['places']} places "
+            f"(stored by version {check['made_by']})"
+        )
+        for one in check["examples"]:
+            click.echo(f"    {one['place']}: {_brief(one['stored'])} then, {_brief(one['now'])} now")
 
 
 def _show_detail(detail: dict[str, Any]) -> None:
@@ -459,7 +519,7 @@ def _show_detail(detail: dict[str, Any]) -> None:
 
 def _show_changes(changes: dict[str, Any]) -> None:
     click.echo(f"since {changes['since']:%Y-%m-%d}:")
-    for name in ("market", "trend"):
+    for name in ("market", "trend", "panel"):
         found = changes[name]
         moves = ", ".join(f"{m['area']} {m['rank_a']:g} to {m['rank_b']:g}" for m in found["moves"])
         click.echo(f"  {name}: {moves or 'no area changed its rank'}")

@@ -40,7 +40,7 @@ def command(session: Session, once: bool, only: str | None) -> int:
 def _jobs(session: Session, only: str | None, stack: ExitStack, stop: threading.Event) -> tuple[Job, ...]:
     """Every job, with the clients they ask through."""
     from storage.engine import locate
-    from tracker.daemon.chores import chores, poll_jobs, resolve_job
+    from tracker.daemon.chores import chores, own_jobs, poll_jobs
 
     client, probe = (
         stack.enter_context(session.client(stop=stop)),
@@ -57,7 +57,7 @@ def _jobs(session: Session, only: str | None, stack: ExitStack, stop: threading.
             now=session.now,
             stop=stop,
         ),
-        resolve_job(session.catalogue.questions, session.now),
+        *own_jobs(session.catalogue, session.now, stop),
         *chores(settings, locate(settings.database()).path),
     )
     if only is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
@@ -106,10 +107,13 @@ def _leader(store: Store, now: datetime) -> str | None:
 def _jobs(store: Store, session: Session, now: datetime) -> list[dict[str, Any]]:
     """The daemon's other jobs; polls are told of by source."""
     from storage.engine import locate
-    from tracker.daemon.chores import chores
+    from tracker.daemon.chores import chores, own_jobs
     from tracker.daemon.state import job_rows
 
-    return job_rows(chores(session.settings, locate(session.settings.database()).path), store, now)
+    about_the_database = chores(session.settings, locate(session.settings.database()).path)
+    return job_rows(
+        (*own_jobs(session.catalogue, session.now, threading.Event()), *about_the_database), store, now
+    )
 
 
 def _source_row(store: Store, source: Source, session: Session, now: datetime) -> dict[str, Any]:

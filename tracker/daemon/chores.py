@@ -1,4 +1,4 @@
-"""What the daemon does, each thing a job: the polls, the daily resolving and backup, the weekly check."""
+"""What the daemon does, each thing a job: polls; daily resolving, estimates and backup; weekly comparing and check."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from storage.store import Store
 from tracker.collect import Fetcher
 from tracker.config import DaemonSettings, Settings
 from tracker.daemon.asking import Probing, Stoppable, held_until
+from tracker.errors import Stopped
 from tracker.jobs import poll_job
 from tracker.resolving import every_question, resolve_all
 from tracker.schedule import Every, LocalTime
@@ -76,6 +77,48 @@ def resolve_job(questions: Mapping[str, Question], now: Callable[[], datetime]) 
         return Done(RunState.DONE, f"{sum(one.new for one in found)} new receipts")
 
     return Job("resolve", Every("resolve", timedelta(days=1)), run, lane="resolve")
+
+
+def own_jobs(catalogue: Catalogue, now: Callable[[], datetime], stop: threading.Event) -> tuple[Job, ...]:
+    """The jobs that work on what is stored, without asking anybody."""
+    return (
+        resolve_job(catalogue.questions, now),
+        estimates_job(catalogue, now),
+        compare_job(catalogue, now, stop),
+    )
+
+
+def compare_job(catalogue: Catalogue, now: Callable[[], datetime], stop: threading.Event) -> Job:
+    """The week that is over, and what weeks before it are missing, each as known at its end."""
+
+    def run(store: Store, slot: datetime) -> Done:
+        from tracker.history import keep_weeks
+        from tracker.orderings import ModelOptions
+
+        made = keep_weeks(catalogue, store, ModelOptions(), until=slot, made_at=now(), stopped=stop.is_set)
+        if stop.is_set():
+            raise Stopped("the weeks that are left come the next time")
+        return Done(RunState.DONE, f"{len(made)} new weeks")
+
+    return Job("compare", LocalTime.parse("mon 00:00 UTC"), run, lane="compare")
+
+
+def estimates_job(catalogue: Catalogue, now: Callable[[], datetime]) -> Job:
+    """What the voices say, and the model's forecasts on our ordering questions: daily, where something is new."""
+
+    def run(store: Store, slot: datetime) -> Done:
+        from tracker.history import keep_day, keep_model, model_says
+        from tracker.orderings import ModelOptions, ordering_thresholds
+
+        at, new = now(), 0
+        for threshold in ordering_thresholds(catalogue):
+            made = model_says(catalogue, store, ModelOptions(threshold=threshold), made_at=at)
+            new += keep_model(store, made)
+        day = keep_day(catalogue, store, ModelOptions(), at=slot, made_at=at)
+        said = "the voices' orders kept" if day is not None else "the voices say what they said"
+        return Done(RunState.DONE, f"{new} new forecasts of the model; {said}")
+
+    return Job("estimates", Every("estimates", timedelta(days=1)), run, lane="compare")
 
 
 def chores(settings: Settings, database: Path | None) -> tuple[Job, ...]:

@@ -5,6 +5,10 @@ being more amenable is not the same as being first: p' = 1/2 + shrinkage * (p - 
 resolved ordering questions say otherwise. Second, a question can also end in a tie or in neither, of which the model
 says nothing: ``decided`` is the chance taken for one area coming first at all, the rest goes half to each of the
 other outcomes. At 1/2 that is the least presumptuous split of four outcomes. The same numbers hold at every threshold.
+
+A question about two groups of areas (safety before capabilities) is read off the model's draws as the question
+counts: the group of which ``areas_needed`` areas have crossed first. "The first area of either group" and "most areas
+of either group" are two questions with two answers; neither is which group's mean is larger.
 """
 
 from __future__ import annotations
@@ -15,7 +19,7 @@ from datetime import datetime
 
 import numpy as np
 
-from questions.question import ANNUL, Question
+from questions.question import ANNUL, Ordering, Question
 from questions.records import Forecast, ForecasterKind
 from tracker.errors import UsageError
 from tracker.estimates.voice import Voice
@@ -64,7 +68,7 @@ def model_forecasts(
     shrinkage: float = PRIOR_SHRINKAGE,
     decided: float = DECIDED,
 ) -> tuple[Forecast, ...]:
-    """The model's forecast of every outcome of every ordering question whose two areas it covers.
+    """The model's forecast of every outcome of every ordering question whose areas, or groups of areas, it covers.
 
     Probabilities of one question sum to 1. ``threshold``: only questions at it. ``version`` names everything the
     numbers depend on. Questions that have closed by ``made_at`` are left out. UsageError for a
@@ -78,9 +82,10 @@ def model_forecasts(
         arms, level = question.ordering, question.threshold
         if arms is None or level is None or (threshold is not None and level.value != threshold):
             continue
-        if not {arms.a, arms.b} <= set(voice.coverage) or question.dates.close <= made_at:
+        lean = arm_lean(voice, arms)
+        if lean is None or question.dates.close <= made_at:
             continue
-        p = shrunk(0.5 + (voice.p_before[arms.a][arms.b] - voice.p_before[arms.b][arms.a]) / 2, shrinkage)
+        p = shrunk(lean, shrinkage)
         others = [outcome for outcome in question.outcomes if outcome not in (arms.a, arms.b, ANNUL)]
         share = decided if others else 1.0
         chances = {arms.a: share * p, arms.b: share * (1.0 - p)}
@@ -104,6 +109,25 @@ def model_forecasts(
             if outcome in chances
         ]
     return tuple(forecasts)
+
+
+def arm_lean(voice: Voice, arms: Ordering) -> float | None:
+    """P(arm a first) with "neither" split in halves; None when the voice does not cover the areas.
+
+    Of groups: the share of draws in which the ``areas_needed``-th area of a comes before that of b; ties count half.
+    """
+    a, b = arms.of("a"), arms.of("b")
+    if not {*a, *b} <= set(voice.coverage):
+        return None
+    if len(a) == len(b) == 1:
+        return 0.5 + (voice.p_before[a[0]][b[0]] - voice.p_before[b[0]][a[0]]) / 2
+    if voice.draws is None:
+        return None
+    crossed = [
+        np.sort(voice.draws[:, [voice.coverage.index(area) for area in side]], axis=1)[:, -arms.areas_needed]
+        for side in (a, b)
+    ]
+    return float(np.mean(crossed[0] > crossed[1]) + np.mean(crossed[0] == crossed[1]) / 2)
 
 
 def changed(forecasts: Sequence[Forecast], known: Iterable[Forecast]) -> tuple[Forecast, ...]:

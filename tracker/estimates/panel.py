@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +38,8 @@ PEOPLE = (ForecasterKind.PERSON, ForecasterKind.PANEL)
 YEAR = timedelta(days=365.25)
 BELOW = "<="
 RESAMPLES = 200
+MAX_AGE_DAYS = 365.0
+_EVER = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,65 @@ class _Pairs:
     odds: Floats  # (people, k, k)
 
 
+@dataclass(frozen=True)
+class _Said:
+    """All that counts at one threshold: the questions, people's last forecasts on them, pairs, dates, rankings."""
+
+    areas: tuple[str, ...]
+    questions: Mapping[str, Question]
+    latest: Mapping[tuple[str, str], Sequence[Forecast]]
+    pairs: _Pairs
+    dates: Mapping[str, Mapping[str, DateCdf]]
+    rankings: Sequence[Ranking]
+
+    @classmethod
+    def of(
+        cls,
+        questions: Mapping[str, Question],
+        forecasts: Iterable[Forecast],
+        areas: tuple[str, ...],
+        rankings: Sequence[Ranking],
+        *,
+        threshold: float,
+        now: datetime,
+        max_age_days: float,
+    ) -> _Said:
+        oldest = now - timedelta(days=max_age_days) if max_age_days < math.inf else _EVER
+        wanted = {
+            name: question
+            for name, question in questions.items()
+            if question.threshold is not None
+            and question.threshold.value == threshold
+            and question.speedup_kind is SpeedupKind.PROGRESS
+        }
+        latest = last_words(
+            forecast
+            for forecast in forecasts
+            if forecast.kind in PEOPLE and forecast.question in wanted and oldest <= forecast.made_at <= now
+        )
+        return cls(
+            areas,
+            wanted,
+            latest,
+            _stated(wanted, latest, areas),
+            _dates(wanted, latest, now),
+            rankings,
+        )
+
+    @property
+    def silent(self) -> bool:
+        return not (self.pairs.people or self.dates or self.rankings)
+
+    @property
+    def people(self) -> frozenset[str]:
+        return frozenset({*self.pairs.people, *self.dates, *(one.forecaster for one in self.rankings)})
+
+    def together(
+        self, weights: Mapping[str, float] | None = None, picked: Sequence[int] | None = None
+    ) -> tuple[Floats, Floats]:
+        return _together(self.areas, self.pairs, self.dates, self.rankings, weights, picked)
+
+
 def panel_voice(
     questions: Mapping[str, Question],
     forecasts: Iterable[Forecast],
@@ -66,7 +128,7 @@ def panel_voice(
     draws: int = 50_000,
     resamples: int = RESAMPLES,
     seed: int,
-    max_age_days: float = 365.0,
+    max_age_days: float = MAX_AGE_DAYS,
 ) -> Voice:
     """The order that people's forecasts at one threshold, and their rankings, imply.
 
@@ -74,40 +136,77 @@ def panel_voice(
     directly or through others; people's forecasts older than ``max_age_days`` have lapsed. ``resamples`` of the
     people make the doubt. Evidence lists every pooled value. Without anything to say the voice has a reason.
     """
-    areas = tuple(groups)
-    oldest = now - timedelta(days=max_age_days)
-    wanted = {
-        name: question
-        for name, question in questions.items()
-        if question.threshold is not None
-        and question.threshold.value == threshold
-        and question.speedup_kind is SpeedupKind.PROGRESS
-    }
-    latest = _latest(
-        forecast
-        for forecast in forecasts
-        if forecast.kind in PEOPLE and forecast.question in wanted and oldest <= forecast.made_at <= now
+    said = _Said.of(
+        questions,
+        forecasts,
+        tuple(groups),
+        rankings,
+        threshold=threshold,
+        now=now,
+        max_age_days=max_age_days,
     )
-    said = _stated(wanted, latest, areas)
-    dates = _dates(wanted, latest, now)
-    if not (said.people or dates or rankings):
+    if said.silent:
         reason = f"nobody has forecast our questions at {threshold:g}x, and there are no rankings"
         return Voice("panel", MODEL, reason=reason)
-    odds, weight = _together(areas, said, dates, rankings)
+    odds, weight = said.together()
     members = _compared(weight)
     if len(members) < 2:
         return Voice("panel", MODEL, reason="no two areas are compared by anybody")
+    return _spoken(said, odds, weight, members, threshold, groups, draws, resamples, generator(seed))
+
+
+def panel_scores(
+    questions: Mapping[str, Question],
+    forecasts: Iterable[Forecast],
+    *,
+    threshold: float,
+    now: datetime,
+    areas: Sequence[str],
+    rankings: Sequence[Ranking] = (),
+    max_age_days: float = MAX_AGE_DAYS,
+) -> dict[str, float]:
+    """The scores of ``panel_voice`` alone, without its doubt; empty when it has no view."""
+    said = _Said.of(
+        questions,
+        forecasts,
+        tuple(areas),
+        rankings,
+        threshold=threshold,
+        now=now,
+        max_age_days=max_age_days,
+    )
+    if said.silent:
+        return {}
+    odds, weight = said.together()
+    members = _compared(weight)
+    if len(members) < 2:
+        return {}
     chosen = np.ix_(members, members)
     scores = hodge(_logistic(odds)[chosen], weight[chosen]).scores
-    random = generator(seed)
-    resampled = _resampled(areas, members, said, dates, rankings, resamples, random)
+    return {said.areas[i]: score for i, score in zip(members, scores.tolist(), strict=True)}
+
+
+def _spoken(
+    said: _Said,
+    odds: Floats,
+    weight: Floats,
+    members: Sequence[int],
+    threshold: float,
+    groups: Mapping[str, str],
+    draws: int,
+    resamples: int,
+    random: np.random.Generator,
+) -> Voice:
+    """The voice of people who compare ``members`` with each other."""
+    chosen = np.ix_(members, members)
+    scores = hodge(_logistic(odds)[chosen], weight[chosen]).scores
+    resampled = _resampled(said, members, resamples, random)
     luck = random.gumbel(size=(draws, len(members)))
     worlds = resampled[random.integers(len(resampled), size=draws)] + luck
-    names = [areas[i] for i in members]
-    before = _logistic(scores[:, None] - scores[None, :])
-    direct = weight[chosen] > 0
-    before = np.where(direct, _logistic(odds)[chosen], before)
-    people = {*said.people, *dates, *(ranking.forecaster for ranking in rankings)}
+    names = [said.areas[i] for i in members]
+    before = np.where(
+        weight[chosen] > 0, _logistic(odds)[chosen], _logistic(scores[:, None] - scores[None, :])
+    )
     voice = voice_from_draws(
         name="panel",
         model=MODEL,
@@ -115,11 +214,12 @@ def panel_voice(
         draws=worlds,
         groups=groups,
         p_before=before,
-        evidence=_evidence(wanted, latest, names, rankings),
-        marginals=_pooled_dates(dates),
+        evidence=_evidence(said.questions, said.latest, names, said.rankings),
+        marginals=_pooled_dates(said.dates),
         note=(
-            f"{len(people)} people at {threshold:g}x: {len(said.people)} with forecasts of pairs, {len(dates)} with "
-            f"dates, {len(rankings)} rankings; pooled in log-odds, each person once. Neither and ties are no opinion."
+            f"{len(said.people)} people at {threshold:g}x: {len(said.pairs.people)} with forecasts of pairs, "
+            f"{len(said.dates)} with dates, {len(said.rankings)} rankings; pooled in log-odds, each person once. "
+            "Neither and ties are no opinion."
         ),
     )
     doubt = resampled.std(axis=0).tolist()
@@ -173,7 +273,7 @@ def read_rankings(name: str, text: str, areas: Sequence[str]) -> tuple[Ranking, 
 # What people said -------------------------------------------------------------------------------------
 
 
-def _latest(forecasts: Iterable[Forecast]) -> dict[tuple[str, str], list[Forecast]]:
+def last_words(forecasts: Iterable[Forecast]) -> dict[tuple[str, str], list[Forecast]]:
     """The last forecasts of each person on each question, one per outcome; quantiles of one time only."""
     found: dict[tuple[str, str], list[Forecast]] = {}
     for forecast in sorted(forecasts, key=lambda one: (one.made_at, one.outcome)):
@@ -325,23 +425,16 @@ def _logistic(odds: Floats) -> Floats:
     return values
 
 
-def _resampled(
-    areas: Sequence[str],
-    members: Sequence[int],
-    said: _Pairs,
-    dates: Mapping[str, Mapping[str, DateCdf]],
-    rankings: Sequence[Ranking],
-    resamples: int,
-    random: np.random.Generator,
-) -> Floats:
+def _resampled(said: _Said, members: Sequence[int], resamples: int, random: np.random.Generator) -> Floats:
     """Scores under resampled people, (resamples, members)."""
     chosen = np.ix_(members, members)
-    people = sorted({*said.people, *dates})
+    people = sorted({*said.pairs.people, *said.dates})
+    count = len(said.rankings)
     scores = []
     for _ in range(resamples):
         weights = dict(zip(people, random.standard_exponential(len(people)).tolist(), strict=True))
-        picked = random.integers(len(rankings), size=len(rankings)).tolist() if rankings else None
-        odds, weight = _together(areas, said, dates, rankings, weights, picked)
+        picked = random.integers(count, size=count).tolist() if count else None
+        odds, weight = said.together(weights, picked)
         scores.append(hodge(_logistic(odds)[chosen], weight[chosen]).scores)
     return np.array(scores)
 
