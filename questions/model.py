@@ -148,6 +148,9 @@ class Link(Record):
     Links with the same ``ladder`` ask one thing at several deadlines (``by``) or thresholds (``rung``, where
     more is harder): a harder rung cannot be the likelier one. Links with the same ``twin`` ask the same thing
     on different platforms.
+
+    ``bucket``: the link is one answer of several on its ladder that exclude each other. ``dated``: between the
+    deadline before it and ``by``; ``later``: after all of them; ``never``.
     """
 
     platform: Key
@@ -165,6 +168,7 @@ class Link(Record):
     transform: Annotated[Transform | None, Field(strict=False)] = None
     ladder: Key | None = None
     rung: float | None = None
+    bucket: Literal["dated", "later", "never"] | None = None
     twin: Key | None = None
     checked: str = ""
     note: str = ""
@@ -181,7 +185,11 @@ class Link(Record):
 
     @model_validator(mode="after")
     def _placed(self) -> Self:
-        if self.ladder is not None and self.rung is None and self.by is None:
+        if self.bucket is not None and (
+            self.ladder is None or (self.bucket == "dated") != (self.by is not None)
+        ):
+            raise ValueError("a bucket needs its ladder, and the deadline (by) exactly when it is dated")
+        if self.ladder is not None and self.rung is None and self.by is None and self.bucket is None:
             raise ValueError(
                 "a link on a ladder needs the deadline (by) or the threshold (rung) it asks about"
             )

@@ -458,6 +458,8 @@ def ladder_findings(cases: Sequence[Case]) -> Iterator[tuple[Case, Remark]]:
     rungs and rungs without a probability are left out.
     """
     name = cases[0].link.ladder
+    if any(case.link.bucket for case in cases):
+        return  # answers that exclude each other: none is harder than another
     if len(cases) == 1:
         fix = f'give the other rungs ladder = "{name}" too, or take it out'
         yield cases[0], Remark("X05", Severity.ADVICE, f"ladder {name} has this one rung only", fix)

@@ -14,6 +14,7 @@ from questions.records import Distribution, Quantity, Snapshot, StreamKey, Value
 from storage.records import Observation
 from tests.estimates.published import GROUPS
 from tracker.errors import UsageError
+from tracker.estimates.curves import GRID, Curve
 from tracker.estimates.market import (
     Rules,
     market_voice,
@@ -462,3 +463,176 @@ def test_the_same_seed_gives_the_same_voice():
     links = [link("q1", (THEORY,)), link("q2", (CONTROL,))]
     observations = [seen(0.2, "q1"), seen(0.6, "q2")]
     assert voice_of(links, observations, draws=200) == voice_of(links, observations, draws=200)
+
+
+# Several dates in one question
+
+
+def ladder_of(*rungs, areas=(THEORY,), name="dates", **more):
+    """Links and values of one event asked at several deadlines: (years, probability)."""
+    links = [
+        link(f"{name}-{years}", areas=areas, by=NOW + years * YEAR, ladder=name, **more) for years, _ in rungs
+    ]
+    return links, [seen(p, f"{name}-{years}") for years, p in rungs]
+
+
+def test_a_ladder_of_one_constant_hazard_says_what_a_single_deadline_does():
+    hazards = {THEORY: 0.3, CONTROL: 0.12}
+    links, values = ladder_of(*((t, -math.expm1(-0.3 * t)) for t in (1, 2, 5)))
+    single = link("single", areas=(CONTROL,), by=NOW + 2 * YEAR)
+    values.append(seen(-math.expm1(-0.12 * 2), "single"))
+    voice = voice_of([*links, single], values, proxy_log_sd=0.0)
+    for area, hazard in hazards.items():
+        assert math.exp(voice.scores[area]) == pytest.approx(hazard, rel=1e-6)
+        times = np.array(voice.marginals[area].times)
+        assert voice.marginals[area].at(times) == pytest.approx(-np.expm1(-hazard * times), abs=2e-3)
+    assert voice.p_before[THEORY][CONTROL] == pytest.approx(0.3 / 0.42, abs=2e-3)
+    assert voice.p_before[CONTROL][THEORY] == pytest.approx(0.12 / 0.42, abs=2e-3)
+    assert np.mean(voice.draws[:, 0] > voice.draws[:, 1]) == pytest.approx(0.3 / 0.42, abs=0.01)
+
+
+def test_the_doubt_about_a_curve_is_that_about_its_hazard():
+    links, values = ladder_of((1, -math.expm1(-0.3)), (4, -math.expm1(-1.2)))
+    flat = link("flat", by=NOW + YEAR)
+    other = link("other", areas=(CONTROL,), by=NOW + YEAR)
+    beside = [other], [seen(-math.expm1(-0.1), "other")]
+    curved = voice_of([*links, *beside[0]], [*values, *beside[1]])
+    straight = voice_of([flat, *beside[0]], [seen(-math.expm1(-0.3), "flat"), *beside[1]])
+    assert curved.p_before[THEORY][CONTROL] == pytest.approx(straight.p_before[THEORY][CONTROL], abs=5e-3)
+    spans = [voice.p_before_ci90[THEORY][CONTROL] for voice in (curved, straight)]
+    assert spans[0] == pytest.approx(spans[1], abs=0.02)
+
+
+def test_the_order_of_pairs_follows_the_dates_and_not_one_probability():
+    """Likely late against possible now: the same chance by the last deadline, and yet not the same race."""
+    early, told = ladder_of((1, 0.5), (5, 0.6), name="early")
+    late, more = ladder_of((1, 0.05), (5, 0.6), areas=(CONTROL,), name="late")
+    voice = voice_of([*early, *late], [*told, *more], proxy_log_sd=0.0)
+    random = np.random.default_rng(1)
+    uniform = random.uniform(size=(200_000, 2))
+
+    def when(knots, u):
+        at, known = (
+            np.array([0.0, *(t for t, _ in knots)]),
+            -np.log1p(-np.array([0.0, *(p for _, p in knots)])),
+        )
+        target = -np.log1p(-u)
+        rate = known[-1] / at[-1]
+        return np.where(
+            target < known[-1], np.interp(target, known, at), at[-1] + (target - known[-1]) / rate
+        )
+
+    first = np.mean(when([(1, 0.5), (5, 0.6)], uniform[:, 0]) < when([(1, 0.05), (5, 0.6)], uniform[:, 1]))
+    assert voice.p_before[THEORY][CONTROL] == pytest.approx(first, abs=5e-3)
+    assert first > 0.6
+
+
+def buckets(*answers, areas=(THEORY,), **more):
+    """Answers of one question that exclude each other: (kind, years, price)."""
+    links, values = [], []
+    for kind, years, price in answers:
+        name = f"{kind}{years or ''}"
+        by = None if years is None else NOW + years * YEAR
+        links.append(link("when", areas=areas, by=by, ladder="when", bucket=kind, outcome=name, **more))
+        if price is not None:
+            values.append(seen(price, "when", outcome=name))
+    return links, values
+
+
+def test_answers_by_dates_add_up_to_a_distribution_with_what_never_comes():
+    """Prices that add up to 1.04 are scaled; a quarter of them is on never, and stays there."""
+    links, values = buckets(
+        ("dated", 1, 0.26), ("dated", 3, 0.26), ("later", None, 0.26), ("never", None, 0.26)
+    )
+    links += [link("other", areas=(CONTROL,), by=NOW + YEAR)]
+    voice = voice_of(links, [*values, seen(0.5, "other")], proxy_log_sd=0.0)
+    assert voice.marginals[THEORY].at(np.array([1.0, 3.0])) == pytest.approx([0.25, 0.5], abs=5e-3)
+    assert voice.marginals[THEORY].cdf[-1] == pytest.approx(0.75, abs=0.01)
+    assert np.isneginf(voice.draws[:, 0]).mean() == pytest.approx(0.25, abs=0.01)
+    first, second = voice.p_before[THEORY][CONTROL], voice.p_before[CONTROL][THEORY]
+    assert first + second == pytest.approx(1.0, abs=5e-3)  # the other area comes for certain
+    used = [item for item in voice.evidence if item.area == THEORY]
+    assert [item.adjusted for item in used] == pytest.approx([0.25, 0.5])
+    assert sum(item.weight for item in used) == pytest.approx(0.5)  # one question's weight
+    both, told = buckets(("dated", 1, 0.5), ("never", None, 0.5), areas=(THEORY, CONTROL))
+    alone = voice_of(both, told, proxy_log_sd=0.0)
+    assert alone.p_before[THEORY][CONTROL] == pytest.approx(
+        0.375, abs=5e-3
+    )  # (1 - 1/4) / 2, neither in 1 of 4
+
+
+def test_answers_that_are_incomplete_say_nothing():
+    links, values = buckets(("dated", 1, 0.3), ("dated", 3, None), ("later", None, 0.3))
+    readings, skipped = read(links, values)
+    assert readings == []
+    assert sorted(item.reason for item in skipped) == [
+        "another answer of its question has no value",
+        "another answer of its question has no value",
+        "never seen",
+    ]
+    past, told = buckets(("dated", -0.1, None), ("dated", 3, 0.4), ("later", None, 0.4))
+    (reading,), _ = read(past, told)  # a date that is over is no answer any more
+    assert reading.p_faster == pytest.approx(0.5)
+
+
+def test_a_whole_distribution_of_dates_is_read_given_that_it_has_not_happened():
+    """An exponential law that began two years ago says of the future what one that begins now says."""
+    starts = NOW - 2 * YEAR
+    years = np.linspace(0.0, 22.0, 200)
+    told = Distribution(
+        tuple((starts + float(t) * YEAR).timestamp() for t in years),
+        tuple((-np.expm1(-0.2 * years)).tolist()),
+        "date",
+    )
+    (reading,), _ = read([link(by=None, outcome="value")], [seen(None, outcome="value", distribution=told)])
+    assert math.exp(reading.log_hazard) == pytest.approx(0.2, rel=0.01)
+    assert reading.curve.hazard(np.array([1.0, 5.0, 40.0])) == pytest.approx([0.2, 1.0, 8.0], rel=0.01)
+    voice = voice_of(
+        [link(by=None, outcome="value"), link("other", areas=(CONTROL,))],
+        [seen(None, outcome="value", distribution=told), seen(-math.expm1(-0.1), "other")],
+        proxy_log_sd=0.0,
+    )
+    assert voice.p_before[THEORY][CONTROL] == pytest.approx(2 / 3, abs=5e-3)
+
+
+def test_a_distribution_without_dates_or_that_ends_now_is_not_read():
+    numbers = Distribution((1.0, 2.0), (0.1, 0.9), "")
+    assert skip_reason([link(by=None)], [seen(None, distribution=numbers)]) == "no probability"
+    over = Distribution(((NOW - YEAR).timestamp(), NOW.timestamp()), (0.1, 0.9), "date")
+    assert skip_reason([link(by=None)], [seen(None, distribution=over)]) == "deadline passed"
+
+
+@settings(deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.floats(0.05, 10.0), st.floats(0.0, 1.0)),
+        min_size=1,
+        max_size=6,
+        unique_by=lambda x: x[0],
+    ),
+    st.floats(0.0, 1.0),
+)
+def test_a_curve_never_falls_and_leaves_what_never_comes(points, share):
+    times, chances = zip(*sorted(points), strict=True)
+    cdf = np.maximum.accumulate(chances)
+    never = share * (1.0 - float(cdf[-1]))
+    curve = Curve(times, tuple(cdf.tolist()), never)
+    reached = -np.expm1(-curve.hazard(GRID))
+    assert np.all(np.diff(reached) >= -1e-12)
+    assert reached[-1] <= max(1.0 - never, 0.005) + 1e-9
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ((1.0, 1.0), (0.1, 0.2)),
+        ((0.0,), (0.1,)),
+        ((1.0, 2.0), (0.3, 0.2)),
+        ((1.0,), (1.2,)),
+        ((1.0,), (0.8,), 0.3),
+        ((), ()),
+    ],
+)
+def test_a_curve_that_cannot_be_is_refused(wrong):
+    with pytest.raises(UsageError):
+        Curve(*wrong)

@@ -9,6 +9,10 @@ the area's own by N(0, ``proxy_log_sd`` / sqrt(weight)). Real money tied up for 
 carry band's width / sqrt(12). Given hazards, areas race as independent exponential clocks:
 P(a before b) = h_a / (h_a + h_b) (competing risks), averaged over draws of the hazards.
 
+A question that tells several dates (a ladder of deadlines, answers that are dates, a distribution) is a curve of the
+cumulative hazard (``curves``), pooled with the others at every time; an area with one races by its curve, with the
+mass that is said never to come as neither. Its score stays the mean log hazard over the dates asked about.
+
 Its weakness, plainly. The questions ask for events of different difficulty: a benchmark passed in one
 area and a lab's announcement in another are not the same finishing line, and the order of hazards is
 partly the order of how hard the questions are. ``proxy_log_sd`` = 1 (a factor e) stands for that by
@@ -23,7 +27,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +37,16 @@ from questions.records import Distribution, Quantity, Snapshot, StreamKey, Value
 from questions.time import utc
 from storage.records import Observation
 from tracker.errors import UsageError
+from tracker.estimates.curves import (
+    GRID,
+    Curve,
+    chance_by,
+    from_buckets,
+    interval,
+    log_times,
+    pooled,
+    race,
+)
 from tracker.estimates.ordering import generator, voice_from_draws
 from tracker.estimates.prices import (
     CARRY_RATE,
@@ -49,7 +63,7 @@ from tracker.estimates.prices import (
 from tracker.estimates.races import DateCdf
 from tracker.estimates.voice import Evidence, Voice
 
-MODEL = "constant-hazard-2"
+MODEL = "hazard-3"
 YEAR = timedelta(days=365.25)
 MIN_HORIZON = timedelta(days=1)
 HORIZON_YEARS = 30.0
@@ -67,7 +81,7 @@ class Reading:
     round for polarity -1, pooled with its twins, put on its ladder, clipped); ``log_hazard`` is ln(1/year);
     ``as_of`` is when the value last stood by the source's word, ``seen_last`` by our own look. ``low`` and
     ``high`` bound what the price can stand for; ``band_log_sd`` is what that adds to the doubt about the log
-    hazard.
+    hazard. ``curve``: what the question says of all its dates, where it says more than one.
     """
 
     link: Link
@@ -84,6 +98,7 @@ class Reading:
     high: float
     seen_last: datetime
     band_log_sd: float = 0.0
+    curve: Curve | None = None
 
 
 @dataclass(frozen=True)
@@ -146,7 +161,8 @@ def read_links(
             newest = max(seen, key=limits.stood_at).snapshot if seen else None
             kind = None if newest is None else limits.kind(newest)
             skipped.append(Skipped(link, found, newest, kind))
-    return _on_ladders(_pooled_twins(readings), limits, earlier), skipped
+    readings, broken = _of_buckets(readings, skipped, limits, earlier)
+    return _on_ladders(_pooled_twins(readings), limits, earlier), [*skipped, *broken]
 
 
 def market_voice(
@@ -183,26 +199,28 @@ def market_voice(
     if not by_area:
         return Voice(name="market", model=MODEL, reason=_silence(readings, skipped), unused=unused)
     means, sds = _pool(by_area, proxy_log_sd)
+    curves = _curves(by_area, proxy_log_sd)
     random = generator(seed)
-    hazards = means + sds * random.standard_normal((draws, len(means)))
-    times = np.log(random.standard_exponential(hazards.shape)) - hazards
+    noise = sds * random.standard_normal((draws, len(means)))
+    luck = random.standard_exponential(noise.shape)
+    times = np.log(luck) - (means + noise)
+    for place, logs in curves.items():
+        times[:, place] = log_times(logs, luck[:, place] * np.exp(-noise[:, place]))
+    before, spans = _race(means + noise), _pair_intervals(tuple(by_area), means, sds)
+    _race_curves(tuple(by_area), curves, means, sds, before, spans)
     voice = voice_from_draws(
         name="market",
         model=MODEL,
         scores=dict(zip(by_area, means.tolist(), strict=True)),
         draws=-times,
         groups=groups,
-        p_before=_race(hazards),
+        p_before=before,
         evidence=[item for area, used in by_area.items() for item in _evidence(area, used)],
         unused=unused,
-        marginals=_marginals(by_area, means, sds),
+        marginals=_marginals(by_area, curves, means, sds),
         note=_note(by_area, readings, skipped, proxy_log_sd),
     )
-    return replace(
-        voice,
-        score_sds=dict(zip(by_area, sds.tolist(), strict=True)),
-        p_before_ci90=_pair_intervals(tuple(by_area), means, sds),
-    )
+    return replace(voice, score_sds=dict(zip(by_area, sds.tolist(), strict=True)), p_before_ci90=spans)
 
 
 def _pair_intervals(
@@ -315,10 +333,39 @@ class _Limits:
 
 
 def _raw(link: Link, snapshot: Snapshot) -> float | None:
-    """The value's probability: as it stands, or of its date distribution by the link's deadline."""
-    if snapshot.probability is not None or link.by is None or snapshot.distribution is None:
+    """The value's probability: as it stands, or of its date distribution by the link's deadline (or its end)."""
+    distribution = snapshot.distribution
+    if snapshot.probability is not None or distribution is None:
         return snapshot.probability
-    return _by(snapshot.distribution, link.by)
+    if link.by is None:
+        return distribution.cdf[-1] if distribution.unit == "date" else None
+    return _by(distribution, link.by)
+
+
+def _end(link: Link, snapshot: Snapshot) -> datetime | None:
+    """The last date a value speaks of: the link's deadline, else the end of its distribution of dates."""
+    told = snapshot.distribution
+    if link.by is not None or told is None or told.unit != "date":
+        return link.by
+    return datetime.fromtimestamp(told.x[-1], tz=UTC)
+
+
+def _told_curve(link: Link, snapshot: Snapshot, as_of: datetime) -> Curve | None:
+    """A whole distribution of dates as a curve from when it stood, given that it had not happened by then."""
+    told = snapshot.distribution
+    if snapshot.probability is not None or told is None or told.unit != "date" or link.polarity != 1:
+        return None
+    begin = as_of.timestamp()
+    already = float(np.interp(begin, told.x, told.cdf, left=0.0))
+    ahead = [
+        ((x - begin) / YEAR.total_seconds(), min((p - already) / (1.0 - already), 1.0))
+        for x, p in zip(told.x, told.cdf, strict=True)
+        if x > begin and already < 1.0
+    ]
+    if not ahead:
+        return None
+    times, cdf = zip(*ahead, strict=True)
+    return Curve(times, cdf)
 
 
 def _by(distribution: Distribution, by: datetime) -> float | None:
@@ -332,17 +379,21 @@ def _by(distribution: Distribution, by: datetime) -> float | None:
 def _read(link: Link, observations: Sequence[Observation], limits: _Limits) -> Reading | str:
     if not link.areas:
         return "no area"
-    if link.by is None:
-        return "no deadline"
-    if link.by - limits.now < MIN_HORIZON:
+    if link.bucket is None and link.by is not None and link.by - limits.now < MIN_HORIZON:
         return "deadline passed"
     if not observations:
-        return "never seen"
+        return "no deadline" if link.by is None and link.bucket is None else "never seen"
     best_first = sorted(observations, key=limits.preference, reverse=True)
     refusals = [limits.refusal(link, observation) for observation in best_first]
     if None not in refusals:
         return refusals[0] or ""
-    return _reading(link, link.by, best_first[refusals.index(None)], limits)
+    chosen = best_first[refusals.index(None)]
+    by = _end(link, chosen.snapshot)
+    if link.bucket is not None:
+        return _reading(link, by or limits.now + YEAR, chosen, limits)
+    if by is None:
+        return "no deadline"
+    return "deadline passed" if by - limits.now < MIN_HORIZON else _reading(link, by, chosen, limits)
 
 
 def _reading(link: Link, by: datetime, observation: Observation, limits: _Limits) -> Reading | str:
@@ -377,7 +428,11 @@ def _reading(link: Link, by: datetime, observation: Observation, limits: _Limits
         if low == high
         else (_log_hazard(high, years) - _log_hazard(low, years)) / math.sqrt(12),
     )
-    return _at(reading, price.value if link.polarity == 1 else 1.0 - price.value)
+    found = _at(reading, price.value if link.polarity == 1 else 1.0 - price.value)
+    curve = _told_curve(link, snapshot, as_of)
+    if curve is None:
+        return found
+    return replace(found, curve=curve, log_hazard=curve.log_hazard if link.by is None else found.log_hazard)
 
 
 def _clip(probability: float) -> float:
@@ -425,11 +480,59 @@ def _pooled_twins(readings: Sequence[Reading]) -> list[Reading]:
     return result
 
 
+def _of_buckets(
+    readings: Sequence[Reading], skipped: Sequence[Skipped], limits: _Limits, earlier: Earlier | None
+) -> tuple[list[Reading], list[Skipped]]:
+    """Answers that exclude each other, read at one moment, scaled to 1 and added up to P(by each date).
+
+    They say something only together: where one of them has no usable value, none counts. An answer whose
+    date is over is none any more.
+    """
+    together: dict[str, list[Reading]] = {}
+    for reading in readings:
+        if reading.link.bucket is not None:
+            together.setdefault(reading.link.ladder or "", []).append(reading)
+    lacking = {
+        item.link.ladder
+        for item in skipped
+        if item.link.bucket is not None and not (item.link.by is not None and item.link.by <= limits.now)
+    }
+    result = [reading for reading in readings if reading.link.bucket is None]
+    broken: list[Skipped] = []
+    for ladder, members in together.items():
+        at_once = _at_one_moment(members, limits, earlier)
+        found = None if ladder in lacking else _added_up(at_once)
+        if found is None:
+            reason = "another answer of its question has no value"
+            broken += [Skipped(one.link, reason, one.snapshot, one.kind) for one in members]
+        else:
+            result += found
+    return result, broken
+
+
+def _added_up(answers: Sequence[Reading]) -> list[Reading] | None:
+    """The dated answers as rungs of one curve; None without a date ahead or without a price."""
+    dated = sorted((one for one in answers if one.link.bucket == "dated"), key=lambda one: one.horizon_years)
+    ahead = [one for one in dated if one.horizon_years > 0]
+    paid = {
+        kind: sum(one.probability for one in answers if one.link.bucket == kind)
+        for kind in ("later", "never")
+    }
+    if not ahead or not sum(one.probability for one in ahead) + paid["later"] + paid["never"] > 0:
+        return None
+    times, shares = zip(*((one.horizon_years, one.probability) for one in ahead), strict=True)
+    curve = from_buckets(times, shares, paid["later"], paid["never"])
+    return [
+        replace(_at(one, chance), curve=curve, weight=one.weight / len(ahead))
+        for one, chance in zip(ahead, curve.cdf, strict=True)
+    ]
+
+
 def _on_ladders(readings: Sequence[Reading], limits: _Limits, earlier: Earlier | None) -> list[Reading]:
     """Rungs of a ladder, read at one moment, never likelier where harder; together one question's weight."""
     rungs: dict[str, list[int]] = {}
     for index, reading in enumerate(readings):
-        if reading.link.ladder is not None:
+        if reading.link.ladder is not None and reading.link.bucket is None:
             rungs.setdefault(reading.link.ladder, []).append(index)
     result = list(readings)
     for places in rungs.values():
@@ -446,7 +549,22 @@ def _on_ladders(readings: Sequence[Reading], limits: _Limits, earlier: Earlier |
                 else _at(rung, value if rung.link.polarity == 1 else 1 - value)
             )
             result[places[n]] = replace(moved, weight=rung.weight / len(places))
+        curve = _ladder_curve([result[i] for i in places])
+        if curve is not None:
+            for place in places:
+                result[place] = replace(result[place], curve=curve)
     return result
+
+
+def _ladder_curve(rungs: Sequence[Reading]) -> Curve | None:
+    """Deadlines of one event as a curve; None for a ladder of thresholds or of events that would be slower."""
+    if any(rung.link.rung is not None or rung.link.polarity != 1 for rung in rungs):
+        return None
+    ordered = sorted(rungs, key=lambda rung: rung.horizon_years)
+    times = [rung.horizon_years for rung in ordered]
+    if len(set(times)) < len(times):
+        return None
+    return Curve(tuple(times), tuple(np.maximum.accumulate([rung.p_faster for rung in ordered]).tolist()))
 
 
 def _at_one_moment(rungs: Sequence[Reading], limits: _Limits, earlier: Earlier | None) -> list[Reading]:
@@ -483,37 +601,70 @@ def _by_area(readings: Sequence[Reading], groups: Mapping[str, str]) -> dict[str
     return {area: used for area, used in found.items() if used}
 
 
+def _precisions(used: Sequence[Reading], proxy_log_sd: float) -> NDArray[np.float64]:
+    """How much each reading counts: 1 / (proxy_log_sd^2 / weight + its band's variance), or its weight."""
+    if proxy_log_sd == 0:
+        return np.array([reading.weight for reading in used])
+    return np.array([1.0 / (proxy_log_sd**2 / reading.weight + reading.band_log_sd**2) for reading in used])
+
+
 def _pool(
     by_area: Mapping[str, Sequence[Reading]], proxy_log_sd: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Per area the mean log hazard by weight and its sd: 1 / sqrt(sum of precisions), each reading's variance
-    being proxy_log_sd^2 / weight, plus its band's."""
+    """Per area the mean log hazard by precision and its sd: 1 / sqrt(sum of precisions)."""
     means, sds = [], []
     for used in by_area.values():
-        if proxy_log_sd == 0:
-            precision = np.array([reading.weight for reading in used])
-            sds.append(0.0)
-        else:
-            precision = np.array(
-                [1.0 / (proxy_log_sd**2 / reading.weight + reading.band_log_sd**2) for reading in used]
-            )
-            sds.append(1.0 / math.sqrt(float(precision.sum())))
+        precision = _precisions(used, proxy_log_sd)
+        sds.append(0.0 if proxy_log_sd == 0 else 1.0 / math.sqrt(float(precision.sum())))
         means.append(float(precision @ [reading.log_hazard for reading in used]) / float(precision.sum()))
     return np.array(means), np.array(sds)
 
 
+def _curves(by_area: Mapping[str, Sequence[Reading]], proxy_log_sd: float) -> dict[int, NDArray[np.float64]]:
+    """By place, the pooled log cumulative hazard of the areas with a question that tells several dates."""
+    return {
+        place: pooled(
+            [reading.log_hazard if reading.curve is None else reading.curve for reading in used],
+            _precisions(used, proxy_log_sd).tolist(),
+        )
+        for place, used in enumerate(by_area.values())
+        if any(reading.curve is not None for reading in used)
+    }
+
+
+def _race_curves(
+    areas: Sequence[str],
+    curves: Mapping[int, NDArray[np.float64]],
+    means: NDArray[np.float64],
+    sds: NDArray[np.float64],
+    before: NDArray[np.float64],
+    spans: dict[str, dict[str, tuple[float, float]]],
+) -> None:
+    """Put into the pairs of which one area has a curve what their curves say."""
+    for i, one in enumerate(areas):
+        for j, two in enumerate(areas):
+            if i >= j or not {i, j} & set(curves):
+                continue
+            sides = [(curves.get(n, pooled([means[n]], [1.0])), float(sds[n])) for n in (i, j)]
+            before[i, j], before[j, i], chances, others = race(sides[0], sides[1])
+            spans[one][two], spans[two][one] = interval(chances), interval(others)
+
+
 def _marginals(
-    by_area: Mapping[str, Sequence[Reading]], means: NDArray[np.float64], sds: NDArray[np.float64]
+    by_area: Mapping[str, Sequence[Reading]],
+    curves: Mapping[int, NDArray[np.float64]],
+    means: NDArray[np.float64],
+    sds: NDArray[np.float64],
 ) -> dict[str, DateCdf]:
-    """When each area's event comes, years from now: exponential times averaged over the doubt about hazards."""
-    nodes, weights = np.polynomial.hermite_e.hermegauss(24)
-    times = np.concatenate([[0.0], np.geomspace(0.05, HORIZON_YEARS, 60)])
+    """When each area's event comes, years from now, averaged over the doubt about its hazard."""
+    later = np.geomspace(0.05, HORIZON_YEARS, 60)
     found = {}
-    for area, mean, sd in zip(by_area, means, sds, strict=True):
-        hazards = np.exp(mean + sd * nodes)
-        cdf = -np.expm1(-hazards[:, None] * times)
-        chances = np.clip(weights @ cdf / weights.sum(), 0.0, 1.0)
-        found[area] = DateCdf(tuple(times.tolist()), tuple(np.maximum.accumulate(chances).tolist()))
+    for place, (area, mean, sd) in enumerate(zip(by_area, means, sds, strict=True)):
+        if place in curves:
+            chances = np.interp(later, GRID, chance_by(curves[place], sd))
+        else:
+            chances = chance_by(mean + np.log(later), sd)
+        found[area] = DateCdf((0.0, *later.tolist()), (0.0, *chances.tolist()))
     return found
 
 
