@@ -619,7 +619,7 @@ def test_a_curve_never_falls_and_leaves_what_never_comes(points, share):
     curve = Curve(times, tuple(cdf.tolist()), never)
     reached = -np.expm1(-curve.hazard(GRID))
     assert np.all(np.diff(reached) >= -1e-12)
-    assert reached[-1] <= max(1.0 - never, 0.005) + 1e-9
+    assert reached[-1] <= max(1.0 - never, 0.005) + 1e-6
 
 
 @pytest.mark.parametrize(
