@@ -56,14 +56,16 @@ class Curve:
     def hazard(self, times: Floats) -> Floats:
         """The cumulative hazard by each time, in years from when the value stood."""
         at, known = self._knots
-        inside = np.interp(times, at, known)
+        inside: Floats = np.interp(times, at, known)
         beyond = np.maximum(times - at[-1], 0.0)
         rate = known[-1] / at[-1]
         if self.never < RARER_NEVER:
-            return inside + rate * beyond
+            inside += rate * beyond
+            return inside
         reached = -np.expm1(-known[-1])
         room = max(1.0 - reached - self.never, 0.0)
-        return inside - np.log1p(room * np.expm1(-rate * beyond) / (1.0 - reached))
+        inside -= np.log1p(room * np.expm1(-rate * beyond) / (1.0 - reached))
+        return inside
 
     @property
     def log_hazard(self) -> float:
