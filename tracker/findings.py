@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from itertools import pairwise
+from typing import TYPE_CHECKING, Any
 
 from questions.catalogue import Catalogue
-from questions.records import Measurement
+from questions.records import Measurement, StreamKey
 from questions.series import record_of
 from storage.records import VersionInfo
 from storage.store import Store
 from tracker import __version__
 from tracker.collect import SourceReport
 from tracker.config import LinkSettings
+from tracker.estimates.attribution import Cause
 from tracker.estimates.releases import fan, passage, simulate
 from tracker.estimates.trend import Crossing, crossing
 from tracker.freshness import freshness
 from tracker.health import views
+from tracker.history import VoiceChange, cause_name, change_between, said, weeks_until
 from tracker.orderings import (
     NO_TREND,
     TREND_SELECTION,
@@ -32,18 +36,32 @@ from tracker.orderings import (
 from tracker.report import content as c
 from tracker.report.plots import (
     Outlook,
+    agreement_alt,
+    agreement_chart,
     horizon_alt,
     horizon_chart,
+    pair_alt,
+    pair_chart,
+    rank_alt,
+    rank_chart,
     reliability_alt,
     reliability_chart,
     slope_alt,
     slope_chart,
 )
 from tracker.report.plots.canvas import svg_text
+from tracker.report.wording import voice_title
 from tracker.scorecard import stored_forecasts
 from tracker.scoring.calibration import CalibrationReport, calibrate
 from tracker.source import Source
+from tracker.week import Week
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+WEEKS_SHOWN = 13
+WEEKS_COMPARED = 4
+CAUSES_SHOWN = 6
 THRESHOLDS_MINUTES = (480.0, 2400.0, 10020.0, 120000.0)
 CALIBRATION_LEAD_DAYS = 14
 NO_CALIBRATION = "no followed question has run its course and resolved Yes or No yet"
@@ -51,9 +69,22 @@ NO_CALIBRATION = "no followed question has run its course and resolved Yes or No
 
 @dataclass(frozen=True)
 class Charts:
-    """The figures of a page, for whoever wants them as files: name -> figure."""
+    """The figures of a page, for whoever wants them as files: name -> figure, and the same as SVG."""
 
     figures: Mapping[str, object]
+    svgs: Mapping[str, str]
+
+
+@dataclass
+class _Figures:
+    """The figures of a page so far; each is drawn as SVG once."""
+
+    drawn: dict[str, object] = field(default_factory=dict)
+    svgs: dict[str, str] = field(default_factory=dict)
+
+    def chart(self, name: str, title: str, figure: Figure, alt: str) -> c.Chart:
+        self.drawn[name], self.svgs[name] = figure, svg_text(figure)
+        return c.Chart(title, self.svgs[name], alt)
 
 
 @dataclass(frozen=True)
@@ -88,14 +119,18 @@ def find(
         [crossing(result.trend_fit, minutes) for minutes in THRESHOLDS_MINUTES] if result.trend_fit else []
     )
     record = _calibration(store, catalogue, now)
-    figures: dict[str, object] = {}
+    figures = _Figures()
     slope = _slope(result, figures)
+    weeks = weeks_until(catalogue, store, options, now=now, count=WEEKS_SHOWN, known_at=now)
+    titles = _titles(store, catalogue, now)
     horizon = _horizon(points, result, crossings, _outlook(result, options.seed), figures)
     reliability = _reliability(record, now, figures)
     reasons = {
         "comparisons": "fewer than two voices have a view",
         "evidence": "no voice rests on stored evidence",
         "revisions": "no series has been revised since it was first seen" if versions else NO_TREND,
+        "agreement": "no two voices had a view on four areas at any week's end",
+        "changes": f"less than {WEEKS_COMPARED} weeks are known",
         "calibration": NO_CALIBRATION,
         "health": "no source was asked",
         "horizon": NO_TREND,
@@ -104,11 +139,13 @@ def find(
         headline=headline(result),
         as_of=now,
         ordering=c.ordering(voices, catalogue.areas),
-        comparisons=tuple(c.comparison_row(row, catalogue.areas) for row in result.comparisons),
+        comparisons=tuple(
+            c.comparison_row(row, catalogue.areas, followed=options.weeks) for row in result.comparisons
+        ),
         evidence=c.evidence_rows(
             [voice for voice in voices if voice.name == "market"],
             catalogue.areas,
-            _titles(store, catalogue, now),
+            titles,
         ),
         area_dates=_area_dates(result),
         revisions=_revisions(store, versions),
@@ -124,12 +161,16 @@ def find(
         ),
         database=database,
         slope=slope,
+        ranks=_ranks(result, figures),
+        pairs=_pairs(result, figures),
+        agreement=_agreement(weeks, figures),
+        changes=_changes(store, catalogue, options, weeks, titles),
         horizon=horizon,
         reliability=reliability,
         reasons=reasons,
         program_version=__version__,
     )
-    return Findings(page, result, record, Charts(figures))
+    return Findings(page, result, record, Charts(figures.drawn, figures.svgs))
 
 
 def headline(result: Orderings) -> str:
@@ -148,12 +189,124 @@ def headline(result: Orderings) -> str:
     return "Sped up first: " + ", ".join(spoken) + "."
 
 
-def _slope(result: Orderings, figures: dict[str, object]) -> c.Chart:
+def _slope(result: Orderings, figures: _Figures) -> c.Chart:
     voices = [voice for voice in result.voices.values() if voice.ranking]
     title = "Which area of AI research is sped up first?"
     figure = slope_chart(voices, result.areas, title=title, as_of=result.now)
-    figures["orderings"] = figure
-    return c.Chart(title, svg_text(figure), slope_alt(voices, result.areas))
+    return figures.chart("orderings", title, figure, slope_alt(voices, result.areas))
+
+
+def _ranks(result: Orderings, figures: _Figures) -> tuple[c.Chart, ...]:
+    """How likely each rank is, voice by voice."""
+    charts = []
+    for voice in result.voices.values():
+        if voice.ranking:
+            figure = rank_chart(voice, result.areas, as_of=result.now)
+            title = f"{voice_title(voice.name)}: how likely each rank is"
+            alt = rank_alt(voice, result.areas)
+            charts.append(figures.chart(f"ranks-{voice.name}", title, figure, alt))
+    return tuple(charts)
+
+
+def _pairs(result: Orderings, figures: _Figures) -> tuple[c.Chart, ...]:
+    """Where two voices differ, pair of areas by pair."""
+    charts = []
+    for one in result.comparisons:
+        if one.tau_x is not None:
+            a, b = result.voices[one.a], result.voices[one.b]
+            figure = pair_chart(a, b, result.areas, as_of=result.now)
+            title = f"{voice_title(one.a)} against {voice_title(one.b)}, pair by pair"
+            alt = pair_alt(a, b, result.areas)
+            charts.append(figures.chart(f"pairs-{one.a}-{one.b}", title, figure, alt))
+    return tuple(charts)
+
+
+def _agreement(weeks: Sequence[Week], figures: _Figures) -> c.Chart | None:
+    """How far the orders agreed week by week, from the first week in which two could be compared."""
+    compared = [any(one.tau_b is not None for one in week.comparisons) for week in weeks]
+    if True not in compared:
+        return None
+    shown = [(week.at, week.comparisons) for week in weeks[compared.index(True) :]]
+    figure = agreement_chart(shown)
+    return figures.chart("agreement", "How far the orders agree, week by week", figure, agreement_alt(shown))
+
+
+def _changes(
+    store: Store,
+    catalogue: Catalogue,
+    options: ModelOptions,
+    weeks: Sequence[Week],
+    titles: Mapping[str, tuple[str, str]],
+) -> c.Changes | None:
+    """What changed in the last weeks, and which inputs did it."""
+    if len(weeks) <= WEEKS_COMPARED or not any(
+        voice.ranking for name, voice in weeks[-1 - WEEKS_COMPARED].voices.items() if name != "internal"
+    ):
+        return None
+    found = change_between(catalogue, store, options, weeks[-1 - WEEKS_COMPARED], weeks[-1])
+    names = {area.key: area.name for area in catalogue.areas}
+    sentences = [_moved(name, change, names) for name, change in found.voices.items() if change.spoke]
+    for word, pairs in (("is new", found.opened), ("is over", found.closed)):
+        sentences += [
+            f"{voice_title(a)} puts {names[x]} before {names[y]}, {voice_title(b)} the other way round: this {word}."
+            for a, b, x, y in pairs
+        ]
+    causes = [
+        _cause(name, cause, names, titles)
+        for name, change in found.voices.items()
+        if change.why is not None
+        for cause in [one for one in change.why.causes if one.size > 0][:CAUSES_SHOWN]
+    ]
+    return c.Changes(found.earlier.at, found.later.at, tuple(sentences), tuple(causes))
+
+
+def _moved(voice: str, change: VoiceChange, names: Mapping[str, str]) -> str:
+    parts = [
+        f"{names[move.area]} went from {move.rank_a:g} to {move.rank_b:g}"
+        for move in change.moves
+        if move.moved
+    ]
+    parts += [f"{names[area]} came in" for area in change.entered]
+    parts += [f"{names[area]} dropped out" for area in change.left]
+    return f"{voice_title(voice)}: {'; '.join(parts) or 'no area changed its rank'}."
+
+
+def _cause(
+    voice: str, cause: Cause[Any, Any], names: Mapping[str, str], titles: Mapping[str, tuple[str, str]]
+) -> c.CauseRow:
+    key = cause.key
+    title, url = cause_name(cause), ""
+    if isinstance(key, StreamKey):
+        title, url = titles.get(f"{key.platform}:{key.external_id}", (title, ""))
+        title = f"{title} ({key.source})"
+    elif key == ("time",):
+        title = "the passing of time"
+    return c.CauseRow(
+        voice, title, _plain(said(cause.before)), _plain(said(cause.after)), _effect(voice, cause, names), url
+    )
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d}"
+    return "nothing" if value is None else f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def _effect(voice: str, cause: Cause[Any, Any], names: Mapping[str, str]) -> str:
+    """The largest effect on a score in its own unit, and which pairs it put the way they stand."""
+    parts = [f"{names[area]} came in" for area in cause.brings] + [
+        f"{names[area]} dropped out" for area in cause.takes
+    ]
+    if cause.effect:
+        area, value = max(cause.effect.items(), key=lambda item: abs(item[1]))
+        size = {
+            "market": f"{math.exp(value):.2f} times as likely per year",
+            "trend": f"{abs(value):.2f} years {'sooner' if value > 0 else 'later'}",
+        }.get(voice, f"log-odds {value:+.2f}")
+        if value:
+            parts.append(f"{names[area]} {size}")
+    parts += [f"put {names[a]} before {names[b]}" for a, b in cause.undoes]
+    return "; ".join(parts)
 
 
 def _outlook(result: Orderings, seed: int) -> Outlook | None:
@@ -188,14 +341,13 @@ def _horizon(
     result: Orderings,
     crossings: Sequence[Crossing],
     outlook: Outlook | None,
-    figures: dict[str, object],
+    figures: _Figures,
 ) -> c.Chart | None:
     if not any(points.values()):
         return None
     figure = horizon_chart(points, result.trend_fit, crossings, as_of=result.now, outlook=outlook)
-    figures["horizons"] = figure
     alt = horizon_alt(points, result.trend_fit, crossings, outlook=outlook)
-    return c.Chart("Time horizons", svg_text(figure), alt)
+    return figures.chart("horizons", "Time horizons", figure, alt)
 
 
 def _calibration(store: Store, catalogue: Catalogue, now: datetime) -> CalibrationReport | None:
@@ -213,16 +365,13 @@ def _records(report: CalibrationReport | None) -> tuple[c.ReliabilityReport, ...
     return tuple(row for row in rows if row is not None)
 
 
-def _reliability(
-    report: CalibrationReport | None, now: datetime, figures: dict[str, object]
-) -> tuple[c.Chart, ...]:
+def _reliability(report: CalibrationReport | None, now: datetime, figures: _Figures) -> tuple[c.Chart, ...]:
     title = f"all platforms, {CALIBRATION_LEAD_DAYS} days before the close"
     entry = c.reliability_report(title, report) if report is not None else None
     if entry is None:
         return ()
     figure = reliability_chart(entry, as_of=now)
-    figures["calibration"] = figure
-    return (c.Chart("Calibration of the crowd", svg_text(figure), reliability_alt(entry)),)
+    return (figures.chart("calibration", "Calibration of the crowd", figure, reliability_alt(entry)),)
 
 
 def _revisions(store: Store, versions: Sequence[VersionInfo]) -> tuple[c.RevisionRow, ...]:

@@ -13,22 +13,24 @@ from datetime import datetime
 from typing import Any
 
 from questions.catalogue import Catalogue
-from questions.records import Forecast
+from questions.records import Forecast, StreamKey
 from storage.records import Grain, OrderingRecord
 from storage.store import Store
-from tracker.estimates.attribution import Attribution
+from tracker.estimates.attribution import Attribution, Cause
 from tracker.estimates.modelled import changed
 from tracker.estimates.ordering import rank_moves
 from tracker.estimates.voice import RankMove
 from tracker.orderings import (
     ModelOptions,
+    Opinion,
     Scene,
+    Value,
     market_changes,
     panel_changes,
     recorded_forecasts,
     trend_changes,
 )
-from tracker.week import Difference, Week, difference, read_week, running, settings_name, week_end, week_ends
+from tracker.week import Difference, Week, difference, read_week, running, settings_name, week_ends
 
 #: How far back weeks without a record are made up for.
 CAUGHT_UP = 53
@@ -184,6 +186,11 @@ class VoiceChange:
     why: Attribution[Any, Any] | None
 
     @property
+    def spoke(self) -> bool:
+        """Whether the voice had a view in either week."""
+        return bool(self.moves or self.entered or self.left)
+
+    @property
     def changed(self) -> bool:
         return bool(self.entered or self.left or any(move.moved for move in self.moves))
 
@@ -230,23 +237,25 @@ def change_between(
     return Change(earlier, later, voices, tuple(sorted(after - before)), tuple(sorted(before - after)))
 
 
+def cause_name(cause: Cause[Any, Any]) -> str:
+    """What an input is called: a stream, a point of a series, a person's forecast, time."""
+    key = cause.key
+    if isinstance(key, StreamKey):
+        return f"{key.platform}:{key.external_id}:{key.outcome} ({key.source}, {key.quantity.value})"
+    return ":".join(key)
+
+
+def said(value: Any) -> Any:
+    """What an input said, as plain data; None when it was not there."""
+    if value is None or isinstance(value, bool | datetime):
+        return value
+    if isinstance(value, Opinion):
+        return ", ".join(f"{outcome} {chance:g}" for outcome, chance in value.said)
+    if isinstance(value, Value):
+        snapshot = value.snapshot
+        return snapshot.probability if snapshot.probability is not None else snapshot.state.value
+    return value.value
+
+
 def _disagreements(week: Week) -> set[tuple[str, str, str, str]]:
     return {(one.a, one.b, pair.first, pair.second) for one in week.comparisons for pair in one.disagreements}
-
-
-__all__ = [
-    "CAUGHT_UP",
-    "Change",
-    "VoiceChange",
-    "change_between",
-    "default_settings",
-    "keep_day",
-    "keep_model",
-    "keep_weeks",
-    "latest_week",
-    "model_says",
-    "rederived",
-    "stored_weeks",
-    "week_end",
-    "weeks_until",
-]

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -123,7 +123,7 @@ class Orderings:
     line, for comparison with what METR prints; ``mixture``: the shapes the trend's voice rests on;
     ``area_dates``: when they reach what areas are assumed to need. None without points. ``weeks_seen``: the
     weeks looked at to tell for how long pairs have been in disagreement, and whether each was stored (else it was
-    derived again as known then).
+    derived again as known then); ``followed``: how many they may be at most.
     """
 
     now: datetime
@@ -136,6 +136,7 @@ class Orderings:
     table: FactorTable
     version: ModelVersion
     weeks_seen: Mapping[datetime, bool] = field(default_factory=dict)
+    followed: int = 0
 
 
 def orderings(
@@ -164,6 +165,7 @@ def orderings(
         table=scene.table,
         version=scene.version,
         weeks_seen=dict(sorted(scene.weeks_seen.items())),
+        followed=options.weeks,
     )
 
 
@@ -607,7 +609,7 @@ def trend_changes(
         return {(one.key, one.metric): one for one in stored}
 
     def score(given: Mapping[tuple[str, str], Measurement]) -> Mapping[str, float]:
-        mixture = mixture_of(list(given.values()), options.seed, draws=WEEK_DRAWS)
+        mixture = mixture_of(list(given.values()), options.seed)
         if mixture is None:
             return {}
         dates = _area_dates(catalogue, needed, mixture, options, WEEK_DRAWS)
@@ -682,12 +684,17 @@ def stored_fit(store: Store, known_at: datetime | None) -> TrendFit | None:
         return None
 
 
-def mixture_of(measurements: Sequence[Measurement], seed: int, *, draws: int = TREND_DRAWS) -> Mixture | None:
+def mixture_of(measurements: Sequence[Measurement], seed: int) -> Mixture | None:
     """All shapes on the same points, those above the ceiling as "at or above" it; None without enough points."""
+    return _mixture_of(tuple(measurements), seed)
+
+
+@lru_cache(maxsize=16)
+def _mixture_of(measurements: tuple[Measurement, ...], seed: int) -> Mixture | None:
     try:
         points = select(measurements, replace(TREND_SELECTION, max_minutes=None))
         frontier = frontier_of(points, horizon_scale("minutes"), TREND_SELECTION.max_minutes)
-        return fit_mixture(frontier, draws=draws, seed=seed)
+        return fit_mixture(frontier, draws=TREND_DRAWS, seed=seed)
     except UsageError:
         return None
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from functools import cache
 
 from storage.records import Change
 from tests.report.horizons import CROSSINGS, FIT, OUTLOOK, VERSIONS
 from tests.report.voices import AREAS, INTERNAL, MARKET, PANEL, TREND
+from tracker.estimates.ordering import compare
 from tracker.estimates.voice import Comparison, Disagreement
 from tracker.report import plots
 from tracker.report.content import (
     PARTS,
     AreaDateRow,
+    CauseRow,
+    Changes,
     Chart,
     DatabaseNote,
     EvidenceRow,
@@ -42,6 +45,10 @@ COMPARISONS = (
     ),
     Comparison("internal", "trend", TREND.coverage, 0.667, (0.0, 1.0), 0.49, 0.12),
     Comparison("internal", "panel", (), reason="panel has no view on any area"),
+)
+WEEKS = tuple(
+    (NOW - timedelta(days=7 * back), [compare(INTERNAL, MARKET, seed=back, resamples=200)])
+    for back in (2, 1, 0)
 )
 RELIABILITY = ReliabilityReport(
     "manifold",
@@ -78,6 +85,9 @@ def full_content(
     slope = plots.slope_chart(VOICES, AREAS, title="Which research areas does AI speed up first?", as_of=NOW)
     horizon = plots.horizon_chart(VERSIONS, FIT, CROSSINGS, as_of=NOW, outlook=OUTLOOK)
     reliability = plots.reliability_chart(RELIABILITY, as_of=NOW)
+    ranks = plots.rank_chart(MARKET, AREAS, as_of=NOW)
+    pairs = plots.pair_chart(INTERNAL, MARKET, AREAS, as_of=NOW)
+    agreement = plots.agreement_chart(WEEKS)
     dates = sorted(VERSIONS)
     return PageContent(
         headline=headline,
@@ -142,6 +152,25 @@ def full_content(
             (("speedup order --json", "the orderings as one JSON document"),),
         ),
         slope=Chart("Orderings", plots.svg_text(slope), plots.slope_alt(VOICES, AREAS)),
+        ranks=(Chart("Ranks", plots.svg_text(ranks), plots.rank_alt(MARKET, AREAS)),),
+        pairs=(Chart("Pairs", plots.svg_text(pairs), plots.pair_alt(INTERNAL, MARKET, AREAS)),),
+        agreement=Chart("Agreement", plots.svg_text(agreement), plots.agreement_alt(WEEKS)),
+        changes=Changes(
+            NOW - timedelta(days=32),
+            NOW - timedelta(days=4),
+            ("Markets: Interpretability went from 3 to 1.",),
+            (
+                CauseRow(
+                    "market",
+                    "Will a frontier model's inner workings be explained by 2028?",
+                    "0.12",
+                    "0.23",
+                    "Interpretability 2.04 times as likely per year; put Interpretability before AI control",
+                    "https://manifold.markets/example/inner-workings",
+                ),
+                CauseRow("panel", "ann:q1", "nothing", "a 0.6", "AI control came in"),
+            ),
+        ),
         horizon=Chart(
             "Horizons", plots.svg_text(horizon), plots.horizon_alt(VERSIONS, FIT, CROSSINGS, outlook=OUTLOOK)
         ),

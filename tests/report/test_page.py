@@ -8,10 +8,12 @@ from functools import cache
 
 import pytest
 
-from tests.report.contents import empty_content, full_content
+from tests.report.contents import NOW, empty_content, full_content
 from tests.report.html_reading import Page
 from tests.report.test_slope import luminance
 from tracker.report.content import (
+    CauseRow,
+    Changes,
     Chart,
     EvidenceRow,
     HealthRow,
@@ -47,6 +49,9 @@ def hostile_content() -> PageContent:
             EvidenceRow(
                 "a", "market", HOSTILE, "s", "proxy", 0.5, url='https://x.example/"><script>alert(3)</script>'
             ),
+        ),
+        changes=Changes(
+            NOW, NOW, (HOSTILE,), (CauseRow("market", HOSTILE, HOSTILE, HOSTILE, HOSTILE, "data:x"),)
         ),
         health=(HealthRow(HOSTILE, HOSTILE, None, 0, 0, HOSTILE),),
         sources=(SourceCredit(HOSTILE, HOSTILE, HOSTILE, "https://user:secret@x.example/"),),
@@ -159,19 +164,28 @@ def test_the_page_names_its_language_and_fits_small_screens() -> None:
 
 def test_every_chart_is_an_image_with_its_numbers_in_words() -> None:
     charts = [attributes for tag, attributes in full_page().tags if tag == "svg"]
-    assert len(charts) == 3
+    assert len(charts) == 6
     content = full_content()
     labels = [chart["aria-label"] for chart in charts]
     assert all(chart["role"] == "img" for chart in charts)
     assert content.slope is not None
     assert content.horizon is not None
-    assert labels == [content.slope.alt, content.horizon.alt, content.reliability[0].alt]
+    assert content.agreement is not None
+    told = [
+        content.slope,
+        *content.ranks,
+        *content.pairs,
+        content.agreement,
+        content.horizon,
+        *content.reliability,
+    ]
+    assert labels == [chart.alt for chart in told]
     assert all(NUMBER.search(label) for label in labels)
 
 
 def test_charts_take_their_colours_from_the_page() -> None:
     charts = re.findall(r"<svg.*?</svg>", full_page().html, re.DOTALL)
-    assert len(charts) == 3
+    assert len(charts) == 6
     for chart in charts:
         assert "var(--ink)" in chart
         assert not re.search(r"#[0-9a-fA-F]{6}\b", chart)
@@ -246,7 +260,7 @@ def test_sections_come_in_reading_order() -> None:
     keys = [section.key for section in sections(full_content())]
     assert keys[0] == "ordering"
     assert keys[-1] == "caveats"
-    assert len(keys) == len(set(keys)) == 9
+    assert len(keys) == len(set(keys)) == 10
 
 
 SVG = '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" viewBox="0 0 1 1">{}</svg>'

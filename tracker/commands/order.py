@@ -183,7 +183,7 @@ def order_json(result: Orderings, threshold: int) -> dict[str, Any]:
         "as_of": result.now,
         **{name: _voice_json(voice, result) for name, voice in result.voices.items()},
         "area_dates": _dates_json(result),
-        "comparisons": [comparison_json(comparison) for comparison in result.comparisons],
+        "comparisons": [comparison_json(comparison, result.followed) for comparison in result.comparisons],
         "weeks": {
             "stored": [at for at, stored in result.weeks_seen.items() if stored],
             "derived_again": [at for at, stored in result.weeks_seen.items() if not stored],
@@ -254,7 +254,13 @@ def evidence_json(evidence: Evidence, now: datetime) -> dict[str, Any]:
     return {**asdict(evidence), "age_days": age}
 
 
-def comparison_json(comparison: Comparison) -> dict[str, Any]:
+def _weeks_reason(weeks: int | None, followed: int) -> str | None:
+    if weeks is None:
+        return "earlier weeks were not compared"
+    return f"at least: followed back for {followed} weeks" if weeks > followed else None
+
+
+def comparison_json(comparison: Comparison, followed: int) -> dict[str, Any]:
     return {
         "a": comparison.a,
         "b": comparison.b,
@@ -270,7 +276,7 @@ def comparison_json(comparison: Comparison) -> dict[str, Any]:
         "disagreements": [
             {
                 **asdict(pair),
-                "weeks_reason": None if pair.weeks is not None else "earlier weeks were not compared",
+                "weeks_reason": _weeks_reason(pair.weeks, followed),
             }
             for pair in comparison.disagreements
         ],

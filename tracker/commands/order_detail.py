@@ -14,7 +14,7 @@ from tracker.errors import UsageError
 if TYPE_CHECKING:
     from questions.catalogue import Catalogue
     from storage.store import Store
-    from tracker.estimates.attribution import Attribution, Cause
+    from tracker.estimates.attribution import Attribution
     from tracker.estimates.coherence import OutOfBounds
     from tracker.estimates.races import Field
     from tracker.estimates.voice import Voice
@@ -334,6 +334,8 @@ def changes_json(
 
 
 def _attribution_json(found: Attribution[Any, Any]) -> dict[str, Any]:
+    from tracker.history import cause_name, said
+
     return {
         "moves": [{**asdict(move), "moved": move.moved} for move in found.moves if move.moved],
         "entered": list(found.entered),
@@ -343,8 +345,8 @@ def _attribution_json(found: Attribution[Any, Any]) -> dict[str, Any]:
         "causes": [
             {
                 "input": cause_name(cause),
-                "before": _said(cause.before),
-                "after": _said(cause.after),
+                "before": said(cause.before),
+                "after": said(cause.after),
                 "effect": {area: value for area, value in cause.effect.items() if value},
                 "brings": list(cause.brings),
                 "takes": list(cause.takes),
@@ -354,25 +356,6 @@ def _attribution_json(found: Attribution[Any, Any]) -> dict[str, Any]:
             if cause.size > 0
         ],
     }
-
-
-def cause_name(cause: Cause[Any, Any]) -> str:
-    key = cause.key
-    if hasattr(key, "external_id"):
-        return f"{key.platform}:{key.external_id}:{key.outcome} ({key.source}, {key.quantity.value})"
-    return ":".join(key)
-
-
-def _said(value: Any) -> Any:
-    if value is None or isinstance(value, bool | datetime):
-        return value
-    said = getattr(value, "said", None)
-    if said is not None:
-        return ", ".join(f"{outcome} {chance:g}" for outcome, chance in said)
-    snapshot = getattr(value, "snapshot", None)
-    if snapshot is not None:
-        return snapshot.probability if snapshot.probability is not None else snapshot.state.value
-    return value.value
 
 
 def record(catalogue: Catalogue, store: Store, options: ModelOptions, now: datetime) -> dict[str, Any]:

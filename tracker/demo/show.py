@@ -18,16 +18,18 @@ from storage import open_store
 from tracker import __version__
 from tracker.demo.play import FIRST_DAY, LAST_DAY, PLATFORMS, Played, Progress, moments, play
 from tracker.demo.recording import make_recording
-from tracker.findings import Findings, find
+from tracker.findings import WEEKS_SHOWN, Findings, find
+from tracker.history import keep_weeks
+from tracker.orderings import ModelOptions
 from tracker.report.content import DatabaseNote
 from tracker.report.page import render_page
-from tracker.report.plots import save
+from tracker.report.plots import png_bytes
 from tracker.report.text import render_text
 from tracker.scoring.calibration import to_json
 from tracker.sources import SOURCES
 
 DATABASE, PAGE, TEXT = "demo.sqlite", "index.html", "summary.txt"
-TERMINAL_SECTIONS = ("ordering", "comparisons", "horizons", "calibration", "health", "database")
+TERMINAL_SECTIONS = ("ordering", "comparisons", "changes", "horizons", "calibration", "health", "database")
 
 
 def _program() -> str:
@@ -90,6 +92,7 @@ def run_demo(folder: Path, catalogue: Catalogue, *, progress: Progress, last: da
             user_agent=f"speedup-tracker/{__version__} (demo)",
             progress=progress,
         )
+        keep_weeks(catalogue, store, ModelOptions(), until=days[-1], made_at=days[-1], weeks=WEEKS_SHOWN)
         found = find(
             store,
             catalogue,
@@ -112,6 +115,10 @@ def _note(rows: Mapping[str, int], now: datetime) -> DatabaseNote:
         commands=(
             (f"speedup order {at}", "the orderings, with every number as JSON if you add --json"),
             (
+                f"speedup order --history 13 --rederive {at}",
+                "the stored weeks, and whether they still come out so",
+            ),
+            (
                 f"speedup series diff metr_th11 2026-02-25 2026-03-10 --db sqlite:///{DATABASE}",
                 "what METR revised",
             ),
@@ -131,7 +138,8 @@ def write(folder: Path, found: Findings) -> tuple[Path, ...]:
     for name, figure in found.charts.figures.items():
         assert isinstance(figure, Figure)
         png, svg = folder / f"{name}.png", folder / f"{name}.svg"
-        save(figure, png, svg)
+        png.write_bytes(png_bytes(figure))
+        svg.write_text(found.charts.svgs[name], encoding="utf-8")
         files += [png, svg]
     (folder / PAGE).write_text(render_page(found.content), encoding="utf-8")
     (folder / TEXT).write_text(render_text(found.content, 110) + "\n", encoding="utf-8")

@@ -65,7 +65,8 @@ def attribute(
     ``score`` turns inputs into a score per covered area, larger = sooner, and depends on nothing else; so with
     the same inputs it says the same, and time has to be an input too where it matters.
     """
-    then, now = score(before), score(after)
+    now = score(after)
+    then = now if before == after else score(before)
     both = [area for area in now if area in then]
     causes = []
     for key in dict.fromkeys([*after, *before]):

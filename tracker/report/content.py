@@ -39,7 +39,17 @@ WHAT_THIS_IS_NOT = (
     "An area without evidence has no view. It is not last.",
     "It does not trade and it is no advice.",
 )
-PARTS = ("comparisons", "evidence", "revisions", "calibration", "health", "slope", "horizon")
+PARTS = (
+    "comparisons",
+    "agreement",
+    "changes",
+    "evidence",
+    "revisions",
+    "calibration",
+    "health",
+    "slope",
+    "horizon",
+)
 
 # |tau| below 1.645 null standard deviations happens in nine of ten pairs of unrelated orders
 NULL_BAND_SDS = 1.645
@@ -176,6 +186,31 @@ class ComparisonRow:
 
 
 @dataclass(frozen=True)
+class CauseRow:
+    """One input that moved a voice's order: what it said before and after, and what that did, in words.
+
+    ``title`` is often a platform's own wording: hostile until escaped.
+    """
+
+    voice: str
+    title: str
+    before: str
+    after: str
+    effect: str
+    url: str = ""
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What changed between two weeks' ends: sentences on orders and disagreements, and the inputs that did it."""
+
+    since: datetime
+    until: datetime
+    sentences: tuple[str, ...]
+    causes: tuple[CauseRow, ...] = ()
+
+
+@dataclass(frozen=True)
 class EvidenceRow:
     """One value a voice rests on. ``title`` is often a platform's own wording: hostile until escaped."""
 
@@ -274,6 +309,10 @@ class PageContent:
     caveats: tuple[str, ...] = WHAT_THIS_IS_NOT
     calibration_caveat: str = EARLY_RESOLUTION_CAVEAT
     slope: Chart | None = None
+    ranks: tuple[Chart, ...] = ()
+    pairs: tuple[Chart, ...] = ()
+    agreement: Chart | None = None
+    changes: Changes | None = None
     horizon: Chart | None = None
     reliability: tuple[Chart, ...] = ()
     reasons: Mapping[str, str] = field(default_factory=dict)
@@ -356,13 +395,17 @@ def _lean(voice: Voice, area: str, other: str) -> float | None:
     return 0.5 + (before - after) / 2
 
 
-def comparison_row(comparison: Comparison, areas: Sequence[Area]) -> ComparisonRow:
-    """One comparison with its verdict in words and its disagreements spelled out."""
+def comparison_row(
+    comparison: Comparison, areas: Sequence[Area], *, followed: int | None = None
+) -> ComparisonRow:
+    """One comparison with its verdict in words and its disagreements spelled out.
+
+    ``followed``: how many weeks back disagreements were followed; they may be older.
+    """
     names = {area.key: area.name for area in areas}
     pairs = tuple(
         f"{names.get(d.first, d.first)} before {names.get(d.second, d.second)}: "
-        f"{d.p_a:.2f} against {d.p_b:.2f}"
-        + ("" if d.weeks is None else f", for {d.weeks} week{'s' if d.weeks != 1 else ''}")
+        f"{d.p_a:.2f} against {d.p_b:.2f}" + _standing(d.weeks, followed)
         for d in comparison.disagreements
     )
     return ComparisonRow(
@@ -376,6 +419,13 @@ def comparison_row(comparison: Comparison, areas: Sequence[Area]) -> ComparisonR
         agreement(comparison),
         pairs,
     )
+
+
+def _standing(weeks: int | None, followed: int | None) -> str:
+    if weeks is None:
+        return ""
+    least = "at least " if followed is not None and weeks > followed else ""
+    return f", for {least}{weeks} week{'s' if weeks != 1 else ''}"
 
 
 def agreement(comparison: Comparison) -> str:

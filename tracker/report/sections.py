@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from tracker.report.content import (
     AreaDateRow,
     AreaRow,
+    CauseRow,
     Chart,
     ComparisonRow,
     EvidenceRow,
@@ -101,6 +102,7 @@ def sections(content: PageContent) -> tuple[Section, ...]:
     return (
         _ordering(content),
         _comparisons(content),
+        _changes(content),
         _horizon(content),
         _calibration(content),
         _health(content),
@@ -160,7 +162,7 @@ def _ordering(content: PageContent) -> Section:
         "Kendall's tau-b of a voice's own draws with its ranking (1 = certain of its order, 0 = no order).",
         *_reason(content, "slope", bool(content.slope)),
     )
-    charts = (content.slope,) if content.slope else ()
+    charts = (*((content.slope,) if content.slope else ()), *content.ranks)
     return Section("ordering", "Which areas first", paragraphs, charts, (table, summary))
 
 
@@ -204,10 +206,18 @@ def _comparisons(content: PageContent) -> Section:
         "Kendall's tau-b is 1 for the same order, −1 for the reverse and 0 on average for unrelated orders. The "
         "90 % interval comes from resampling both sides. The null spread is its standard deviation for "
         "unrelated orders of that many areas: with few areas a large tau-b means little. The weighted distance "
-        "(0 = none, 1 = all) is the share of pair weight on which the two disagree.",
+        "(0 = none, 1 = all) is the share of pair weight on which the two disagree. Listed are the pairs of "
+        "areas on which two voices stand on opposite sides of one half by 0.15 each, and for how many weeks: a single "
+        "week is no news.",
+        *_reason(content, "agreement", bool(content.agreement)),
     )
+    charts = (*content.pairs, *((content.agreement,) if content.agreement else ()))
     if not rows:
-        return Section("comparisons", "Do the voices agree", _reason(content, "comparisons", present=False))
+        missing = (
+            *_reason(content, "comparisons", present=False),
+            *_reason(content, "agreement", bool(content.agreement)),
+        )
+        return Section("comparisons", "Do the voices agree", missing, charts)
     table = Table(
         "How pairs of voices compare on the areas both cover",
         _columns(
@@ -226,7 +236,7 @@ def _comparisons(content: PageContent) -> Section:
         for row in rows
         for text in row.disagreements
     )
-    return Section("comparisons", "Do the voices agree", paragraphs, tables=(table,), points=points)
+    return Section("comparisons", "Do the voices agree", paragraphs, charts, (table,), points)
 
 
 def _comparison_row(row: ComparisonRow) -> tuple[Cell, ...]:
@@ -237,6 +247,39 @@ def _comparison_row(row: ComparisonRow) -> tuple[Cell, ...]:
         _number(row.tau_null_sd),
         _number(row.weighted_distance),
         Cell(row.verdict),
+    )
+
+
+# changes ----------------------------------------------------------------------------------------
+
+
+def _changes(content: PageContent) -> Section:
+    title = "What changed, and why"
+    found = content.changes
+    if found is None:
+        return Section("changes", title, _reason(content, "changes", present=False))
+    paragraph = (
+        f"Between the weeks that ended on {day(found.since)} and {day(found.until)}, each as known then. An "
+        "input's effect is what would not have happened with this input alone put back to what it said before."
+    )
+    tables: tuple[Table, ...] = ()
+    if found.causes:
+        table = Table(
+            "Inputs that moved an order, the largest effect first",
+            _columns("input", "voice", "before", "after", "effect", numeric=(2, 3)),
+            tuple(_cause_row(row) for row in found.causes),
+        )
+        tables = (table,)
+    return Section("changes", title, (paragraph,), tables=tables, points=found.sentences)
+
+
+def _cause_row(row: CauseRow) -> tuple[Cell, ...]:
+    return (
+        Cell(row.title, href=row.url or None),
+        Cell(voice_title(row.voice)),
+        Cell(row.before),
+        Cell(row.after),
+        Cell(row.effect),
     )
 
 
@@ -473,6 +516,8 @@ def _reason(content: PageContent, part: str, present: bool) -> tuple[str, ...]:
         "horizon": "No chart of time horizons",
         "revisions": "No table of revisions",
         "comparisons": "No comparison",
+        "agreement": "No chart of the weeks",
+        "changes": "Nothing to tell yet",
         "calibration": "No scores yet",
         "health": "Nothing known about the sources",
         "evidence": "No evidence listed",

@@ -25,7 +25,7 @@ def render_text(
     """Everything the page says except its pictures, in lines of at most ``width`` columns.
 
     A table that does not fit is written row by row. ``colour`` adds terminal codes. ``only`` picks sections
-    by key (ordering, comparisons, horizons, calibration, health, evidence, sources, database, caveats) and
+    by key (ordering, comparisons, changes, horizons, calibration, health, evidence, sources, database, caveats) and
     leaves out the heading. Raises ValueError for an unknown key or a width under 40.
     """
     if width < NARROWEST:

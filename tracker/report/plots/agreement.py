@@ -1,7 +1,7 @@
 """How far voices' orders agreed week by week, with the band that chance alone would fill.
 
 One strip per pair of voices: tau-b as a line with its 90% interval as bars, the exact 90% range of unrelated
-orders as a hatched band. A week without a comparison is a gap, never bridged.
+orders as a shaded band with dashed edges. A week without a comparison is a gap, never bridged.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def agreement_chart(weeks: Weeks) -> Figure:
         _dates(axes, weeks, FOOT - 0.18)
         notes = (
             "Line: Kendall's tau-b of the two orders; bars: 90% of pairs of draws, one of each side.",
-            "Hatched: where nine of ten pairs of unrelated orders of as many areas lie. Inside it nothing can be told.",
+            "Shaded, between dashes: where nine of ten pairs of unrelated orders of as many areas lie: no news.",
         )
         for index, words in enumerate(reversed(notes)):
             axes.text(
@@ -119,18 +119,17 @@ def _strip(axes: Axes, weeks: Weeks, pair: tuple[str, str], bottom: float) -> No
             continue
         if one.tau_null_ci90 is not None:
             low, high = one.tau_null_ci90
+            left, width = max(x - half, LEFT), min(x + half, right) - max(x - half, LEFT)
             band = Rectangle(
-                (max(x - half, LEFT), y(low)),
-                min(x + half, right) - max(x - half, LEFT),
-                y(high) - y(low),
-                facecolor=canvas.WASH,
-                edgecolor=canvas.RULE,
-                hatch="////",
-                linewidth=0,
-                zorder=1,
+                (left, y(low)), width, y(high) - y(low), facecolor=canvas.WASH, linewidth=0, zorder=1
             )
             band.set_gid(f"null-{pair[0]}-{pair[1]}-{index}")
             axes.add_patch(band)
+            for edge in (low, high):
+                axes.plot(
+                    [left, left + width], [y(edge)] * 2, color=canvas.MUTED, linewidth=0.9, linestyle=(0, (3, 2)),
+                    zorder=1,
+                )  # fmt: skip
         if one.tau_b_ci90 is not None:
             axes.plot([x, x], [y(end) for end in one.tau_b_ci90], color=canvas.INK, linewidth=1.1, zorder=2)
         run.append((x, y(one.tau_b)))

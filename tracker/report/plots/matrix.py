@@ -33,7 +33,8 @@ PRINT_PT = 9.0
 def rank_chart(voice: Voice, areas: Sequence[Area], *, as_of: datetime) -> Figure:
     """P(rank) of every area a voice covers, areas in the voice's order, soonest at the top.
 
-    Shades grow with the chance, the printed per cents tell it. Raises ValueError for a voice without a view.
+    Shades of one colour grow with the chance, the printed per cents tell it.
+    Raises ValueError for a voice without a view.
     """
     by_key = {area.key: area for area in areas}
     rows = [key for key in voice.ranking if key in by_key]
@@ -45,6 +46,7 @@ def rank_chart(voice: Voice, areas: Sequence[Area], *, as_of: datetime) -> Figur
         figure, axes, left, cell = _paper(names, count)
         canvas.title(figure, axes, f"{voice_title(voice.name)}: how likely each rank is")
         top = float(figure.get_size_inches()[1]) - HEAD
+        _write(axes, left, top + 0.4, "rank (1 = sped up first)", ha="left", colour=canvas.MUTED)
         for rank in range(count):
             _write(axes, left + (rank + 0.5) * cell, top + 0.16, str(rank + 1), colour=canvas.MUTED)
         for index, key in enumerate(rows):
@@ -59,10 +61,11 @@ def rank_chart(voice: Voice, areas: Sequence[Area], *, as_of: datetime) -> Figur
             for rank, chance in enumerate(voice.rank_probabilities[key]):
                 shade = 0.9 * chance**0.75 if chance >= SMALLEST else 0.0
                 words = f"{100 * chance:.0f}" if chance >= SMALLEST else ""
-                _cell(axes, left + rank * cell, y, cell, colour, shade, words)
+                _cell(axes, left + rank * cell, y, cell, canvas.ACCENT, shade, words)
         uncovered = [clean(area.name) for area in areas if area.key not in rows]
         notes = [
-            "Per cent of the voice's draws. Blue, circle: safety areas; orange, square: capabilities areas."
+            "Per cent of the voice's draws; nothing printed is under half a per cent.",
+            "Blue circle: safety area; orange square: capabilities area.",
         ]
         notes += [f"{NO_VIEW.capitalize()}: {', '.join(uncovered)}."] if uncovered else []
         _notes(figure, axes, [*notes, f"As of {day(as_of)} (UTC)."])
