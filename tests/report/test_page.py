@@ -121,7 +121,8 @@ def test_only_plain_https_addresses_become_links() -> None:
     ]
     assert links == []
     good = [a["href"] for a in full_page().find("a") if not a["href"].startswith("#")]
-    assert good == ["https://manifold.markets/example/inner-workings", "https://metr.org/time-horizons/"]
+    market = "https://manifold.markets/example/inner-workings"
+    assert good == [market, market, "https://metr.org/time-horizons/"]
 
 
 def test_the_same_contents_give_the_same_bytes() -> None:
