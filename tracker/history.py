@@ -215,7 +215,7 @@ def change_between(
     """What changed from one week to another, and which inputs did it, each week as known at its end."""
     since, until = earlier.known_at, later.known_at
     why: dict[str, Attribution[Any, Any]] = {
-        "market": market_changes(catalogue, store, since=since, now=until),
+        "market": market_changes(catalogue, store, options, since=since, now=until),
         "trend": trend_changes(catalogue, store, options, since=since, now=until),
         "panel": panel_changes(catalogue, store, options, since=since, now=until),
     }

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from questions.catalogue import Catalogue, load_catalogue, load_factor_csv
-from questions.model import Area, FactorTable, Link, Relation, Transform
+from questions.model import Area, FactorTable, Link, Relation, SpeedupKind, Transform
 from questions.records import (
     Forecast,
     ForecasterKind,
@@ -89,9 +89,9 @@ class ModelOptions:
 
     ``factors``: a table of one's own, CSV or TOML; ``assistants``: further raters' tables, mixed with it;
     ``added``: further factors; ``version``: which version of the model speaks; ``rankings``: people's orders,
-    CSV. ``threshold``: the multiple at which the panel's forecasts count. ``weeks``: how far disagreements are
-    followed back. ``needs``: time horizon an area needs, in minutes, in place of the catalogue's; ``need_sd``
-    likewise, in doublings (None: the catalogue's).
+    CSV. ``threshold``: the multiple at which people's forecasts and markets on our own questions count.
+    ``weeks``: how far disagreements are followed back. ``needs``: time horizon an area needs, in minutes, in
+    place of the catalogue's; ``need_sd`` likewise, in doublings (None: the catalogue's).
     """
 
     factors: Path | None = None
@@ -245,7 +245,7 @@ class Scene:
             return seen[-1] if seen else None
 
         voice = market_voice(
-            _proxies(self.catalogue),
+            _dated(self.catalogue, self.options.threshold),
             store.latest(self.streams, known_at=known_at).values(),
             now=now,
             draws=draws,
@@ -445,9 +445,22 @@ def stated_pairs(
     return tuple(found)
 
 
-def _proxies(catalogue: Catalogue) -> list[Link]:
-    """The links that are read as dates: all but those that ask one of our ordering questions."""
-    return [link for link in catalogue.links if _arms(catalogue, link) is None]
+def _dated(catalogue: Catalogue, threshold: float) -> list[Link]:
+    """The links that are read as dates: all but those that ask one of our ordering questions, or one of our
+    questions about another multiple."""
+    return [
+        link
+        for link in catalogue.links
+        if _arms(catalogue, link) is None and _multiple(catalogue, link) in (None, threshold)
+    ]
+
+
+def _multiple(catalogue: Catalogue, link: Link) -> float | None:
+    """The multiple of progress that a link asks about in our own words, None when it asks something else."""
+    question = catalogue.questions.get(link.question or "")
+    if question is None or link.relation is not Relation.SAME or question.threshold is None:
+        return None
+    return question.threshold.value if question.speedup_kind is SpeedupKind.PROGRESS else None
 
 
 def _arms(catalogue: Catalogue, link: Link) -> tuple[str, str] | None:
@@ -543,13 +556,13 @@ MarketInput = StreamKey | tuple[str, ...]
 
 
 def market_changes(
-    catalogue: Catalogue, store: Store, *, since: datetime, now: datetime
+    catalogue: Catalogue, store: Store, options: ModelOptions, *, since: datetime, now: datetime
 ) -> Attribution[MarketInput, Value | datetime | bool]:
     """Which values moved the market's scores (log hazards) between two times, each as known then.
 
     Inputs: every followed value, every resolution, and the passing of time (``("time",)``).
     """
-    links = _proxies(catalogue)
+    links = _dated(catalogue, options.threshold)
     streams = _bearing(catalogue, store)
     before, after = (_market_inputs(store, streams, at) for at in (since, now))
     rules, groups = market_rules(catalogue), catalogue.groups
@@ -759,12 +772,17 @@ def _need_sd(catalogue: Catalogue, options: ModelOptions) -> float:
 
 
 def market_kinds(
-    catalogue: Catalogue, store: Store, *, now: datetime, known_at: datetime | None
+    catalogue: Catalogue,
+    store: Store,
+    *,
+    threshold: float,
+    now: datetime,
+    known_at: datetime | None,
 ) -> tuple[dict[str, dict[str, tuple[float, float]]], float]:
     """The market's pooled log hazards and their sd per kind of value and area, and the most that halving or
     doubling a setting of quality moves an area's chance within five years."""
     values = list(store.latest(_bearing(catalogue, store), known_at=known_at).values())
-    links = _proxies(catalogue)
+    links = _dated(catalogue, threshold)
     rules, settled, quality = market_rules(catalogue), _settled(store, known_at), Quality()
 
     def read(one: Quality) -> Sequence[Reading]:

@@ -14,11 +14,11 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from questions.time import iso
+from questions.time import iso, parse_utc
 from storage.errors import IntegrityFailure
 from storage.records import Grain, OrderingRecord, digest
 from tracker import __version__
-from tracker.estimates.voice import Comparison, Disagreement, RankMove, Voice
+from tracker.estimates.voice import Comparison, Disagreement, Evidence, RankMove, Voice
 
 WEEK = timedelta(days=7)
 _MONDAY = datetime.fromisoformat("1970-01-05T00:00:00+00:00")
@@ -34,9 +34,12 @@ _VOICE = (
     "p_capabilities_first",
     "tau_b_self",
     "coverage",
+    "evidence",
+    "unused",
     "note",
     "reason",
 )
+_ROWS = ("evidence", "unused")
 _PAIR_OF_NUMBERS = ("tau_b_ci90", "tau_null_ci90", "tau_latent_ci90")
 
 Pair = tuple[str, str]
@@ -47,7 +50,7 @@ class Week:
     """What every voice said ``at`` the end of a week (or day), as known at ``known_at``, and how they compared.
 
     ``made_at`` None: derived just now, not stored. ``settings`` is what it was asked with, ``sha256`` the digest of
-    its payload. Voices have no draws, rank probabilities, evidence or dates here.
+    its payload. Voices have no draws, rank probabilities or dates here; their evidence is as it was read then.
     """
 
     at: datetime
@@ -97,10 +100,15 @@ def payload_of(
     return canonical(
         {
             "settings": settings,
-            "voices": [{name: getattr(voice, name) for name in _VOICE} for voice in voices.values()],
+            "voices": [_spoken(voice) for voice in voices.values()],
             "comparisons": [_compared(one) for one in comparisons],
         }
     )
+
+
+def _spoken(voice: Voice) -> dict[str, Any]:
+    told = {name: getattr(voice, name) for name in _VOICE}
+    return told | {name: [asdict(one) for one in told[name]] for name in _ROWS}
 
 
 def _compared(one: Comparison) -> dict[str, Any]:
@@ -122,7 +130,7 @@ def _rounded(value: Any) -> Any:
         return {str(key): _rounded(one) for key, one in value.items()}
     if isinstance(value, list | tuple):
         return [_rounded(one) for one in value]
-    return value
+    return iso(value) if isinstance(value, datetime) else value
 
 
 def record_of(
@@ -172,7 +180,13 @@ def read_week(record: OrderingRecord, *, stored: bool = True) -> Week:
 
 def _voice(said: Mapping[str, Any]) -> Voice:
     lists = {name: tuple(said[name]) for name in ("ranking", "coverage")}
-    return Voice(**{**said, **lists})
+    rows = {name: tuple(_evidence(one) for one in said[name]) for name in _ROWS}
+    return Voice(**{**said, **lists, **rows})
+
+
+def _evidence(said: Mapping[str, Any]) -> Evidence:
+    as_of = said["as_of"]
+    return Evidence(**{**said, "as_of": None if as_of is None else parse_utc(as_of)})
 
 
 def _comparison(said: Mapping[str, Any]) -> Comparison:
@@ -268,7 +282,9 @@ def _flat(path: str, value: Any) -> dict[str, Any]:
 def _name(value: Any, place: int) -> str:
     """How an entry of a list is called: by what it is about rather than by where it stands."""
     if isinstance(value, Mapping):
-        words = [value[key] for key in ("name", "a", "b", "first", "second", "area") if key in value]
+        words = [
+            value[key] for key in ("name", "a", "b", "first", "second", "area", "question") if key in value
+        ]
         return "/".join(map(str, words)) or str(place)
     return str(place)
 

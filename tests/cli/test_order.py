@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import itertools
 import json
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -14,8 +15,10 @@ from typing import Any
 import pytest
 
 from questions.catalogue import load_catalogue
+from questions.model import QuestionKind, SpeedupKind
 from questions.receipts import Receipt
 from questions.records import (
+    Distribution,
     Forecast,
     ForecasterKind,
     Quantity,
@@ -277,6 +280,50 @@ by = 2034-01-01T00:00:00Z
     assert told["market"]["p_before"][one][two] == pytest.approx(stated)
     assert told["market"]["scores"] == plain["market"]["scores"]  # it is no evidence of a date
     assert order(filled, *as_of(NOW), "--detail", "--threshold", "3")["detail"]["stated_pairs"] == []
+
+
+def test_a_market_on_one_of_our_date_questions_counts_at_its_multiple_alone(
+    filled: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its whole distribution of dates is read; what it says of 3x is nothing about 10x."""
+    area = next(key for key in CATALOGUE.area_keys if key not in AREAS)
+    question = next(
+        one
+        for one in CATALOGUE.questions.values()
+        if one.kind is QuestionKind.DATE
+        and one.areas == (area,)
+        and one.threshold is not None
+        and one.threshold.value == 3
+        and one.speedup_kind is SpeedupKind.PROGRESS
+    )
+    link = f"""
+[[link]]
+platform = "metaculus"
+external_id = "ours"
+outcome = "value"
+url = "https://www.metaculus.com/questions/1/"
+label = "our own"
+relation = "same"
+question = "{question.id}"
+view = "researcher"
+areas = ["{area}"]
+"""
+    (tmp_path / "links.toml").write_text(link, encoding="utf-8")
+    monkeypatch.setenv("SPEEDUP_QUESTIONS_PATH", str(tmp_path))
+    store = open_store(filled.db)
+    key = StreamKey("metaculus", "metaculus", "ours", "value", Quantity.FORECASTER_MEDIAN)
+    years = [NOW + 365.25 * year * DAY for year in range(11)]
+    told = Distribution(
+        tuple(at.timestamp() for at in years), tuple(-math.expm1(-0.3 * year) for year in range(11)), "date"
+    )
+    store.append(Batch(snapshots=(Snapshot(key, NOW, NOW, distribution=told),)))
+    store.close()
+    at_3 = order(filled, *as_of(NOW), "--threshold", "3")["market"]
+    assert area in at_3["coverage"]
+    assert math.exp(at_3["scores"][area]) == pytest.approx(0.3, rel=1e-3)
+    (row,) = [row for row in at_3["evidence"] if row["area"] == area]
+    assert row["relation"] == "same"
+    assert area not in order(filled, *as_of(NOW))["market"]["coverage"]
 
 
 def test_a_multiple_without_questions_records_nothing_and_says_so(program: Program) -> None:

@@ -93,8 +93,8 @@ def command(
 
     Without a database only the internal model speaks. An area a voice has no evidence about has no rank
     there: it is not last. The trend speaks through an assumption: the time horizon each area is said to need
-    before it speeds up (requirements.toml in the catalogue; --need for one run). People's forecasts count at
-    --threshold; the other voices carry no level.
+    before it speeds up (requirements.toml in the catalogue; --need for one run). People's forecasts and
+    markets on our own questions count at --threshold; all else carries no level.
     """
     from tracker.orderings import ModelOptions, orderings
 
@@ -173,7 +173,10 @@ def order_json(result: Orderings, threshold: int) -> dict[str, Any]:
     """The shape of ``speedup order --json``; a voice with nothing to say is empty with a ``reason``."""
     return {
         "threshold": threshold,
-        "threshold_note": "only the panel's forecasts carry a level: the other voices are the same at every threshold",
+        "threshold_note": (
+            "only the panel's forecasts and markets on our own questions carry a level: all else is the same at every "
+            "threshold"
+        ),
         "model": {
             "version": result.version.name,
             "note": result.version.note,

@@ -48,7 +48,7 @@ def detail_json(
         "consensus": {voice.name: _consensus(voice) for voice in spoken},
         "coherence": {voice.name: _coherence(voice, fields.get(voice.name)) for voice in spoken},
         "stated_pairs": _stated(catalogue, store, options, known_at, fields.get("market")),
-        "kinds": _kinds(catalogue, store, result, known_at),
+        "kinds": _kinds(catalogue, store, options, result, known_at),
     }
 
 
@@ -232,14 +232,20 @@ def _stated(
 
 
 def _kinds(
-    catalogue: Catalogue, store: Store | None, result: Orderings, known_at: datetime | None
+    catalogue: Catalogue,
+    store: Store | None,
+    options: ModelOptions,
+    result: Orderings,
+    known_at: datetime | None,
 ) -> dict[str, Any]:
     """The market's evidence by kind, each pooled by itself, and how much the settings of quality matter."""
     from tracker.orderings import market_kinds
 
     if store is None:
         return {"pooled": {}, "settings_move": 0.0}
-    pooled, moved = market_kinds(catalogue, store, now=result.now, known_at=known_at)
+    pooled, moved = market_kinds(
+        catalogue, store, threshold=options.threshold, now=result.now, known_at=known_at
+    )
     return {
         "pooled": {
             kind: {area: {"log_hazard": mean, "sd": sd} for area, (mean, sd) in areas.items()}
@@ -326,7 +332,7 @@ def changes_json(
 
     return {
         "since": since,
-        "market": _attribution_json(market_changes(catalogue, store, since=since, now=now)),
+        "market": _attribution_json(market_changes(catalogue, store, options, since=since, now=now)),
         "trend": _attribution_json(trend_changes(catalogue, store, options, since=since, now=now)),
         "panel": _attribution_json(panel_changes(catalogue, store, options, since=since, now=now)),
         "internal": {"reason": "the factor model depends on its table, not on what is stored"},
