@@ -76,7 +76,6 @@ class _Said:
         forecasts: Iterable[Forecast],
         areas: tuple[str, ...],
         rankings: Sequence[Ranking],
-        *,
         threshold: float,
         now: datetime,
         max_age_days: float,
@@ -136,15 +135,7 @@ def panel_voice(
     directly or through others; people's forecasts older than ``max_age_days`` have lapsed. ``resamples`` of the
     people make the doubt. Evidence lists every pooled value. Without anything to say the voice has a reason.
     """
-    said = _Said.of(
-        questions,
-        forecasts,
-        tuple(groups),
-        rankings,
-        threshold=threshold,
-        now=now,
-        max_age_days=max_age_days,
-    )
+    said = _Said.of(questions, forecasts, tuple(groups), rankings, threshold, now, max_age_days)
     if said.silent:
         reason = f"nobody has forecast our questions at {threshold:g}x, and there are no rankings"
         return Voice("panel", MODEL, reason=reason)
@@ -166,15 +157,7 @@ def panel_scores(
     max_age_days: float = MAX_AGE_DAYS,
 ) -> dict[str, float]:
     """The scores of ``panel_voice`` alone, without its doubt; empty when it has no view."""
-    said = _Said.of(
-        questions,
-        forecasts,
-        tuple(areas),
-        rankings,
-        threshold=threshold,
-        now=now,
-        max_age_days=max_age_days,
-    )
+    said = _Said.of(questions, forecasts, tuple(areas), rankings, threshold, now, max_age_days)
     if said.silent:
         return {}
     odds, weight = said.together()
