@@ -268,7 +268,12 @@ class Scene:
         if self.store is None:
             return []
         told = [one for one, at in self._counted if known_at is None or at <= known_at]
-        return told + _told_elsewhere(self.catalogue, self.store, known_at)
+        return told + _told_elsewhere(self.store, self._ours, known_at)
+
+    @cached_property
+    def _ours(self) -> dict[StreamKey, str]:
+        """The streams of people's values on questions that are the same as one of ours."""
+        return {} if self.store is None else _asking_ours(self.catalogue, self.store)
 
     @cached_property
     def _counted(self) -> list[tuple[Forecast, datetime]]:
@@ -712,26 +717,30 @@ def _mixture_of(measurements: tuple[Measurement, ...], seed: int) -> Mixture | N
         return None
 
 
-def _told_elsewhere(catalogue: Catalogue, store: Store, known_at: datetime | None) -> list[Forecast]:
-    """Teams' and panels' values on questions elsewhere that are the same as one of ours."""
+def _asking_ours(catalogue: Catalogue, store: Store) -> dict[StreamKey, str]:
     ours = {
         link.key: link.question
         for link in catalogue.links
         if link.relation is Relation.SAME and link.question is not None
     }
-    told: list[Forecast] = []
-    streams = [
-        key
+    return {
+        key: ours[key.platform, key.external_id, key.outcome]
         for key in store.streams()
         if key.quantity in OWN and (key.platform, key.external_id, key.outcome) in ours
-    ]
-    for key, seen in store.latest(streams, known_at=known_at).items():
-        question = ours[key.platform, key.external_id, key.outcome]
+    }
+
+
+def _told_elsewhere(store: Store, ours: Mapping[StreamKey, str], known_at: datetime | None) -> list[Forecast]:
+    """Teams' and panels' values on questions elsewhere that are the same as one of ours."""
+    if not ours:
+        return []
+    told: list[Forecast] = []
+    for key, seen in store.latest(list(ours), known_at=known_at).items():
         one = seen.snapshot
         if one.state is ValueState.OK and one.probability is not None:
             told.append(
                 Forecast(
-                    question,
+                    ours[key],
                     key.outcome,
                     f"{key.source}:{key.quantity.value}",
                     ForecasterKind.PANEL,
