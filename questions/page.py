@@ -44,8 +44,8 @@ def body(question: Question, names: Mapping[str, str], *, longest: int | None = 
 def _body(question: Question, names: Mapping[str, str], *, cut: bool) -> str:
     left_out = (
         "Left out for length: the background, the arXiv queries of the areas if there are any, and the addresses "
-        "beside the main one. They stand in the whole record, which the tracker prints; the SHA-256 of its binding text is "
-        f"`{text_hash(question)}`."
+        "beside the main one. They stand in the whole record, which the tracker prints; the "
+        f"SHA-256 of its binding text is `{text_hash(question)}`."
     )
     sections = [
         ("", _opening(question, names)),

@@ -342,13 +342,15 @@ class BatteryRule(Record):
     """An area has crossed when the same ``need`` proxies hold for ``quarters`` quarter ends in a row.
 
     A proxy holds when the lower end of its interval at ``level`` is at or above the threshold. It is live
-    while its newest reading is no more than ``fresh_days`` old.
+    while its newest reading is no more than ``fresh_days`` old. Two judges of a proxy agree when the larger of
+    their lower ends is at most ``agree_within`` times the smaller.
     """
 
     need: Annotated[int, Field(ge=1)]
     level: Annotated[float, Field(gt=0, lt=1)]
     quarters: Annotated[int, Field(ge=1)]
     fresh_days: Annotated[int, Field(ge=1)] = 365
+    agree_within: Annotated[float, Field(ge=1)] = 1.1
     arms: Annotated[Listed[Battery], Field(min_length=1)]
 
 

@@ -71,6 +71,7 @@ class Rule(Record):
     fresh_days: Annotated[int, Field(ge=1)]
     tie_window_days: Annotated[int, Field(ge=0)]
     judge_minutes: Annotated[int, Field(ge=1)]
+    agree_within: Annotated[float, Field(ge=1)]
 
 
 class PanelRule(Record):
@@ -388,6 +389,7 @@ class _Maker:
             level=rule.level,
             quarters=rule.quarters,
             fresh_days=rule.fresh_days,
+            agree_within=rule.agree_within,
             arms=batteries,
         )
 

@@ -17,7 +17,7 @@ from questions.resolver import Resolver
 from questions.rules import PlatformOutcome, SeriesRule
 from tests.questions.examples import changed, line_of, problems_of
 
-HORIZONS = {3: 90, 6: 180, 12: 400}
+HORIZONS = {3: 90, 6: 180, 12: 365, 13: 395}
 Spread = Counter[tuple[str, str, str, int]]
 
 
@@ -43,7 +43,8 @@ def spread(catalogue: Catalogue) -> Spread:
 def test_there_are_enough_of_them_and_each_settles_within_its_horizon(catalogue: Catalogue) -> None:
     asked = indicators(catalogue)
     assert len(asked) == 95
-    assert Counter(map(months, asked)) == {3: 16, 6: 29, 12: 50}
+    assert sum(months(question) <= 12 for question in asked) >= 60
+    assert Counter(map(months, asked)) == {3: 16, 6: 29, 12: 43, 13: 7}
     assert Counter(question.kind for question in asked) == {
         QuestionKind.BINARY: 63,
         QuestionKind.NUMERIC: 26,
@@ -60,7 +61,7 @@ def test_every_area_and_every_view_has_some_at_every_horizon(catalogue: Catalogu
         for view in View:
             found = {horizon for (a, v, _, horizon) in table if (a, v) == (area, view.value)}
             assert found >= {6, 12}, (area, view)
-        assert {horizon for (a, _, _, horizon) in table if a == area} == {3, 6, 12}
+        assert {horizon for (a, _, _, horizon) in table if a == area} >= {3, 6, 12}
     assert {question.view for question in indicators(catalogue)} == set(View)
 
 
