@@ -8,6 +8,7 @@ from datetime import datetime
 
 from questions.question import ANNUL, Battery, EvidenceClass, Question, ReadBy
 from questions.receipts import text_hash
+from questions.rules import Judged
 from questions.time import iso
 
 _MARKED = re.compile(r"([\\`*_\[\]<>#|~])")
@@ -193,7 +194,7 @@ def _threshold(question: Question) -> str:
 
 def _rule(question: Question) -> str:
     """The rule a program resolves by, key by key, where the record has one."""
-    if question.rule is None:
+    if question.rule is None or isinstance(question.rule, Judged):
         return ""
     settings = question.rule.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
     return _list("Rule a program resolves by:", [f"{name}: {value}" for name, value in settings.items()])

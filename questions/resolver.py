@@ -173,9 +173,9 @@ class Resolver:
         reason: str,
         at: datetime,
         used: Sequence[Used] = (),
-        *,
         number: float | None = None,
         on: Day = None,
+        /,
         **computed: float | str | None,
     ) -> Finding:
         """An outcome as the record names it, which may be to annul; ``number`` and ``on`` go with some kinds."""
@@ -292,7 +292,7 @@ class Resolver:
         outcome = next((one.outcome for one in rule.buckets if one.holds(chosen.number)), rule.outcome)
         reason = f"the {rule.statistic} is {chosen.number:g}"
         shown_by, number = [chosen.datum], chosen.number
-        return self._named(outcome, reason, chosen.moment, shown_by, number=number, value=number)
+        return self._named(outcome, reason, chosen.moment, shown_by, number, value=number)
 
     def _by_crossing(self, rule: FirstCrossing, look: _Look) -> Finding:
         picked = self._reader.select(rule, look.world, look.read)
@@ -300,7 +300,9 @@ class Resolver:
         if first is not None:
             reason = f"{first.datum.series} {first.datum.key} is the first with {first.number:g}"
             day = first.moment.date()
-            return self._named(rule.outcome, reason, first.moment, [first.datum], on=day, value=first.number)
+            return self._named(
+                rule.outcome, reason, first.moment, [first.datum], None, day, value=first.number
+            )
         failed = self._failed(rule, picked, look)
         return failed or self._default("nothing crossed by the deadline", _used(None, picked))
 
@@ -359,7 +361,7 @@ class Resolver:
         outcome, reason, at = _order(arms, a, b, self._dates.open)
         when = self._deadline if at is None else noon(at)
         first, second = (None if day is None else day.isoformat() for day in (a, b))
-        return self._named(outcome, reason, when, used, on=at, a=first, b=second)
+        return self._named(outcome, reason, when, used, None, at, a=first, b=second)
 
     def _by_battery(self, battery: BatteryReader, look: _Look) -> Finding:
         arms = self.question.ordering
@@ -392,7 +394,7 @@ class Resolver:
         if day is None:
             return self._default("no crossing by the deadline", used, crossing=None)
         reason = f"crossed at the quarter end {day}"
-        return self._named(self._hit, reason, noon(day), used, on=day, crossing=day.isoformat())
+        return self._named(self._hit, reason, noon(day), used, None, day, crossing=day.isoformat())
 
     def _unclear(self, crossed: Sequence[Crossing], look: _Look) -> Finding:
         """A quarter end that nobody could judge would decide."""

@@ -139,14 +139,14 @@ FOLLOWED = {
     "Chain-of-thought": "l", "scaled AGI": "s",
     # Wehner
     "true automated AI": "sq", "Superalignment": "ql", "FRI on threefold": "sq", "Forethought": "s",
-    "AI Futures": "s", "AI 2027": "sl", "robust for 2x to 30x": "q", "2030 and 2032": "q", "Levers": "q", "Fleets": "sq",
+    "AI Futures": "s", "AI 2027": "sl", "for 2x to 30x": "q", "2030 and 2032": "q", "Levers": "q", "Fleets": "sq",
     "horizon from pre-training": "sq",
     # the fourth
     "mid 2026": "l", "supervises two to ten": "sq", "Labour input": "q", "Policies": "q", "SL5": "sq",
     "GPT-2 replaced": "ql", "trusted and untrusted": "sq", "2026.5 to 2030": "q",
     # besides
     "Clark": "q", "Cotra": "q", "GDPval": "sq", "Remote Labor": "sq", "Economic Index": "s", "Capabilities Index": "sq",
-    "Speedrun": "sq", "AISI": "sq", "LEAP": "s", "run rates": "ql", "hidden behaviour": "q", "Open problems": "q",
+    "Speedrun": "sq", "AISI": "sq", "LEAP": "s", "run rates": "ql", "hidden behaviour": "sq", "Open problems": "q",
 }  # fmt: skip
 
 #: What no source measures and nobody can resolve: variants of the factor table, and claims without a measured quantity.

@@ -164,6 +164,21 @@ def test_every_proxy_says_who_reads_it_and_from_what(catalogue: Catalogue) -> No
                 assert (proxy.read_by == "program") == (proxy.formula is not None)
 
 
+def test_every_area_has_a_series_that_is_collected_behind_one_of_its_own_proxies(
+    catalogue: Catalogue,
+) -> None:
+    for area, battery in catalogue.batteries.items():
+        behind = {ref.partition("/")[0] for proxy in battery.proxies for ref in proxy.behind}
+        assert behind, area
+        assert behind <= {record.id for record in catalogue.series.values()}
+    deciding = {
+        area
+        for area, battery in catalogue.batteries.items()
+        if any(proxy.behind for proxy in battery.deciding(3.0))
+    }
+    assert set(catalogue.area_keys) - deciding == {"alignment_theory"}  # a survey, which decides nothing
+
+
 def test_the_text_of_a_question_marks_what_judges_read(catalogue: Catalogue) -> None:
     for question in of_batteries(catalogue):
         assert question.battery is not None
