@@ -14,7 +14,7 @@ from datetime import date
 from statistics import median
 
 from questions.evidence import Judgement
-from questions.question import BatteryRule, Panel, Proxy, Question, ReadBy
+from questions.question import BatteryRule, EvidenceClass, Panel, Proxy, Question, ReadBy
 
 READING = "reading"
 """The judge found a ratio: ``value`` is the lower end of its interval (a panel's seat: the factor itself)."""
@@ -22,7 +22,7 @@ READING = "reading"
 NOTHING = "nothing"
 """The judge found nothing published that shows one."""
 
-JUDGES_NEEDED, JUDGES_ALL = 2, 3
+JUDGES_NEEDED = 2
 
 
 @dataclass(frozen=True)
@@ -91,8 +91,9 @@ def _of(question: Question) -> Iterable[Subject]:
 
 
 def _procedure(proxy: Proxy, rule: BatteryRule) -> str:
+    what = "gain" if proxy.evidence is EvidenceClass.GATE else "ratio"
     return (
-        f"{proxy.measures} The ratio: {proxy.crossing}. Give the lower end of its two-sided {rule.level:.0%} interval "
+        f"{proxy.measures} The {what}: {proxy.crossing}. Give the lower end of its two-sided {rule.level:.0%} interval "
         f"as value, with the addresses it was read from, or the outcome {NOTHING} when nothing published by the "
         f"quarter's end shows one. Source to begin with: {proxy.source_url or 'none is known'}."
     )
@@ -106,18 +107,17 @@ def joint(subject: Subject, readings: Sequence[Judgement]) -> Joint:
         return _of_panel(subject.panel, told)
     if len(told) < JUDGES_NEEDED:
         return Joint(None, f"{len(told)} of {JUDGES_NEEDED} judges", open=True)
-    if len(told) >= JUDGES_ALL:
-        ordered = sorted(told[:JUDGES_ALL], key=lambda value: (value is not None, value or 0.0))
-        return Joint(ordered[1], "the middle one of three judges")
-    first, second = told
-    if first is None or second is None:
-        if first is None and second is None:
-            return Joint(None, "both judges found nothing published")
-        return Joint(None, "one judge found nothing: a third is needed", open=True)
-    small, large = sorted((first, second))
-    if large == small or (small > 0 and large <= subject.rule.agree_within * small):
-        return Joint(small, "the smaller one of two judges who agree")
-    return Joint(None, f"{small:g} and {large:g} are too far apart: a third judge is needed", open=True)
+    first, second, *more = told
+    if first is None and second is None:
+        return Joint(None, "both judges found nothing published")
+    if first is not None and second is not None:
+        small, large = sorted((first, second))
+        if large == small or (small > 0 and large <= subject.rule.agree_within * small):
+            return Joint(small, "the smaller one of two judges who agree")
+    if not more:
+        return Joint(None, "two judges differ: a third judge is needed", open=True)
+    ordered = sorted((first, second, more[0]), key=lambda value: (value is not None, value or 0.0))
+    return Joint(ordered[1], "the middle one of three judges")
 
 
 def _of_panel(panel: Panel, told: Sequence[float | None]) -> Joint:
