@@ -25,6 +25,7 @@ from storage.engine import (
     translated,
 )
 from storage.errors import IntegrityFailure, StorageError
+from storage.outbox import damage as damaged_mail
 from storage.payloads import unpack
 from storage.tables import metadata, table
 
@@ -65,7 +66,7 @@ def check(connection: Connection) -> list[str]:
 def damage(connection: Connection) -> list[str]:
     """What a good copy of a good database cannot have."""
     problems = _file_problems(connection) if connection.dialect.name == "sqlite" else []
-    return [*problems, *_bad_bodies(connection), *_bad_intervals(connection)]
+    return [*problems, *_bad_bodies(connection), *_bad_intervals(connection), *damaged_mail(connection)]
 
 
 def _file_problems(connection: Connection) -> list[str]:

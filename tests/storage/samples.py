@@ -24,6 +24,7 @@ from questions.records import (
     ValueState,
 )
 from questions.verdicts import State
+from storage.mailing import Channel, Issue, Letter, Picture, Recipient, RecipientState
 from storage.records import Drift, DriftKind, RawPayload
 
 T0 = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -111,6 +112,22 @@ def receipt(at: float, state: str = "resolved", question: str = "q1", **more: An
 def question_version(at: float, question: str = "q1", **more: Any) -> QuestionVersion:
     told: dict[str, Any] = {"version": "v1", "text": "t1", "terms": "t2", "number": 1, "record": "{}"}
     return QuestionVersion(question, hours(at), edit=Edit.FIRST, **(told | more))
+
+
+def letter(key: str, at: float = 0, shared: bytes = b"Subject: x\r\n\r\nhello\r\n", **more: Any) -> Letter:
+    told: dict[str, Any] = {"channel": Channel.MAIL, "address": "ada@example.org", "kind": "digest"}
+    told |= {"period": "2026-W09", "message_id": f"<{key}@example.org>", "expires_at": hours(at) + 7 * DAY}
+    return Letter(key, shared=shared, created_at=hours(at), **(told | more))
+
+
+def issue(week: str, at: float, **more: Any) -> Issue:
+    told: dict[str, Any] = {"subject": f"{week}: nothing moved", "text": "plain", "html": "<p>plain</p>"}
+    told |= {"pictures": (Picture("order", "order.png", b"\x89PNG\x00\xff", "1 before 2"),)}
+    return Issue(week, hours(at), hours(at), **(told | more))
+
+
+def recipient(address: str, at: float, state: str = "confirmed", **more: Any) -> Recipient:
+    return Recipient(address, hours(at), RecipientState(state), **more)
 
 
 # strategies ---------------------------------------------------------------------------------------
