@@ -599,6 +599,12 @@ class MemoryStore:
         ]
         return sorted(found, key=in_turn)
 
+    def next_letter_at(self, channel: Channel) -> datetime | None:
+        mine = [letter for letter in self._letters.values() if letter.channel is channel]
+        queued = [letter.next_try_at for letter in mine if letter.state is LetterState.QUEUED]
+        sending = [letter.changed_at for letter in mine if letter.state is LetterState.SENDING]
+        return min((at for at in (*queued, *sending) if at is not None), default=None)
+
     def letter_counts(self) -> dict[tuple[Channel, LetterState], int]:
         return dict(Counter((letter.channel, letter.state) for letter in self._letters.values()))
 

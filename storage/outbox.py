@@ -162,6 +162,17 @@ def letters(
     return sorted(_letters(connection, *where), key=in_turn)
 
 
+def next_at(connection: Connection, channel: Channel) -> datetime | None:
+    """When the next letter is due."""
+
+    def first(time: Any, state: LetterState) -> datetime | None:
+        query = select(func.min(time)).where(OUTBOX.c.channel == channel.value, OUTBOX.c.state == state.value)
+        return connection.execute(query).scalar()
+
+    found = first(OUTBOX.c.next_try_at, LetterState.QUEUED), first(OUTBOX.c.changed_at, LetterState.SENDING)
+    return min((at for at in found if at is not None), default=None)
+
+
 def counts(connection: Connection) -> dict[tuple[Channel, LetterState], int]:
     """Letters by channel and state."""
     query = select(OUTBOX.c.channel, OUTBOX.c.state, func.count()).group_by(OUTBOX.c.channel, OUTBOX.c.state)

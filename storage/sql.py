@@ -362,6 +362,10 @@ class SqlStore:
         with self._database.read() as connection:
             return outbox.letters(connection, state, kind, period, address)
 
+    def next_letter_at(self, channel: Channel) -> datetime | None:
+        with self._database.read() as connection:
+            return outbox.next_at(connection, channel)
+
     def letter_counts(self) -> dict[tuple[Channel, LetterState], int]:
         with self._database.read() as connection:
             return outbox.counts(connection)

@@ -315,6 +315,9 @@ class Store(Protocol):
     ) -> list[Letter]:
         """Letters in the order in which they are to go out."""
 
+    def next_letter_at(self, channel: Channel) -> datetime | None:
+        """When the next letter is due, None when there is none. One that is ``sending`` is due since its claim."""
+
     def letter_counts(self) -> dict[tuple[Channel, LetterState], int]:
         """How many letters there are by channel and state."""
 

@@ -41,6 +41,8 @@ def test_a_key_is_queued_once_whatever_it_says_the_second_time(store: Store) -> 
 
 def test_letters_go_out_in_order_each_once_and_only_when_their_time_has_come(store: Store) -> None:
     store.queue_letters([letter("b", 1), letter("a", 1), letter("late", 9), letter("first", 0)])
+    assert store.next_letter_at(Channel.MAIL) == hours(0)
+    assert store.next_letter_at(Channel.WEBHOOK) is None
     store.queue_letters([letter("hook", 0, channel=Channel.WEBHOOK, address="team")])
     claimed = [store.claim_letter(Channel.MAIL, hours(2)) for _ in range(4)]
     assert [one and one.key for one in claimed] == ["first", "a", "b", None]
@@ -62,9 +64,11 @@ def test_what_became_of_a_letter_is_kept(store: Store) -> None:
     assert store.letters() == [waiting]
     assert (waiting.next_try_at, waiting.attempts, waiting.outcome) == (hours(3), 1, "451 later\ufffd")
     assert store.claim_letter(Channel.MAIL, hours(2)) is None
-    again = store.claim_letter(Channel.MAIL, hours(3))
+    assert store.next_letter_at(Channel.MAIL) == hours(3)
+    again = store.claim_letter(Channel.MAIL, hours(3.5))
     assert again is not None
     assert again.attempts == 2
+    assert store.next_letter_at(Channel.MAIL) == hours(3.5)
     done = store.settle_letter("k", SENT, hours(3), "250 ok")
     assert store.letters(state=SENT, kind="digest", period="2026-W09", address="ada@example.org") == [done]
     assert (
