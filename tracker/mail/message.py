@@ -39,6 +39,7 @@ _UNSEEN = dict.fromkeys(
     [0x061C, 0x00AD, 0x180E, 0x200B, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2060, 0x2070), 0xFEFF]
 )
 """Bidirectional controls, and characters of no width that no script needs (joiners stay: emoji and scripts do)."""
+_CONTROL, _HALF = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]"), re.compile(r"[\ud800-\udfff]")
 _ZEROS = "0" * TOKEN_LENGTH
 
 
@@ -62,8 +63,7 @@ def header_text(text: str, longest: int = LONGEST_HEADER) -> str:
 def body_text(text: str) -> str:
     """A text that can stand in a body: line ends of one kind, no control characters, no half characters."""
     plain = text.replace("\r\n", "\n").replace("\r", "\n")
-    kept = (one if one in "\n\t" or unicodedata.category(one) != "Cc" else "" for one in plain)
-    return "".join("\ufffd" if unicodedata.category(one) == "Cs" else one for one in kept)
+    return _HALF.sub("\ufffd", _CONTROL.sub("", plain))
 
 
 def encoded(name: str, text: str) -> str:
