@@ -40,8 +40,13 @@ def mail_job(
     now: Callable[[], datetime],
     stop: threading.Event,
     carrier: Callable[[Settings], Carrier | None] = carrier_of,
+    *,
+    always: bool = False,
 ) -> Job:
-    """Sending what is due. It is not run, and leaves no line in the ledger, while nothing is."""
+    """Sending what is due. It is not run, and leaves no line in the ledger, while nothing is.
+
+    ``always``: a slot of its own for each second, for whoever asks for it now.
+    """
 
     def run(store: Store, _slot: datetime) -> Done:
         out = carrier(settings)
@@ -64,7 +69,8 @@ def mail_job(
     def held(store: Store) -> datetime | None:
         return store.next_letter_at(Channel.MAIL) or NEVER
 
-    return Job("mail", Every("mail", EACH), run, lane="mail", held=held)
+    slots = Every("mail", timedelta(seconds=1) if always else EACH)
+    return Job("mail", slots, run, lane="mail", held=held)
 
 
 def mail_jobs(
