@@ -35,7 +35,8 @@ from tracker.mail.recipients import (
     monday_of,
     options_from,
 )
-from tracker.mail.sending import ask_to_confirm, send_digest, skipped_weeks, week_of
+from tracker.mail.sending import ask_to_confirm, send_digest, skipped_weeks, week_of, week_of_slot
+from tracker.schedule import WEEKDAYS, LocalTime
 from tracker.work import due, execute
 
 T0 = datetime(2026, 11, 23, 7, tzinfo=UTC)
@@ -144,6 +145,25 @@ def test_a_week_begins_on_its_monday(day: Any) -> None:
     assert timedelta(0) <= day - monday < WEEK
 
 
+@given(
+    zone=st.sampled_from(
+        ["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu", "UTC"]
+    ),
+    minute=st.integers(0, 24 * 60 - 1),
+    day=st.sampled_from(WEEKDAYS),
+    start=st.datetimes(datetime(2024, 1, 1), datetime(2030, 1, 1)),
+)
+def test_slots_that_follow_each_other_have_weeks_that_do(
+    zone: str, minute: int, day: str, start: datetime
+) -> None:
+    slots = LocalTime.parse(f"{day} {minute // 60:02}:{minute % 60:02} {zone}")
+    slot = slots.after(start.replace(tzinfo=UTC))
+    for _ in range(60):
+        following = slots.after(slot)
+        assert monday_of(week_of_slot(slots, following)) == monday_of(week_of_slot(slots, slot)) + WEEK
+        slot = following
+
+
 def test_weeks_without_a_digest_are_said_in_the_next(store: Store) -> None:
     assert skipped_weeks(store, "2026-W48") == ()
     queue(store, week="2026-W50")
@@ -162,8 +182,8 @@ def test_the_digest_is_made_once_a_week_as_known_at_its_time(store: Store) -> No
     assert slot == T0
     done = execute(job, slot, store, lambda: T0 + DAY)
     assert done is not None
-    assert done.message == "2026-W48: 2 letters queued for 2 recipients"
-    assert builder.asked == [("2026-W48", T0, ())]
+    assert done.message == "2026-W47: 2 letters queued for 2 recipients"
+    assert builder.asked == [("2026-W47", T0, ())]
     assert due(job, store, T0 + 2 * DAY) == ()
     assert store.issues()[0].as_of == T0
     assert {one.expires_at for one in store.letters()} == {T0 + WEEK}
@@ -178,8 +198,8 @@ def test_one_that_is_more_than_three_days_late_is_skipped_and_the_next_says_so(s
     assert [run.state for run in store.runs("digest")] == [RunState.DONE, RunState.SKIPPED]
     (slot,) = due(job, store, T0 + 2 * WEEK)
     execute(job, slot, store, lambda: T0 + 2 * WEEK)
-    assert builder.asked[-1] == ("2026-W50", T0 + 2 * WEEK, ("2026-W49",))
-    assert store.issue_weeks() == ["2026-W48", "2026-W50"]
+    assert builder.asked[-1] == ("2026-W49", T0 + 2 * WEEK, ("2026-W48",))
+    assert store.issue_weeks() == ["2026-W47", "2026-W49"]
 
 
 def test_one_that_is_three_days_late_is_still_sent(store: Store) -> None:

@@ -50,7 +50,7 @@ def _options(
     thresholds: Sequence[str],
 ) -> dict[str, Any]:
     """What was chosen before, with what is chosen now."""
-    known = {area.key for area in session.catalogue.areas}
+    known = {area.key for area in session.catalogue.areas} if areas else set()
     unknown = sorted(set(areas) - known)
     if unknown:
         raise UsageError(f"no area named {', '.join(unknown)}; there are: {', '.join(sorted(known))}")

@@ -218,25 +218,30 @@ class Smtp:
 
     def _connect(self) -> smtplib.SMTP:
         own = self._settings
-        context = ssl.create_default_context(cafile=None if own.ca_file is None else str(own.ca_file))
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
         name = own.sender.rpartition("@")[
             2
         ]  # not this machine's: that is nobody's business, and takes a look-up
         talk: smtplib.SMTP
         if own.tls == "implicit":
-            talk = smtplib.SMTP_SSL(local_hostname=name, timeout=own.timeout_s, context=context)
+            talk = smtplib.SMTP_SSL(local_hostname=name, timeout=own.timeout_s, context=self._verifying())
         else:
             talk = smtplib.SMTP(local_hostname=name, timeout=own.timeout_s)
         self._pending = talk
         try:
-            self._greet(talk, context)
+            self._greet(talk)
         except BaseException:
             talk.close()
             raise
         return talk
 
-    def _greet(self, talk: smtplib.SMTP, context: ssl.SSLContext) -> None:
+    def _verifying(self) -> ssl.SSLContext:
+        """TLS 1.2 or newer with a server that proves its name."""
+        known = self._settings.ca_file
+        context = ssl.create_default_context(cafile=None if known is None else str(known))
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        return context
+
+    def _greet(self, talk: smtplib.SMTP) -> None:
         """From the first word to the login, which is only said under TLS."""
         own = self._settings
         host = own.host.strip("[]")
@@ -246,7 +251,7 @@ class Smtp:
             raise smtplib.SMTPConnectError(code, said)
         talk.ehlo_or_helo_if_needed()
         if own.tls == "starttls":
-            talk.starttls(context=context)
+            talk.starttls(context=self._verifying())
             talk.ehlo_or_helo_if_needed()
         if not own.user:
             return

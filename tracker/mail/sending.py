@@ -41,8 +41,11 @@ def week_of(moment: datetime | date) -> str:
 
 
 def week_of_slot(slots: LocalTime, slot: datetime) -> str:
-    """The week of a slot where its people live."""
-    return week_of(slot.astimezone(slots.zone).date())
+    """The week that most of the seven days before a slot lie in, where its people live.
+
+    By the clock on the wall, so that no change to it gives two slots one week.
+    """
+    return week_of(slot.astimezone(slots.zone).replace(tzinfo=None) - WEEK / 2)
 
 
 def skipped_weeks(store: Store, week: str) -> tuple[str, ...]:
