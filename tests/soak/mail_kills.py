@@ -32,6 +32,7 @@ ROOT = Path(__file__).parents[2]
 FIRST = datetime(2026, 1, 5, 7, tzinfo=UTC)
 WEEK = timedelta(days=7)
 KILLS_A_WEEK = 4
+MORE_THAN_THERE_ARE = 10**9
 
 
 @dataclass
@@ -85,7 +86,7 @@ def kill_often(database: str, kills: int, *, offset: float = 0.5) -> Outcome:
     open_store(database).close()
     begun = time.monotonic()
     with mail_server(post) as port, _mailroom(database, port) as room:
-        whole = room.work(FIRST)
+        whole = room.work(FIRST, MORE_THAN_THERE_ARE)
         outcome.steps = int(whole.removeprefix("steps "))
         outcome.weeks = 1
         while outcome.kills < kills:

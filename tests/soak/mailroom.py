@@ -3,9 +3,10 @@
     python -m tests.soak.mailroom DATABASE_URL SMTP_PORT
 
 For each line ``STEP INSTANT`` on stdin a new process makes and sends what is due at that instant, and is killed
-(SIGKILL) just before its step of that number (0: never). The answer is ``killed``, or ``steps N`` when it came to its
-end after N steps. A step is a call from, or a return to, our own code, the mail library or the code that talks to
-the database: every place between two of its words to the world is one.
+(SIGKILL) just before its step of that number (0: never, and nothing is counted; more than there are: only counted).
+The answer is ``killed``, or ``steps N`` when it came to its end after N steps. A step is a call from, or a return to,
+our own code, the mail library or the code that talks to the database: every place between two of its words to the
+world is one.
 """
 
 from __future__ import annotations
@@ -87,7 +88,7 @@ def main() -> None:
         child = os.fork()
         if child == 0:
             steps = Steps(int(step))
-            sys.setprofile(steps)
+            sys.setprofile(steps if int(step) else None)
             work(chosen, datetime.fromisoformat(at))
             sys.setprofile(None)
             os.write(writing, str(steps.taken).encode())
