@@ -11,6 +11,7 @@ from storage.mailing import Channel
 from storage.records import RunState
 from storage.store import Store
 from tracker.config import Settings
+from tracker.errors import Stopped
 from tracker.mail.delivery import Carrier, carrier_of, drain
 from tracker.mail.recipients import note_refusal, why_not
 from tracker.mail.sending import LATE, Build, expiry, send_digest, skipped_weeks, week_of_slot
@@ -64,6 +65,8 @@ def mail_job(
             )
         finally:
             out.close()
+        if stop.is_set():
+            raise Stopped(f"told to end; {done}")
         return Done(RunState.FAILED if done.trouble else RunState.DONE, str(done))
 
     def held(store: Store) -> datetime | None:
