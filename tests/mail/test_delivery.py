@@ -253,6 +253,19 @@ def test_silence_and_dripping_come_to_an_end() -> None:
         assert time.monotonic() - begun < 3
 
 
+def test_a_server_that_never_says_goodbye_does_not_keep_us() -> None:
+    def clingy(caller: socket.socket) -> None:
+        caller.sendall(b"220 here\r\n")
+        while not caller.recv(1000).lower().startswith(b"quit"):
+            caller.sendall(b"250 here\r\n")
+        dripping(caller)
+
+    with talker(clingy) as port:
+        begun = time.monotonic()
+        assert Smtp(plain(port, timeout_s=5.0, limit_s=0.5)).probe().fate is Fate.SENT
+        assert time.monotonic() - begun < 3
+
+
 def test_a_server_that_always_breaks_off_is_left_alone_after_three() -> None:
     def rude(caller: socket.socket) -> None:
         caller.sendall(b"220 here\r\n")

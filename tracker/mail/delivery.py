@@ -185,11 +185,11 @@ class Smtp:
             return begun or Attempt(Fate.SENT, "greeted")
 
     def close(self) -> None:
-        talk, self._talk = self._talk, None
-        if talk is not None:
-            with suppress(OSError, smtplib.SMTPException):
-                talk.quit()
-            talk.close()
+        if self._talk is None:
+            return
+        with self._limited(), suppress(OSError, smtplib.SMTPException):
+            self._talk.quit()
+        self._hang_up()
 
     def _begin(self) -> Attempt | None:
         """Have a conversation under way; what prevents it otherwise."""
