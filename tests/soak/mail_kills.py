@@ -32,6 +32,7 @@ ROOT = Path(__file__).parents[2]
 FIRST = datetime(2026, 1, 5, 7, tzinfo=UTC)
 WEEK = timedelta(days=7)
 KILLS_A_WEEK = 4
+GOLDEN = 0.618034
 MORE_THAN_THERE_ARE = 10**9
 
 
@@ -92,15 +93,17 @@ def kill_often(database: str, kills: int, *, offset: float = 0.5) -> Outcome:
         while outcome.kills < kills:
             monday = FIRST + outcome.weeks * WEEK
             outcome.weeks += 1
+            last = ""
             for number in range(KILLS_A_WEEK):
-                # Along the whole way in the order of its bits, so that a week is hit early and late.
-                share = (outcome.kills * 0.618034 + offset / kills) % 1.0
-                step = 1 + int(share * outcome.steps)
-                if room.work(monday + number * timedelta(minutes=1), step) != "killed":
+                # Spread over the whole way from the first kill on, so that few are not all early ones.
+                share = (outcome.kills * GOLDEN + offset / kills) % 1.0
+                last = room.work(monday + number * timedelta(minutes=1), 1 + int(share * outcome.steps))
+                if last != "killed":
                     break  # the earlier ones had left less to do than this
                 outcome.kills += 1
-            last = room.work(monday + timedelta(hours=1))
-            if not last.startswith("steps ") or not last[6:].isdigit():
+            else:
+                last = room.work(monday + timedelta(hours=1))
+            if not last.removeprefix("steps ").isdigit():
                 outcome.problems.append(f"{_week(monday)}: {last}")
         with closing(open_store(database)) as store:
             _judge(store, post.received, outcome)

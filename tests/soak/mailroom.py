@@ -17,7 +17,7 @@ import sys
 import threading
 from datetime import datetime
 from pathlib import Path
-from types import FrameType
+from types import CodeType, FrameType
 from typing import Any
 
 from storage import open_store
@@ -62,10 +62,14 @@ class Steps:
 
     def __init__(self, last: int) -> None:
         self.taken, self._last = 0, last
+        self._counted: dict[CodeType, bool] = {}
 
     def __call__(self, frame: FrameType, event: str, argument: Any) -> None:
-        name = frame.f_code.co_filename
-        if not name.startswith(OURS) and not name.endswith(OTHERS):
+        counted = self._counted.get(frame.f_code)
+        if counted is None:
+            name = frame.f_code.co_filename
+            counted = self._counted[frame.f_code] = name.startswith(OURS) or name.endswith(OTHERS)
+        if not counted:
             return
         self.taken += 1
         if self.taken == self._last:
