@@ -378,6 +378,7 @@ def test_a_folder_gets_whole_files_and_the_same_one_again(tmp_path: Path) -> Non
     (path,) = folder.iterdir()
     assert path.name == f"{one.message_id.strip('<>')}.eml"
     assert path.read_bytes() == one.body
+    assert path.stat().st_mode & 0o077 == 0
     out.close()
 
 

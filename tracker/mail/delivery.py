@@ -96,6 +96,7 @@ class FileDrop:
         path, partial = self._folder / name, self._folder / f".{name}.{os.getpid()}.partial"
         try:
             self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            partial.touch(mode=0o600)
             with partial.open("wb") as file:
                 file.write(letter.body)
                 file.flush()
