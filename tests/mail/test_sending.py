@@ -104,6 +104,16 @@ def test_who_comes_later_gets_the_same_digest(store: Store) -> None:
     assert texts["eve@example.org"] == texts["ada@example.org"]
 
 
+def test_of_two_that_build_at_once_one_is_kept_and_sent(store: Store) -> None:
+    def slowly() -> MailContent:
+        queue(store)
+        return content("another")
+
+    queued = send_digest(store, settings(), slowly, "2026-W48", T0, T0, T0 + WEEK)
+    assert str(queued) == "2026-W48 (made before): 0 letters queued for 2 recipients"
+    assert [one.subject for one in store.issues()] == ["2026-W48: nothing moved"]
+
+
 def test_without_a_sender_a_digest_is_archived_and_nothing_queued(store: Store) -> None:
     assert (
         queue(store, own=settings(mail_from="", mail_drop=""))

@@ -101,10 +101,13 @@ def send_digest(
     """
     if not re.fullmatch(r"\d{4}-W\d{2}", week):
         raise UsageError(f"{week!r} is no week such as 2026-W47")
-    known = store.issues(week)
-    issue = known[0] if known else issue_of(week, as_of, now, build())
+    new = None if store.issues(week) else issue_of(week, as_of, now, build())
     with store.together():
-        made = not known and store.add_issue(issue)
+        known = store.issues(
+            week
+        )  # looked at again: building takes its time, and somebody may have been quicker
+        made = not known and new is not None and store.add_issue(new)
+        issue = store.issues(week)[0]
         mailing = Mailing(
             content_of(issue),
             Sender.of(settings),
