@@ -41,6 +41,7 @@ def _jobs(session: Session, only: str | None, stack: ExitStack, stop: threading.
     """Every job, with the clients they ask through."""
     from storage.engine import locate
     from tracker.daemon.chores import chores, own_jobs, poll_jobs
+    from tracker.daemon.mailing import mail_jobs
 
     client, probe = (
         stack.enter_context(session.client(stop=stop)),
@@ -58,6 +59,7 @@ def _jobs(session: Session, only: str | None, stack: ExitStack, stop: threading.
             stop=stop,
         ),
         *own_jobs(session.catalogue, session.now, stop),
+        *mail_jobs(settings, None, session.now, stop),
         *chores(settings, locate(settings.database()).path),
     )
     if only is None:
@@ -106,6 +108,7 @@ def _show(leader: str, reports: Sequence[SourceReport], others: Sequence[tuple[J
 
 def _stay(session: Session, only: str | None) -> int:
     """The daemon, from its settings to its exit code."""
+    from tracker.daemon.desk import Desk
     from tracker.daemon.logs import set_up
     from tracker.daemon.notify import Notifier
     from tracker.daemon.ping import pinger
@@ -132,7 +135,10 @@ def _stay(session: Session, only: str | None) -> int:
                 store.close()
 
         if settings.http_bind:
-            pages = Pages(daemon.troubles, lambda: to_json(told()), lambda: metrics(daemon.watch, told()))
+            links = Desk(settings, session.store, session.now) if settings.mail_base_url else None
+            pages = Pages(
+                daemon.troubles, lambda: to_json(told()), lambda: metrics(daemon.watch, told()), links
+            )
             server = stack.enter_context(WebServer(settings.http_bind, pages))
             logging.getLogger(__name__).info("answering on port %d of loopback", server.port)
         code = daemon.run()

@@ -90,6 +90,7 @@ def command(session: Session) -> int:
             "gaps": [vars(gap) for gap in gaps],
             "leader": _leader(store, now),
             "jobs": _jobs(store, session, now),
+            "mail": _mail(store),
             "rows": store.counts(),
         }
     finally:
@@ -108,12 +109,23 @@ def _jobs(store: Store, session: Session, now: datetime) -> list[dict[str, Any]]
     """The daemon's other jobs; polls are told of by source."""
     from storage.engine import locate
     from tracker.daemon.chores import chores, own_jobs
+    from tracker.daemon.mailing import mail_jobs
     from tracker.daemon.state import job_rows
 
+    stop = threading.Event()
     about_the_database = chores(session.settings, locate(session.settings.database()).path)
-    return job_rows(
-        (*own_jobs(session.catalogue, session.now, threading.Event()), *about_the_database), store, now
-    )
+    own = own_jobs(session.catalogue, session.now, stop)
+    mail = mail_jobs(session.settings, None, session.now, stop)
+    return job_rows((*own, *mail, *about_the_database), store, now)
+
+
+def _mail(store: Store) -> dict[str, Any]:
+    """Letters by state, and the addresses that no longer work."""
+    from storage.mailing import RecipientState
+    from tracker.mail.sending import undelivered
+
+    dead = [one.address for one in store.recipients() if one.state is RecipientState.DEAD]
+    return {"letters": undelivered(store), "dead_addresses": dead}
 
 
 def _source_row(store: Store, source: Source, session: Session, now: datetime) -> dict[str, Any]:
@@ -219,6 +231,15 @@ def _show(document: dict[str, Any]) -> None:
         ["job", "state", "last success", "next due", "message"],
         [(r["job"], r["state"], r["last_success"], r["next_due"], r["message"]) for r in document["jobs"]],
     )
+    waiting = ", ".join(
+        f"{number} {state}" for state, number in document["mail"]["letters"].items() if number
+    )
+    if waiting:
+        click.echo(f"mail: {waiting}")
+    for address in document["mail"]["dead_addresses"]:
+        click.echo(
+            f"{address} was refused twice and gets nothing: `speedup recipients confirm` if it works again"
+        )
     if document["series"]:
         table(
             "series (a series that does not change is not a trend that stopped)",
