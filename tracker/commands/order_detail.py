@@ -369,7 +369,7 @@ def record(catalogue: Catalogue, store: Store, options: ModelOptions, now: datet
     week that is over."""
     from tracker.history import keep_model, keep_weeks, model_says
 
-    made = model_says(catalogue, store, options, made_at=now)
+    made = model_says(catalogue, store, options, (options.threshold,), made_at=now)
     new = keep_model(store, made)
     weeks = keep_weeks(catalogue, store, options, until=now, made_at=now, weeks=1)
     reason = None if new else "they say what was said before"
