@@ -152,9 +152,10 @@ def weeks_until(
     known_at: datetime | None = None,
 ) -> tuple[Week, ...]:
     """The last ``count`` weeks that were over at ``now``, the oldest first: as stored (by ``known_at``), and derived
-    again as known then where none is stored (``Week.stored`` tells)."""
+    again as known then where none is stored (``Week.stored`` tells). Runs of disagreement are not counted here: they
+    may be older than the first week."""
     scene = Scene(catalogue, store, options, known_at)
-    return running([scene.week(at) for at in week_ends(now, count)])
+    return tuple(scene.week(at) for at in week_ends(now, count))
 
 
 def rederived(
