@@ -8,7 +8,7 @@ everything stored has both its times, so that the same call gives the same week 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -82,12 +82,23 @@ def keep_day(
 
 
 def model_says(
-    catalogue: Catalogue, store: Store, options: ModelOptions, *, made_at: datetime
+    catalogue: Catalogue,
+    store: Store,
+    options: ModelOptions,
+    thresholds: Sequence[int],
+    *,
+    made_at: datetime,
 ) -> tuple[Forecast, ...]:
-    """The internal voice's forecasts on our open ordering questions at ``options.threshold``."""
+    """The internal voice's forecasts on our open ordering questions at these multiples."""
     scene = Scene(catalogue, store, options)
     voice = scene.internal(options.draws)
-    return recorded_forecasts(catalogue, store, options, voice, scene.version, made_at=made_at)
+    return tuple(
+        forecast
+        for threshold in thresholds
+        for forecast in recorded_forecasts(
+            catalogue, store, replace(options, threshold=threshold), voice, scene.version, made_at=made_at
+        )
+    )
 
 
 def keep_model(store: Store, made: Sequence[Forecast]) -> int:
@@ -141,9 +152,10 @@ def weeks_until(
     known_at: datetime | None = None,
 ) -> tuple[Week, ...]:
     """The last ``count`` weeks that were over at ``now``, the oldest first: as stored (by ``known_at``), and derived
-    again as known then where none is stored (``Week.stored`` tells)."""
+    again as known then where none is stored (``Week.stored`` tells). Runs of disagreement are not counted here: they
+    may be older than the first week."""
     scene = Scene(catalogue, store, options, known_at)
-    return running([scene.week(at) for at in week_ends(now, count)])
+    return tuple(scene.week(at) for at in week_ends(now, count))
 
 
 def rederived(

@@ -115,7 +115,7 @@ def test_a_history_is_the_same_whenever_it_is_asked_for(filled: Program) -> None
 def weekly(program: Program) -> None:
     """What the daemon does on a Monday."""
     store = open_store(program.db)
-    keep_weeks(CATALOGUE, store, ModelOptions(), until=NOW, made_at=NOW - DAY)
+    keep_weeks(CATALOGUE, store, ModelOptions(), until=NOW, made_at=NOW - DAY, weeks=11)
     store.close()
 
 

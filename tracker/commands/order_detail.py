@@ -313,10 +313,7 @@ def week_json(week: Week) -> dict[str, Any]:
                 "tau_b": one.tau_b,
                 "tau_b_ci90": list(one.tau_b_ci90) if one.tau_b_ci90 else None,
                 "tau_null_ci90": list(one.tau_null_ci90) if one.tau_null_ci90 else None,
-                "disagreements": [
-                    {"first": pair.first, "second": pair.second, "weeks": pair.weeks}
-                    for pair in one.disagreements
-                ],
+                "disagreements": [[pair.first, pair.second] for pair in one.disagreements],
                 "reason": one.reason or None,
             }
             for one in week.comparisons
@@ -369,7 +366,7 @@ def record(catalogue: Catalogue, store: Store, options: ModelOptions, now: datet
     week that is over."""
     from tracker.history import keep_model, keep_weeks, model_says
 
-    made = model_says(catalogue, store, options, made_at=now)
+    made = model_says(catalogue, store, options, (options.threshold,), made_at=now)
     new = keep_model(store, made)
     weeks = keep_weeks(catalogue, store, options, until=now, made_at=now, weeks=1)
     reason = None if new else "they say what was said before"
@@ -442,6 +439,8 @@ def _show_history(document: dict[str, Any]) -> None:
             )
         if not week["comparisons"]:
             click.echo(f"{week['at']:%Y-%m-%d}  fewer than two voices had a view ({whence})")
+    if document.get("rederived") == []:
+        click.echo("none of these weeks is stored: there is nothing to derive again")
     for check in document.get("rederived", ()):
         if check["same"]:
             click.echo(f"{check['week']:%Y-%m-%d}  derived again: the same bytes")

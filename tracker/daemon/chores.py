@@ -115,11 +115,11 @@ def estimates_job(catalogue: Catalogue, now: Callable[[], datetime]) -> Job:
         from tracker.history import keep_day, keep_model, model_says
         from tracker.orderings import ModelOptions, ordering_thresholds
 
-        at, new = now(), 0
-        for threshold in ordering_thresholds(catalogue):
-            made = model_says(catalogue, store, ModelOptions(threshold=threshold), made_at=at)
-            new += keep_model(store, made)
-        day = keep_day(catalogue, store, ModelOptions(), at=slot, made_at=at)
+        at, options = now(), ModelOptions()
+        new = keep_model(
+            store, model_says(catalogue, store, options, ordering_thresholds(catalogue), made_at=at)
+        )
+        day = keep_day(catalogue, store, options, at=slot, made_at=at)
         said = "the voices' orders kept" if day is not None else "the voices say what they said"
         return Done(RunState.DONE, f"{new} new forecasts of the model; {said}")
 

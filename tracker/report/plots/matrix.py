@@ -105,7 +105,7 @@ def pair_chart(a: Voice, b: Voice, areas: Sequence[Area], *, as_of: datetime) ->
                 _cell(axes, left + j * cell, y, cell, canvas.ACCENT, shade, words, frame=opposed, gid=gid)
         notes = [
             f"Per cent chance that the row's area comes before the column's: {one}|{two}; neither counts half.",
-            "The darker, the further apart. A heavy frame: opposite sides of 50 by 15 or more each.",
+            "The stronger the shade, the further apart. A heavy frame: opposite sides of 50 by 15 or more each.",
             f"As of {day(as_of)} (UTC).",
         ]
         _notes(figure, axes, notes)
