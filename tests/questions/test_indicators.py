@@ -42,12 +42,12 @@ def spread(catalogue: Catalogue) -> Spread:
 
 def test_there_are_enough_of_them_and_each_settles_within_its_horizon(catalogue: Catalogue) -> None:
     asked = indicators(catalogue)
-    assert len(asked) == 95
+    assert len(asked) == 104
     assert sum(months(question) <= 12 for question in asked) >= 60
-    assert Counter(map(months, asked)) == {3: 16, 6: 29, 12: 43, 13: 7}
+    assert Counter(map(months, asked)) == {3: 16, 6: 32, 12: 49, 13: 7}
     assert Counter(question.kind for question in asked) == {
-        QuestionKind.BINARY: 63,
-        QuestionKind.NUMERIC: 26,
+        QuestionKind.BINARY: 69,
+        QuestionKind.NUMERIC: 29,
         QuestionKind.DATE: 6,
     }
     for question in asked:
@@ -63,6 +63,11 @@ def test_every_area_and_every_view_has_some_at_every_horizon(catalogue: Catalogu
             assert found >= {6, 12}, (area, view)
         assert {horizon for (a, _, _, horizon) in table if a == area} >= {3, 6, 12}
     assert {question.view for question in indicators(catalogue)} == set(View)
+
+
+def test_interpretability_has_indicators_of_its_own(catalogue: Catalogue) -> None:
+    own = {question.id for question in indicators(catalogue) if question.areas == ("interpretability",)}
+    assert own == {"ind-auditbench-75-6m", "ind-auditbench-100-12m", "ind-auditbench-value-12m"}
 
 
 def test_each_reads_a_series_that_is_collected_or_a_question_that_is_linked(catalogue: Catalogue) -> None:
@@ -197,7 +202,7 @@ def test_one_edit_of_the_wording_changes_every_question_on_a_level(base: Path) -
     path.write_text(changed(path.read_text(), "that is when one entry shows", "thus when one entry shows"))
     questions = load_catalogue(base=base).questions.values()
     edited = [q for q in questions if "thus when one entry shows" in q.measurement.procedure]
-    assert len(edited) == 56
+    assert len(edited) == 62
     assert all(q.id.startswith("ind-") and q.kind is QuestionKind.BINARY for q in edited)
 
 
