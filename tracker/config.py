@@ -136,6 +136,7 @@ class Settings(BaseModel):
     Mail leaves by ``smtp_host`` (``smtp_port`` 0: 465, 587 or 25 by ``smtp_tls``; ``smtp_ca_file``: who else may
     vouch for it) or into ``mail_drop``, a folder of .eml files or ``-`` for stdout. ``mail_base_url``: where people
     reach this program's pages from outside, for links that confirm and unsubscribe; ``mail_secret`` signs them.
+    ``digest_url``: where the folder that ``speedup digest --archive`` writes can be seen, for the mail's links.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
@@ -158,6 +159,7 @@ class Settings(BaseModel):
     swebench_url: str = ""
     mlebench_url: str = ""
     aei_url: str = ""
+    digest_url: str = ""
     metaculus_token: SecretStr | None = None
     manifold_key: SecretStr | None = None
     fatebook_key: SecretStr | None = None
@@ -198,7 +200,7 @@ class Settings(BaseModel):
         "manifold_url", "metaculus_url", "forecastbench_url", "metr_url",
         "polymarket_gamma_url", "polymarket_clob_url", "polymarket_data_url", "kalshi_url", "fatebook_url",
         "epoch_hub_url", "epoch_eci_url", "epoch_dc_url", "swebench_url", "mlebench_url", "aei_url",
-        "mail_base_url",
+        "mail_base_url", "digest_url",
     )  # fmt: skip
     @classmethod
     def _base_url(cls, value: str) -> str:

@@ -561,15 +561,24 @@ MarketInput = StreamKey | tuple[str, ...]
 
 
 def market_changes(
-    catalogue: Catalogue, store: Store, options: ModelOptions, *, since: datetime, now: datetime
+    catalogue: Catalogue,
+    store: Store,
+    options: ModelOptions,
+    *,
+    since: datetime,
+    now: datetime,
+    most: int | None = None,
 ) -> Attribution[MarketInput, Value | datetime | bool]:
     """Which values moved the market's scores (log hazards) between two times, each as known then.
 
-    Inputs: every followed value, every resolution, and the passing of time (``("time",)``).
+    Inputs: every followed value, every resolution, and the passing of time (``("time",)``). ``most``: of the values
+    only so many are put back, those that came, went or changed most (log-odds by the link's weight).
     """
     links = _dated(catalogue, options.threshold)
     streams = _bearing(catalogue, store)
     before, after = (_market_inputs(store, streams, at) for at in (since, now))
+    if most is not None:
+        before = _largest_only(before, after, {link.key: link.weight for link in catalogue.links}, most)
     rules, groups = market_rules(catalogue), catalogue.groups
 
     def score(given: Mapping[MarketInput, Value | datetime | bool]) -> Mapping[str, float]:
@@ -585,6 +594,36 @@ def market_changes(
         return {area: mean for area, (mean, _) in pooled_hazards(readings, groups).items()}
 
     return attribute(before, after, score)
+
+
+def _largest_only(
+    before: Mapping[MarketInput, Value | datetime | bool],
+    after: Mapping[MarketInput, Value | datetime | bool],
+    weights: Mapping[tuple[str, str, str], float],
+    most: int,
+) -> dict[MarketInput, Value | datetime | bool]:
+    """``before`` where of the values only those that changed most still differ from ``after``."""
+
+    def odds(value: Value | datetime | bool | None) -> float | None:
+        chance = value.snapshot.probability if isinstance(value, Value) else None
+        return None if chance is None else math.log(max(chance, 0.001) / max(1.0 - chance, 0.001))
+
+    def size(key: StreamKey) -> float:
+        then, now = odds(before.get(key)), odds(after.get(key))
+        if then is None or now is None:
+            return math.inf
+        return weights[key.platform, key.external_id, key.outcome] * abs(now - then)
+
+    values = [key for key in {**after, **before} if isinstance(key, StreamKey)]
+    changed = sorted(
+        (key for key in values if before.get(key) != after.get(key)), key=lambda k: (-size(k), k)
+    )
+    mended = dict(before)
+    for key in changed[most:]:
+        mended.pop(key, None)
+        if key in after:
+            mended[key] = after[key]
+    return mended
 
 
 def _bearing(catalogue: Catalogue, store: Store) -> list[StreamKey]:
@@ -619,7 +658,6 @@ def trend_changes(
 
     Time itself is left out: it brings all areas' dates nearer alike.
     """
-    needed = _needs(catalogue, factor_table(catalogue, options), options)
 
     def points(at: datetime) -> dict[tuple[str, str], Measurement]:
         chosen_metric = TREND_SELECTION.metric
@@ -627,13 +665,29 @@ def trend_changes(
         return {(one.key, one.metric): one for one in stored}
 
     def score(given: Mapping[tuple[str, str], Measurement]) -> Mapping[str, float]:
-        mixture = mixture_of(list(given.values()), options.seed)
-        if mixture is None:
-            return {}
-        dates = _area_dates(catalogue, needed, mixture, options, WEEK_DRAWS)
-        return dates_voice(dates, today=now.date(), groups=catalogue.groups).scores
+        return trend_scores(catalogue, options, list(given.values()), now=now)
 
     return attribute(points(since), points(now), score)
+
+
+def trend_scores(
+    catalogue: Catalogue,
+    options: ModelOptions,
+    points: Sequence[Measurement],
+    *,
+    now: datetime,
+    draws: int = WEEK_DRAWS,
+) -> Mapping[str, float]:
+    """The trend voice's scores if METR's series were these points: larger = sooner; empty with too few.
+
+    With as many ``draws`` as a voice had, areas that are all but level come out as they did in it.
+    """
+    mixture = mixture_of(points, options.seed)
+    if mixture is None:
+        return {}
+    needed = _needs(catalogue, factor_table(catalogue, options), options)
+    dates = _area_dates(catalogue, needed, mixture, options, draws)
+    return dates_voice(dates, today=now.date(), groups=catalogue.groups).scores
 
 
 PanelInput = tuple[str, ...]

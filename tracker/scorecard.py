@@ -10,7 +10,7 @@ from questions.catalogue import Catalogue
 from questions.model import Relation
 from questions.question import ANNUL, Question
 from questions.receipts import QuestionVersion, version_at
-from questions.records import Forecast, OutcomeState, Quantity, Resolution, Snapshot, StreamKey
+from questions.records import Forecast, OutcomeState, Quantity, QuestionInfo, Resolution, Snapshot, StreamKey
 from storage.records import Observation
 from storage.store import Store
 from tracker.own import BELOW, OWN, counted, place
@@ -30,13 +30,15 @@ def stored_forecasts(
     lead_days: Sequence[int] | None,
     now: datetime,
     known_at: datetime | None = None,
+    pending: bool = True,
 ) -> ForecastTable:
     """Every followed question's community values and what people forecast, with the outcomes known at ``known_at``.
 
     ``lead_days``: one forecast per lead before the scheduled close; None: the value at the end of each
-    day. Questions without an outcome count as pending. Areas come from the catalogue's links.
+    day. Questions without an outcome count as pending; with ``pending`` False they are not read, which changes
+    no score. Areas come from the catalogue's links.
     """
-    told = _told(store, catalogue, now, known_at)
+    told = _told(store, catalogue, now, known_at, pending=pending)
     return forecasts_from_history(
         told.history,
         told.resolutions,
@@ -79,10 +81,16 @@ class _Told:
     closes: Mapping[QuestionKey, datetime]
 
 
-def _told(store: Store, catalogue: Catalogue, now: datetime, known_at: datetime | None) -> _Told:
+def _told(
+    store: Store, catalogue: Catalogue, now: datetime, known_at: datetime | None, *, pending: bool = True
+) -> _Told:
     resolutions = [*store.resolutions(known_at=known_at), *_verdicts(store, catalogue, known_at)]
+    decided = {(word.platform, word.external_id) for word in resolutions}
     history: dict[StreamKey, Sequence[Observation]] = {
-        key: _as_told(key, store.history(key, known_at=known_at)) for key in store.streams()
+        key: _as_told(key, store.history(key, known_at=known_at))
+        if pending or (key.platform, key.external_id) in decided
+        else ()
+        for key in store.streams()
     }
     people = _people(store, known_at=now if known_at is None else known_at)
     return _Told(
@@ -249,14 +257,24 @@ def scheduled_closes(
         key: question.dates.close for key, question in _ours(store, catalogue, known_at).items()
     }
     closes |= {(link.platform, link.external_id): link.by for link in catalogue.links if link.by is not None}
-    moments = sorted({known_at, *(moment - timedelta(microseconds=1) for moment in told_at.values())})
-    for moment in moments:
-        infos = sorted(store.infos(known_at=moment), key=lambda info: info.source == info.platform)
-        for info in infos:
-            key = (info.platform, info.external_id)
-            if info.closes_at is not None and (key not in told_at or moment < told_at[key]):
+    newest = _infos(store, known_at)
+    late = {  # told of again once the outcome was out: what counts is what was told before
+        key: told_at[key] for key, info in newest if key in told_at and info.fetched_at >= told_at[key]
+    }
+    for key, info in newest:
+        if info.closes_at is not None and key not in late:
+            closes[key] = info.closes_at
+    for moment in sorted(set(late.values())):
+        for key, info in _infos(store, moment - timedelta(microseconds=1)):
+            if info.closes_at is not None and late.get(key) == moment:
                 closes[key] = info.closes_at
     return closes
+
+
+def _infos(store: Store, known_at: datetime) -> list[tuple[QuestionKey, QuestionInfo]]:
+    """What is known of each question, the platform's own word after that of an aggregator."""
+    told = sorted(store.infos(known_at=known_at), key=lambda info: info.source == info.platform)
+    return [((info.platform, info.external_id), info) for info in told]
 
 
 def first_told(store: Store, resolutions: Sequence[Resolution]) -> dict[QuestionKey, datetime]:

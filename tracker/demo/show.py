@@ -16,10 +16,15 @@ from questions.catalogue import Catalogue
 from questions.time import iso
 from storage import open_store
 from tracker import __version__
-from tracker.demo.play import FIRST_DAY, LAST_DAY, PLATFORMS, Played, Progress, moments, play
+from tracker.config import Settings
+from tracker.demo.play import FIRST_DAY, LAST_DAY, PLATFORMS, POLL_HOURS, Played, Progress, moments, play
 from tracker.demo.recording import make_recording
+from tracker.digest.issue import digest_mail
+from tracker.digest.period import period_at
+from tracker.digest.render import write_preview
 from tracker.findings import WEEKS_SHOWN, Findings, find
 from tracker.history import keep_weeks
+from tracker.mail.content import MailContent
 from tracker.orderings import ModelOptions
 from tracker.report.content import DatabaseNote
 from tracker.report.page import render_page
@@ -55,9 +60,9 @@ class DemoResult:
         )
 
     def _where(self) -> list[str]:
-        page = (self.folder / PAGE).resolve().as_uri()
+        page, mail = ((self.folder / name).resolve().as_uri() for name in (PAGE, "digest.html"))
         return [
-            f"The database is {self.folder / DATABASE}; the page is {page}",
+            f"The database is {self.folder / DATABASE}; the page is {page}; the week's digest {mail}",
             *(f"  {file}" for file in self.files),
             f"Ask it:  {_program()} order --db sqlite:///{self.folder / DATABASE} --as-of {iso(self.now)}",
         ]
@@ -101,10 +106,13 @@ def run_demo(folder: Path, catalogue: Catalogue, *, progress: Progress, last: da
             database=_note(store.counts(), days[-1]),
             totals=played.totals,
         )
+        settings = Settings(poll_hours=POLL_HOURS)
+        period = period_at(days[-1])
+        digest = digest_mail(store, catalogue, settings, period, known=found.orderings)
         rows = store.counts()
     finally:
         store.close()
-    return DemoResult(folder, days[-1], played, found, rows, write(folder, found))
+    return DemoResult(folder, days[-1], played, found, rows, write(folder, found, digest))
 
 
 def _note(rows: Mapping[str, int], now: datetime) -> DatabaseNote:
@@ -132,8 +140,8 @@ def _note(rows: Mapping[str, int], now: datetime) -> DatabaseNote:
     )
 
 
-def write(folder: Path, found: Findings) -> tuple[Path, ...]:
-    """Charts as PNG and SVG, the page and its plain-text twin; returns the files written."""
+def write(folder: Path, found: Findings, digest: MailContent) -> tuple[Path, ...]:
+    """Charts as PNG and SVG, the page and its plain-text twin, the week's digest; returns the files written."""
     files = []
     for name, figure in found.charts.figures.items():
         assert isinstance(figure, Figure)
@@ -143,4 +151,4 @@ def write(folder: Path, found: Findings) -> tuple[Path, ...]:
         files += [png, svg]
     (folder / PAGE).write_text(render_page(found.content), encoding="utf-8")
     (folder / TEXT).write_text(render_text(found.content, 110) + "\n", encoding="utf-8")
-    return (*files, folder / PAGE, folder / TEXT)
+    return (*files, folder / PAGE, folder / TEXT, *write_preview(digest, folder))

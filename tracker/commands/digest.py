@@ -1,0 +1,125 @@
+"""``speedup digest``: the week in one mail."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tracker.commands.session import Day, Session, with_session
+from tracker.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from storage.store import Store
+    from tracker.digest.archive import Edition
+    from tracker.digest.period import Period
+    from tracker.mail.content import MailContent
+
+_FOLDER = click.Path(file_okay=False, path_type=Path)
+
+
+@click.command("digest", epilog="Example:  speedup digest --week 2026-11-18 --preview out")
+@click.option("--week", type=Day(), help="The week that holds this day (default: the seven days up to now).")
+@click.option(
+    "--preview", type=_FOLDER, metavar="DIR", help="Write HTML, text and pictures there; send nothing."
+)
+@click.option(
+    "--archive", type=_FOLDER, metavar="DIR", help="Export all digests kept, as pages and an Atom feed."
+)
+@with_session(as_of=True)
+def command(session: Session, week: date | None, preview: Path | None, archive: Path | None) -> int:
+    """What changed in a week: order of areas, movers and why, disagreements, outcomes, calibration, data health.
+
+    Everything is told as known at the end of the week, or at --as-of. Without an option the plain text is printed.
+    """
+    from tracker.digest.render import write_preview
+
+    store = session.store_if_any()
+    if archive is not None:
+        if store is None:
+            raise UsageError("--archive: there is no database yet")
+        try:
+            return _export(session, store, archive)
+        finally:
+            store.close()
+    period = _period(session, week)
+    try:
+        content = _content(session, store, period)
+    finally:
+        if store is not None:
+            store.close()
+    files: Sequence[Path] = ()
+    if preview is not None:
+        try:
+            files = write_preview(content, preview)
+        except OSError as error:
+            raise UsageError(f"{preview}: cannot be written: {error.strerror or error}") from error
+    session.print(_document(content, period, files), lambda: _tell(content, files))
+    return 0
+
+
+def _period(session: Session, week: date | None) -> Period:
+    from tracker.digest.period import Period, period_at, period_of
+
+    now: datetime = session.as_of or session.now()
+    if week is None:
+        return period_at(now)
+    found = period_of(week, now)
+    if found.at.isocalendar()[:2] < week.isocalendar()[:2]:
+        raise UsageError(f"--week {week}: that week has not begun")
+    return Period(found.label, session.as_of) if session.as_of is not None else found
+
+
+def _content(session: Session, store: Store | None, period: Period) -> MailContent:
+    """The digest of what is stored; of nothing, where there is no database."""
+    from storage.memory import MemoryStore
+    from tracker.digest.issue import digest_mail
+
+    return digest_mail(store or MemoryStore(), session.catalogue, session.settings, period)
+
+
+def _document(content: MailContent, period: Period, files: Sequence[Path]) -> dict[str, Any]:
+    return {
+        "week": period.label,
+        "as_of": period.at,
+        "since": period.since,
+        "subject": content.subject,
+        "html_bytes": len(content.html.encode()),
+        "pictures": [{"name": one.filename, "bytes": len(one.png), "alt": one.alt} for one in content.images],
+        "text": content.text,
+        "files": [str(file) for file in files],
+    }
+
+
+def _tell(content: MailContent, files: Sequence[Path]) -> None:
+    if not files:
+        click.echo(content.text, nl=False)
+        return
+    click.echo(content.subject)
+    for file in files:
+        click.echo(f"  {file}")
+
+
+def _export(session: Session, store: Store, folder: Path) -> int:
+    from tracker.digest.archive import export
+
+    try:
+        files = export(_kept(store), folder, session.settings.digest_url)
+    except OSError as error:
+        raise UsageError(f"{folder}: cannot be written: {error.strerror or error}") from error
+    names = [str(file) for file in files]
+    session.print({"files": names}, lambda: click.echo("\n".join(names)))
+    return 0
+
+
+def _kept(store: Store) -> Sequence[Edition]:
+    """Every digest that was made and kept."""
+    issues = getattr(store, "issues", None)
+    if issues is None:
+        raise UsageError("this database keeps no digests: `speedup digest --preview DIR` makes one again")
+    found: Sequence[Edition] = issues()
+    return found

@@ -1,0 +1,369 @@
+"""From the store to what a digest says. Reads the store and nothing else: no clock, no network."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from questions.catalogue import Catalogue
+from questions.records import QuestionInfo
+from storage.store import Store
+from tracker import __version__
+from tracker.config import Settings
+from tracker.digest.content import (
+    CALIBRATION_LEAD_DAYS,
+    Charts,
+    Digest,
+    Dispute,
+    Mover,
+    OrderRow,
+    Standing,
+    Subject,
+)
+from tracker.digest.health import data_health
+from tracker.digest.movement import Move, chance, followed, moves, nearest
+from tracker.digest.outcomes import Followed, Name, closing, overdue, resolved
+from tracker.digest.period import Period
+from tracker.digest.trends import trend_news
+from tracker.digest.why import move_causes, order_changes
+from tracker.estimates.factors import Noise
+from tracker.estimates.releases import fan, passage, simulate
+from tracker.estimates.versions import model_versions, rank_version
+from tracker.estimates.voice import Comparison, Disagreement, Voice
+from tracker.orderings import (
+    SETTLED,
+    TREND_SELECTION,
+    TREND_SERIES,
+    ModelOptions,
+    Orderings,
+    Scene,
+    orderings,
+)
+from tracker.report.content import ReliabilityReport, biggest_gap, places_of, reliability_report
+from tracker.report.plots import Outlook
+from tracker.scorecard import stored_forecasts
+from tracker.scoring.calibration import CalibrationReport, calibrate
+
+MOVERS_TOLD = 7
+DISPUTES_TOLD = 5
+THRESHOLDS_MINUTES = (480.0, 2400.0, 10020.0)
+VERSION_DRAWS = 2_000
+
+
+def build_digest(
+    store: Store,
+    catalogue: Catalogue,
+    settings: Settings,
+    period: Period,
+    *,
+    skipped: tuple[str, ...] = (),
+    known: Orderings | None = None,
+) -> Digest:
+    """Everything there is to tell of a week, as known at its end. Raises StorageError only.
+
+    ``skipped``: weeks before it for which no digest was sent, which is said. ``known``: the orderings at that
+    instant by the default options, for a caller that has them.
+    """
+    options = ModelOptions()
+    result = known or orderings(catalogue, store, options, now=period.at, known_at=period.at)
+    before = Scene(catalogue, store, options, period.since).voices(period.since, period.since, options.draws)
+    infos = {at: _infos(store, at) for at in (period.since, period.at)}
+    subjects = _subjects(catalogue, infos[period.at])
+    titles = {name: subject.title for name, subject in subjects.items()}
+    streams = followed(store, catalogue.links)
+    values = nearest(store.latest(streams, known_at=period.at), period.at)
+    resolutions = store.resolutions(known_at=period.at)
+    settled = {(r.platform, r.external_id, r.outcome) for r in resolutions if r.state in SETTLED}
+    scene = Followed(
+        catalogue,
+        store,
+        period,
+        subjects,
+        _closes(catalogue, infos[period.at]),
+        values,
+        resolutions,
+    )
+    live = {name: seen for name, seen in values.items() if name not in settled}
+    moved, n_before = moves(store, streams, live, period)
+    found = [move for move in moved if move.notable]
+    both = (infos[period.since], infos[period.at])
+    record = _calibration(store, catalogue, period.at)
+    trends = trend_news(store, catalogue, period)
+    names = tuple((voice.name, len(voice.ranking), voice.reason) for voice in result.voices.values())
+    return Digest(
+        period=period,
+        voices=names,
+        order=_order(result, before),
+        changes=order_changes(catalogue, store, options, (before, result.voices), titles, period),
+        movers=tuple(_mover(store, move, subjects, both, period.at) for move in found[:MOVERS_TOLD]),
+        n_movers=len(found),
+        n_followed=len(live),
+        n_before=n_before,
+        disputes=_disputes(result, catalogue, subjects),
+        closing=closing(scene),
+        resolved=resolved(scene),
+        overdue=overdue(scene, settings.links.overdue_days),
+        records=_records(record),
+        trends=trends,
+        health=data_health(store, catalogue, settings, period),
+        charts=_charts(result, store, record, options.seed, period),
+        missing=_missing(result, bool(streams), n_before, len(live), store),
+        skipped=skipped,
+        program_version=__version__,
+    )
+
+
+def _infos(store: Store, at: datetime) -> dict[Name, QuestionInfo]:
+    """The facts of each question, from its own platform where that told."""
+    told = sorted(store.infos(known_at=at), key=lambda info: info.source == info.platform)
+    return {(info.platform, info.external_id): info for info in told}
+
+
+def _closes(catalogue: Catalogue, infos: Mapping[Name, QuestionInfo]) -> dict[Name, datetime]:
+    """When each linked question closes: by its platform, else by the catalogue's deadline."""
+    found = {}
+    for link in catalogue.links:
+        name = (link.platform, link.external_id)
+        told = infos[name].closes_at if name in infos else None
+        closes = told or link.by
+        if closes is not None:
+            found[name] = closes
+    return found
+
+
+def _subjects(catalogue: Catalogue, infos: Mapping[Name, QuestionInfo]) -> dict[Name, Subject]:
+    """Every linked question under its platform's own title, else our label. The address is the catalogue's, which a
+    person wrote down: what a platform says of itself is no link."""
+    found = {}
+    for link in catalogue.links:
+        name = (link.platform, link.external_id)
+        info = infos.get(name)
+        found[name] = Subject((info.title if info else "") or link.label, *name, link.url)
+    return found
+
+
+# the order ----------------------------------------------------------------------------------------
+
+
+def _order(result: Orderings, before: Mapping[str, Voice]) -> tuple[OrderRow, ...]:
+    """One row an area, in the order of the market where it has a view, else of the widest voice."""
+    voices = [voice for voice in result.voices.values() if voice.ranking]
+    names = {area.key: area.name for area in result.areas}
+    now = {voice.name: places_of(voice) for voice in voices}
+    then = {name: places_of(voice) for name, voice in before.items()}
+    rows = []
+    for area in result.areas:
+        standings = {}
+        for name, places in now.items():
+            if area.key in places:
+                place, old = places[area.key], then[name].get(area.key)
+                standings[name] = Standing(place.rank, place.of, place.tied, old.rank if old else None)
+        gap = biggest_gap(area.key, voices, names)
+        rows.append(OrderRow(area.key, area.name, area.group, standings, gap))
+    return tuple(sorted(rows, key=_by_market))
+
+
+def _by_market(row: OrderRow) -> tuple[float, ...]:
+    never = float("inf")
+    ranks = {name: float(standing.rank) for name, standing in row.standings.items()}
+    return tuple(ranks.get(name, never) for name in ("market", "trend", "internal"))
+
+
+def _disputes(
+    result: Orderings, catalogue: Catalogue, subjects: Mapping[Name, Subject]
+) -> tuple[Dispute, ...]:
+    """The pairs on which two voices stand apart most, each with an interval where the voice has one."""
+    names = {area.key: area.name for area in result.areas}
+    pairs = [
+        (comparison, pair)
+        for comparison in result.comparisons
+        if "market" in (comparison.a, comparison.b) or "panel" in (comparison.a, comparison.b)
+        for pair in comparison.disagreements
+    ]
+    pairs.sort(key=lambda one: (-abs(one[1].p_a - one[1].p_b), one[0].a, one[1].first, one[1].second))
+    told = _spread(pairs)
+    ranges = _model_ranges(result, catalogue) if told else {}
+    found: list[Dispute] = []
+    for comparison, pair in told:
+        used = {known.action for known in found}
+        range_a, range_b = (
+            _range(result.voices[name], pair, ranges) for name in (comparison.a, comparison.b)
+        )
+        found.append(
+            Dispute(
+                names[pair.first],
+                names[pair.second],
+                comparison.a,
+                pair.p_a,
+                range_a,
+                comparison.b,
+                pair.p_b,
+                range_b,
+                pair.weeks,
+                _action(result, pair, subjects, used),
+                _ours(catalogue, pair),
+            )
+        )
+    return tuple(found)
+
+
+def _spread(pairs: Sequence[tuple[Comparison, Disagreement]]) -> list[tuple[Comparison, Disagreement]]:
+    """The widest first, each pair once and no area more than twice: else one odd area fills the list."""
+    told: dict[frozenset[str], tuple[Comparison, Disagreement]] = {}
+    for comparison, pair in pairs:
+        both = frozenset((pair.first, pair.second))
+        areas = [area for known in told for area in known]
+        if both not in told and max(areas.count(area) for area in both) < 2:
+            told[both] = (comparison, pair)
+    return list(told.values())[:DISPUTES_TOLD]
+
+
+def _range(
+    voice: Voice, pair: Disagreement, ranges: Mapping[tuple[str, str], tuple[float, float]]
+) -> tuple[float, float] | None:
+    if voice.name == "internal":
+        return ranges.get((pair.first, pair.second))
+    return voice.p_before_ci90.get(pair.first, {}).get(pair.second)
+
+
+def _model_ranges(result: Orderings, catalogue: Catalogue) -> dict[tuple[str, str], tuple[float, float]]:
+    """By pair the least and the greatest probability over all declared versions of the factor model."""
+    voices = [
+        rank_version(version, noise=Noise(draws=VERSION_DRAWS), groups=catalogue.groups)
+        for version in model_versions(result.table, catalogue.groups).values()
+    ]
+    areas = list(catalogue.groups)
+    found = {}
+    for a in areas:
+        for b in areas:
+            chances = [voice.p_before[a][b] for voice in voices if a != b and b in voice.p_before.get(a, {})]
+            if chances:
+                found[a, b] = (min(chances), max(chances))
+    return found
+
+
+def _action(
+    result: Orderings, pair: Disagreement, subjects: Mapping[Name, Subject], used: Collection[Subject | None]
+) -> Subject | None:
+    """The question that weighs most in the market's view of either area, if possible one not named before."""
+    bearing = [item for item in result.voices["market"].evidence if item.area in (pair.first, pair.second)]
+    candidates = []
+    for item in sorted(bearing, key=lambda item: (-item.weight, item.question)):
+        platform, _, rest = item.question.partition(":")
+        subject = subjects.get((platform, rest)) or subjects.get((platform, rest.rpartition(":")[0]))
+        if subject is not None and subject.url:
+            candidates.append(subject)
+    unused = [subject for subject in candidates if subject not in used]
+    return next(iter([*unused, *candidates]), None)
+
+
+def _ours(catalogue: Catalogue, pair: Disagreement) -> str:
+    """Our ordering question on a pair, the one with the highest level."""
+    found = [
+        question
+        for question in catalogue.questions.values()
+        if question.ordering is not None
+        and {question.ordering.a, question.ordering.b} == {pair.first, pair.second}
+    ]
+    level = {question.id: question.threshold.value if question.threshold else 0.0 for question in found}
+    return max(level, key=lambda name: (level[name], name), default="")
+
+
+# movers -------------------------------------------------------------------------------------------
+
+
+def _mover(
+    store: Store,
+    move: Move,
+    subjects: Mapping[Name, Subject],
+    infos: tuple[Mapping[Name, QuestionInfo], Mapping[Name, QuestionInfo]],
+    at: datetime,
+) -> Mover:
+    key = move.key
+    subject = subjects[key.platform, key.external_id]
+    if key.outcome != "yes":
+        subject = replace(subject, title=f"{subject.title}: {key.outcome}")
+    return Mover(
+        subject,
+        key.source,
+        chance(move.previous),
+        chance(move.now),
+        move.z,
+        move.weeks,
+        move.now.snapshot.forecasters,
+        move.previous.snapshot.forecasters,
+        move_causes(store, move, infos, at),
+    )
+
+
+# calibration, charts, reasons ---------------------------------------------------------------------
+
+
+def _calibration(store: Store, catalogue: Catalogue, at: datetime) -> CalibrationReport | None:
+    forecasts = stored_forecasts(
+        store, catalogue, lead_days=(CALIBRATION_LEAD_DAYS,), now=at, known_at=at, pending=False
+    )
+    return calibrate(forecasts, group_by=("forecaster",), bins=5) if len(forecasts) else None
+
+
+def _records(report: CalibrationReport | None) -> tuple[ReliabilityReport, ...]:
+    """Everybody together, then each forecaster by number of questions."""
+    if report is None:
+        return ()
+    whole = reliability_report("all", report)
+    groups = [reliability_report(", ".join(group.group.values()), group) for group in report.groups]
+    told = sorted((g for g in groups if g is not None), key=lambda g: (-g.n_questions, g.name))
+    return () if whole is None else (whole, *told)
+
+
+def _charts(
+    result: Orderings, store: Store, record: CalibrationReport | None, seed: int, period: Period
+) -> Charts:
+    now, then = (
+        tuple(store.measurements(TREND_SERIES, TREND_SELECTION.metric, known_at=at))
+        for at in (period.at, period.since)
+    )
+    outlook = None
+    if result.mixture is not None:
+        futures = simulate(result.mixture.members, seed=seed)
+        passages = tuple(
+            passage(futures, minutes, ceiling=TREND_SELECTION.max_minutes) for minutes in THRESHOLDS_MINUTES
+        )
+        outlook = Outlook(fan(futures), passages, "mixture of trend shapes")
+    return Charts(
+        tuple(voice for voice in result.voices.values() if voice.ranking),
+        result.areas,
+        now,
+        then,
+        outlook,
+        reliability_report("all", record) if record is not None else None,
+    )
+
+
+def _missing(
+    result: Orderings, any_stored: bool, n_before: int, n_followed: int, store: Store
+) -> dict[str, str]:
+    """Why a part is empty: what there is not yet, or that nothing was found."""
+    reasons = {
+        "movers": "No followed question moved beyond its usual noise.",
+        "disputes": "No two voices stand on opposite sides of a pair.",
+        "closing": "No followed question closes within 14 days.",
+        "resolved": "No followed question resolved.",
+        "overdue": "No question is overdue.",
+        "calibration": "No followed question has run its course and resolved Yes or No yet.",
+        "trends": "No series was published anew.",
+    }
+    if not any_stored:
+        none = "No community value is stored yet: `speedup pull` collects them."
+        reasons |= {"movers": none, "closing": none, "resolved": none}
+    elif not n_before:
+        reasons["movers"] = (
+            f"Nothing followed had a value a week ago: what moves is told of the {n_followed} questions followed now "
+            "once they have a past."
+        )
+    if not store.series_ids():
+        reasons["trends"] = "No series is stored yet: `speedup pull metr` collects METR's."
+    if sum(bool(voice.ranking) for voice in result.voices.values()) < 2:
+        reasons["disputes"] = "Fewer than two voices have a view: there is nothing to compare."
+    return reasons
