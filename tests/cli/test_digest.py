@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
+from email import message_from_bytes, policy
+
+import pytest
 
 from questions.catalogue import load_catalogue
 from questions.records import Quantity, Snapshot, StreamKey
@@ -51,3 +54,33 @@ def test_a_week_that_has_not_begun_and_an_archive_without_a_database_are_the_cal
     (program.folder / "file").write_text("x")
     assert run(["digest", "--as-of", AT, "--preview", "file"]) == 2
     assert "file" in program.capsys.readouterr().err
+
+
+def test_it_is_sent_once_kept_and_exported(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SPEEDUP_MAIL_FROM", "tracker@example.org")
+    monkeypatch.setenv("SPEEDUP_MAIL_TO", "ada@example.org,bob@example.org")
+    monkeypatch.setenv("SPEEDUP_MAIL_DROP", str(program.folder / "drop"))
+    monkeypatch.setenv("SPEEDUP_DIGEST_URL", "https://example.org/digests")
+    week = ("digest", "--week", "2026-11-11")
+    assert program(*week, "--send", "--dry-run", "--json").json == {"week": "2026-W46", "would_send": 2}
+    first, again = (program(*week, "--send", "--json").json for _ in range(2))
+    assert (first["made"], first["queued"], again["made"], again["queued"]) == (True, 2, False, 0)
+    letters = sorted((program.folder / "drop").rglob("*.eml"))
+    assert len(letters) == 2
+    for letter in letters:
+        message = message_from_bytes(letter.read_bytes(), policy=policy.default)
+        assert message["Subject"] == "W46: nothing to compare with last week yet"
+        text = message.get_body(("plain",))
+        assert text is not None
+        assert "You get this because" in text.get_content()
+        assert "0000000000" not in text.get_content()
+    assert program("digest", "--archive", "out").code == 0
+    feed = (program.folder / "out" / "feed.atom").read_text(encoding="utf-8")
+    assert "https://example.org/digests/2026-W46.html" in feed
+    assert "Unsubscribe" not in (program.folder / "out" / "2026-W46.html").read_text(encoding="utf-8")
+
+
+def test_sending_needs_a_sender(program: Program) -> None:
+    answer = program("digest", "--send")
+    assert answer.code == 2
+    assert "SPEEDUP_MAIL_FROM" in answer.err

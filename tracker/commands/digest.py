@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from storage.store import Store
-    from tracker.digest.archive import Edition
     from tracker.digest.period import Period
     from tracker.mail.content import MailContent
 
@@ -30,8 +29,14 @@ _FOLDER = click.Path(file_okay=False, path_type=Path)
 @click.option(
     "--archive", type=_FOLDER, metavar="DIR", help="Export all digests kept, as pages and an Atom feed."
 )
+@click.option(
+    "--send", is_flag=True, help="Archive the week's digest, queue it for every recipient, and send."
+)
+@click.option("--dry-run", is_flag=True, help="With --send: say how many would get it, and do nothing.")
 @with_session(as_of=True)
-def command(session: Session, week: date | None, preview: Path | None, archive: Path | None) -> int:
+def command(
+    session: Session, week: date | None, preview: Path | None, archive: Path | None, send: bool, dry_run: bool
+) -> int:
     """What changed in a week: order of areas, movers and why, disagreements, outcomes, calibration, data health.
 
     Everything is told as known at the end of the week, or at --as-of. Without an option the plain text is printed.
@@ -47,6 +52,10 @@ def command(session: Session, week: date | None, preview: Path | None, archive: 
         finally:
             store.close()
     period = _period(session, week)
+    if send:
+        if store is not None:
+            store.close()
+        return _send(session, period, dry_run=dry_run)
     try:
         content = _content(session, store, period)
     finally:
@@ -108,7 +117,7 @@ def _export(session: Session, store: Store, folder: Path) -> int:
     from tracker.digest.archive import export
 
     try:
-        files = export(_kept(store), folder, session.settings.digest_url)
+        files = export(store.issues(), folder, session.settings.digest_url)
     except OSError as error:
         raise UsageError(f"{folder}: cannot be written: {error.strerror or error}") from error
     names = [str(file) for file in files]
@@ -116,10 +125,45 @@ def _export(session: Session, store: Store, folder: Path) -> int:
     return 0
 
 
-def _kept(store: Store) -> Sequence[Edition]:
-    """Every digest that was made and kept."""
-    issues = getattr(store, "issues", None)
-    if issues is None:
-        raise UsageError("this database keeps no digests: `speedup digest --preview DIR` makes one again")
-    found: Sequence[Edition] = issues()
-    return found
+def _send(session: Session, period: Period, *, dry_run: bool) -> int:
+    """Archive and queue the digest, then send what is due; a daemon that leads on this database sends instead.
+
+    A week that was sent before keeps its digest: it goes to whoever has not got it.
+    """
+    from functools import partial
+
+    from tracker.commands.outbox import send_now
+    from tracker.digest.issue import builder
+    from tracker.mail.recipients import digest_addresses
+    from tracker.mail.sending import expiry, send_digest, skipped_weeks
+    from tracker.schedule import LocalTime
+
+    settings, label = session.settings, period.label
+    if not settings.mail_from:
+        raise UsageError(
+            "--send: mail is not set up: SPEEDUP_MAIL_FROM and SPEEDUP_SMTP_HOST or SPEEDUP_MAIL_DROP"
+        )
+    store = session.store()
+    try:
+        if dry_run:
+            number = len(digest_addresses(store, settings, label))
+            session.print(
+                {"week": label, "would_send": number}, lambda: click.echo(f"{label}: {number} would get it")
+            )
+            return 0
+        build = partial(
+            builder(session.catalogue, settings), store, label, period.at, skipped_weeks(store, label)
+        )
+        now = session.now()
+        ends = expiry(LocalTime.parse(settings.digest_at), now)
+        queued = send_digest(store, settings, build, label, period.at, now, ends)
+    finally:
+        store.close()
+    leader, state, message = send_now(session)
+    told = f"{leader} leads on this database and sends it" if leader else message
+    document = {"week": label, "made": queued.made, "recipients": queued.recipients, "queued": queued.letters}
+    session.print(
+        {**document, "leader": leader or None, "state": state, "message": message},
+        lambda: click.echo(f"{queued}\n{told}"),
+    )
+    return 1 if state == "failed" else 0
