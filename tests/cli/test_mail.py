@@ -172,3 +172,40 @@ def test_recipients_and_passwords_are_not_among_the_settings_shown(
     assert told.json["settings"]["mail_to"] == "2 addresses"
     assert told.json["settings"]["smtp_password"] == "set"
     assert not re.search("canary-9182|ada@|eve@", told.out)
+
+
+def test_the_digest_is_sent_once_to_whoever_has_not_got_it(program: Program, out: Path) -> None:
+    assert "no database yet" in program("digest", "--send").err
+    open_store(program.db).close()
+    would = program(
+        "digest", "--send", "--dry-run", "--week", "2026-11-18", "--as-of", "2026-11-23T07:00Z", "--json"
+    )
+    assert would.json == {"week": "2026-W47", "would_send_to": [ADA]}
+    assert not out.exists()
+    call = ("digest", "--send", "--week", "2026-11-18", "--as-of", "2026-11-23T07:00Z", "--json")
+    first = program(*call)
+    assert first.code == 0
+    assert first.json == {
+        "week": "2026-W47",
+        "made": True,
+        "recipients": 1,
+        "letters": 1,
+        "leader": None,
+        "state": "done",
+        "message": "1 sent",
+    }
+    assert program("recipients", "add", EVE, "--confirmed").code == 0
+    second = program(*call).json
+    assert (second["made"], second["recipients"], second["letters"]) == (False, 2, 1)
+    files = sorted(path.read_bytes() for path in out.glob("*.eml"))
+    assert len(files) == 2
+    assert {file.partition(b"\r\nMIME-Version")[2] for file in files} == {
+        files[0].partition(b"\r\nMIME-Version")[2]
+    }
+
+
+def test_nothing_is_sent_where_mail_is_not_set_up(program: Program) -> None:
+    open_store(program.db).close()
+    refused = program("digest", "--send")
+    assert refused.code == 2
+    assert "SPEEDUP_MAIL_FROM" in refused.err

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import re
+import signal
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,7 +25,9 @@ from tracker.config import DaemonSettings
 from tracker.daemon.mailing import mail_job
 from tracker.daemon.service import Daemon
 from tracker.mail.sending import send_digest
+from tracker.schedule import WEEKDAYS
 
+ROOT = Path(__file__).parents[2]
 QUICK = DaemonSettings(tick_s=0.05, lease_s=1.0)
 
 
@@ -46,12 +54,11 @@ def queue(store: Store, now: datetime) -> None:
     store.close()
 
 
-def until(met: Callable[[], bool]) -> None:
-    for _ in range(600):
-        if met():
-            return
-        threading.Event().wait(0.02)
-    raise AssertionError("it did not happen in 12 s")
+def until(met: Callable[[], bool], seconds: float = 12.0) -> None:
+    end = time.monotonic() + seconds
+    while not met():
+        assert time.monotonic() < end, f"it did not happen in {seconds} s"
+        time.sleep(0.02)
 
 
 def test_told_to_end_while_it_sends_the_letter_under_way_arrives_and_the_others_wait(tmp_path: Path) -> None:
@@ -88,3 +95,56 @@ def test_told_to_end_while_it_sends_the_letter_under_way_arrives_and_the_others_
     assert sorted(one.to for one in post.received) == sorted(TO)
     assert store.lease("daemon") is not None
     store.close()
+
+
+def test_speedup_run_makes_the_digest_at_its_time_and_mails_it(tmp_path: Path) -> None:
+    """The whole program, a server on loopback, an empty database: the digest says what there is not."""
+    post, now = Post(rcpt={"gone@example.org": "550 no such user"}), datetime.now(UTC)
+    slot = now - timedelta(hours=1)
+    log = tmp_path / "log.txt"
+    with mail_server(post) as port, log.open("wb") as told:
+        environ = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(tmp_path),
+            "SPEEDUP_HTTP_BIND": "off",
+            "SPEEDUP_SMTP_HOST": "127.0.0.1",
+            "SPEEDUP_SMTP_PORT": str(port),
+            "SPEEDUP_SMTP_TLS": "none",
+            "SPEEDUP_MAIL_FROM": "tracker@example.org",
+            "SPEEDUP_MAIL_TO": "ada@example.org,bob@example.org,gone@example.org",
+            "SPEEDUP_MAIL_BASE_URL": "https://t.example.org",
+            "SPEEDUP_MAIL_SECRET": "canary-of-sixteen-or-more",
+            "SPEEDUP_DIGEST_AT": f"{WEEKDAYS[slot.weekday()]} {slot:%H:%M} UTC",
+        }
+        config = tmp_path / "config.toml"
+        config.write_text("[daemon]\ntick_s = 0.1\nlease_s = 2\n")
+        only = ["--only", "digest", "--only", "mail", "--config", str(config)]
+        database = f"sqlite:///{tmp_path / 'db'}"
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tracker", "run", *only, "--db", database],
+            cwd=ROOT, env=environ, stdout=told, stderr=told,
+        )  # fmt: skip
+        try:
+            until(lambda: len(post.received) == 2, 90)
+            until(lambda: "mail of" in log.read_text().rpartition("begins")[2])
+        finally:
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(20) == 0, log.read_text()
+    for one in post.received:
+        assert one.message["X-Tracker-Reason"] == "weekly"
+        assert one.message["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+        html, text = (one.message.get_body((kind,)) for kind in ("html", "plain"))
+        assert html is not None
+        assert text is not None
+        link = one.message["List-Unsubscribe"].partition(">")[0].strip("<")
+        assert f'href="{link}"' in html.get_content()
+        assert link in text.get_content()
+    store = open_store(database)
+    (issue,) = store.issues()
+    assert issue.as_of == slot.replace(second=0, microsecond=0)
+    states = {one.address: one.state.value for one in store.letters()}
+    assert states == {"ada@example.org": "sent", "bob@example.org": "sent", "gone@example.org": "dead"}
+    store.close()
+    said = log.read_text()
+    assert "2 sent" in said
+    assert not re.search("(ada|bob|gone)@|canary-of", said)

@@ -52,9 +52,12 @@ def command(
         finally:
             store.close()
     period = _period(session, week)
+    if dry_run and not send:
+        raise UsageError("--dry-run goes with --send")
     if send:
-        if store is not None:
-            store.close()
+        if store is None:
+            raise UsageError("--send: there is no database yet, so there is nothing to tell")
+        store.close()
         return _send(session, period, dry_run=dry_run)
     try:
         content = _content(session, store, period)
@@ -87,8 +90,11 @@ def _content(session: Session, store: Store | None, period: Period) -> MailConte
     """The digest of what is stored; of nothing, where there is no database."""
     from storage.memory import MemoryStore
     from tracker.digest.issue import digest_mail
+    from tracker.mail.sending import skipped_weeks
 
-    return digest_mail(store or MemoryStore(), session.catalogue, session.settings, period)
+    found = store or MemoryStore()
+    skipped = skipped_weeks(found, period.label)
+    return digest_mail(found, session.catalogue, session.settings, period, skipped=skipped)
 
 
 def _document(content: MailContent, period: Period, files: Sequence[Path]) -> dict[str, Any]:
@@ -135,7 +141,7 @@ def _send(session: Session, period: Period, *, dry_run: bool) -> int:
     from tracker.commands.outbox import send_now
     from tracker.digest.issue import builder
     from tracker.mail.recipients import digest_addresses
-    from tracker.mail.sending import expiry, send_digest, skipped_weeks
+    from tracker.mail.sending import DIGEST, expiry, send_digest, skipped_weeks
     from tracker.schedule import LocalTime
 
     settings, label = session.settings, period.label
@@ -146,24 +152,24 @@ def _send(session: Session, period: Period, *, dry_run: bool) -> int:
     store = session.store()
     try:
         if dry_run:
-            number = len(digest_addresses(store, settings, label))
-            session.print(
-                {"week": label, "would_send": number}, lambda: click.echo(f"{label}: {number} would get it")
-            )
+            queued = {letter.address for letter in store.letters(kind=DIGEST, period=label)}
+            missing = [one for one in digest_addresses(store, settings, label) if one not in queued]
+            would = {"week": label, "would_send_to": missing}
+            session.print(would, lambda: click.echo(f"{label}: {len(missing)} would get it"))
             return 0
         build = partial(
             builder(session.catalogue, settings), store, label, period.at, skipped_weeks(store, label)
         )
         now = session.now()
         ends = expiry(LocalTime.parse(settings.digest_at), now)
-        queued = send_digest(store, settings, build, label, period.at, now, ends)
+        made = send_digest(store, settings, build, label, period.at, now, ends)
     finally:
         store.close()
     leader, state, message = send_now(session)
     told = f"{leader} leads on this database and sends it" if leader else message
-    document = {"week": label, "made": queued.made, "recipients": queued.recipients, "queued": queued.letters}
+    document = {"week": label, "made": made.made, "recipients": made.recipients, "letters": made.letters}
     session.print(
         {**document, "leader": leader or None, "state": state, "message": message},
-        lambda: click.echo(f"{queued}\n{told}"),
+        lambda: click.echo(f"{made}\n{told}"),
     )
     return 1 if state == "failed" else 0

@@ -26,9 +26,14 @@ from tracker.work import Done, Job
 
 @click.command("run", epilog="Example:  speedup run        (stays; cron instead:  speedup run --once)")
 @click.option("--once", is_flag=True, help="Run what is due now and exit.")
-@click.option("--only", metavar="JOB", help="Only this job, such as poll:manifold, backup or check.")
+@click.option(
+    "--only",
+    multiple=True,
+    metavar="JOB",
+    help="Only this job, such as poll:manifold or digest (repeatable).",
+)
 @with_session()
-def command(session: Session, once: bool, only: str | None) -> int:
+def command(session: Session, once: bool, only: tuple[str, ...]) -> int:
     """Run the jobs that are due by the ledger in the database, each at most once per slot, and stay.
 
     Of several instances on one database one leads and the others stand by. Missed slots are recorded as gaps.
@@ -37,11 +42,13 @@ def command(session: Session, once: bool, only: str | None) -> int:
     return _once(session, only) if once else _stay(session, only)
 
 
-def _jobs(session: Session, only: str | None, stack: ExitStack, stop: threading.Event) -> tuple[Job, ...]:
+def _jobs(
+    session: Session, only: tuple[str, ...], stack: ExitStack, stop: threading.Event
+) -> tuple[Job, ...]:
     """Every job, with the clients they ask through."""
     from storage.engine import locate
     from tracker.daemon.chores import chores, own_jobs, poll_jobs
-    from tracker.daemon.mailing import mail_jobs
+    from tracker.daemon.mailing import digest_builder, mail_jobs
 
     client, probe = (
         stack.enter_context(session.client(stop=stop)),
@@ -59,18 +66,21 @@ def _jobs(session: Session, only: str | None, stack: ExitStack, stop: threading.
             stop=stop,
         ),
         *own_jobs(session.catalogue, session.now, stop),
-        *mail_jobs(settings, None, session.now, stop),
+        *mail_jobs(settings, digest_builder(session.catalogue, settings), session.now, stop),
         *chores(settings, locate(settings.database()).path),
     )
-    if only is None:
-        return every
-    chosen = tuple(job for job in every if job.name in (only, polls.PREFIX + only))
-    if not chosen:
-        raise UsageError(f"no job named {only}; there are: {', '.join(job.name for job in every)}")
-    return chosen
+    names = {job.name for job in every}
+    unknown = [name for name in only if not names & {name, polls.PREFIX + name}]
+    if unknown:
+        raise UsageError(
+            f"no job named {', '.join(unknown)}; there are: {', '.join(job.name for job in every)}"
+        )
+    return tuple(
+        job for job in every if not only or {job.name, job.name.removeprefix(polls.PREFIX)} & {*only}
+    )
 
 
-def _once(session: Session, only: str | None) -> int:
+def _once(session: Session, only: tuple[str, ...]) -> int:
     from tracker.daemon.service import run_once
 
     started = session.now()
@@ -92,7 +102,7 @@ def _once(session: Session, only: str | None) -> int:
     }
     session.print(document, lambda: _show(leader, reports, others))
     failed = [done for _, _, done in others if done.state is not RunState.DONE]
-    code = exit_code(reports, asked=only is not None)
+    code = exit_code(reports, asked=bool(only))
     return max(code, 3 if failed and not reports else 1 if failed else 0)
 
 
@@ -106,7 +116,7 @@ def _show(leader: str, reports: Sequence[SourceReport], others: Sequence[tuple[J
         click.echo(f"{job.name} of {slot:%Y-%m-%d %H:%M}Z: {done.state.value} {done.message}".rstrip())
 
 
-def _stay(session: Session, only: str | None) -> int:
+def _stay(session: Session, only: tuple[str, ...]) -> int:
     """The daemon, from its settings to its exit code."""
     from tracker.daemon.desk import Desk
     from tracker.daemon.logs import set_up

@@ -109,13 +109,14 @@ def _jobs(store: Store, session: Session, now: datetime) -> list[dict[str, Any]]
     """The daemon's other jobs; polls are told of by source."""
     from storage.engine import locate
     from tracker.daemon.chores import chores, own_jobs
-    from tracker.daemon.mailing import mail_jobs
+    from tracker.daemon.mailing import digest_builder, mail_jobs
     from tracker.daemon.state import job_rows
 
     stop = threading.Event()
     about_the_database = chores(session.settings, locate(session.settings.database()).path)
     own = own_jobs(session.catalogue, session.now, stop)
-    mail = mail_jobs(session.settings, None, session.now, stop)
+    build = digest_builder(session.catalogue, session.settings)
+    mail = mail_jobs(session.settings, build, session.now, stop)
     return job_rows((*own, *mail, *about_the_database), store, now)
 
 

@@ -7,11 +7,13 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
+from questions.catalogue import Catalogue
 from storage.mailing import Channel
 from storage.records import RunState
 from storage.store import Store
 from tracker.config import Settings
 from tracker.errors import Stopped
+from tracker.mail.content import MailContent
 from tracker.mail.delivery import Carrier, carrier_of, drain
 from tracker.mail.recipients import note_refusal, why_not
 from tracker.mail.sending import LATE, Build, expiry, send_digest, skipped_weeks, week_of_slot
@@ -20,6 +22,17 @@ from tracker.work import Done, Job
 
 NEVER = datetime(9999, 1, 1, tzinfo=UTC)
 EACH = timedelta(minutes=1)
+
+
+def digest_builder(catalogue: Catalogue, settings: Settings) -> Build:
+    """The digest of what is stored, as a mail in which each recipient's own way out stands."""
+
+    def build(store: Store, week: str, as_of: datetime, skipped: tuple[str, ...]) -> MailContent:
+        from tracker.digest.issue import builder
+
+        return builder(catalogue, settings)(store, week, as_of, skipped)
+
+    return build
 
 
 def digest_job(settings: Settings, build: Build, now: Callable[[], datetime]) -> Job:
@@ -77,8 +90,7 @@ def mail_job(
 
 
 def mail_jobs(
-    settings: Settings, build: Build | None, now: Callable[[], datetime], stop: threading.Event
+    settings: Settings, build: Build, now: Callable[[], datetime], stop: threading.Event
 ) -> Sequence[Job]:
     """The digest first, so that a single pass sends what it has just made."""
-    digest = () if build is None else (digest_job(settings, build, now),)
-    return (*digest, mail_job(settings, now, stop))
+    return (digest_job(settings, build, now), mail_job(settings, now, stop))
