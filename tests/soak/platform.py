@@ -45,12 +45,14 @@ class Counting:
 
     def plan(self, links: Sequence[Link], now: datetime, since: datetime | None) -> Plan:
         refs = ",".join(link.external_id for link in links)
-        return Plan((Request("counting", refs, "now", params=(("ids", refs),)),) if links else ())
+        name = self.traits.name
+        return Plan((Request(name, refs, "now", params=(("ids", refs),)),) if links else ())
 
     def parse(self, raw: RawPayload) -> Parsed:
+        mine = self.traits.name
         snapshots = tuple(
             Snapshot(
-                StreamKey("counting", "counting", name, "yes", Quantity.PLAY_MONEY_PRICE),
+                StreamKey(mine, mine, name, "yes", Quantity.PLAY_MONEY_PRICE),
                 raw.fetched_at,
                 raw.fetched_at,
                 probability=probability,
