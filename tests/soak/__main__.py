@@ -1,14 +1,20 @@
-"""The long part:  python -m tests.soak [--kills N] [--engine sqlite|postgresql] [--table FILE]"""
+"""The long part:  python -m tests.soak [--kills N] [--engine sqlite|postgresql] [--scene NAME] [--table FILE]
+
+Kills first, then the scenes (``--scene`` plays these only, ``--no-scenes`` none). ``python -m tests.soak.year`` is the
+simulated year.
+"""
 
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
 import tempfile
 from pathlib import Path
 
 from tests.postgres import PostgresServer, find_binaries
 from tests.soak.kills import Result, soak
+from tests.soak.scenes import SCENES, play
 
 HEAD = (
     "| engine | daemons | SIGKILLs | leaders | slots | finished | in gaps | rows | longest pause | missing |"
@@ -30,7 +36,34 @@ def main() -> int:
     parser.add_argument("--engine", choices=["sqlite", "postgresql"], action="append")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--table", type=Path, help="write the table here too")
+    parser.add_argument("--scene", choices=list(SCENES), action="append", help="no kills, these scenes only")
+    parser.add_argument("--no-scenes", action="store_true", help="kills only")
     chosen = parser.parse_args()
+    logging.disable()
+    tables, good = [], True
+    if not chosen.scene:
+        table, good = _kills(chosen)
+        tables.append(table)
+    if not chosen.no_scenes:
+        table, played = _scenes(chosen.scene or list(SCENES))
+        tables.append(table)
+        good &= played
+    if chosen.table is not None:
+        chosen.table.write_text("\n\n".join(tables) + "\n", encoding="utf-8")
+    return 0 if good else 1
+
+
+def _scenes(names: list[str]) -> tuple[str, bool]:
+    rows, good = ["| scene | measured | as it should be |", "|---|---|---|"], True
+    for one in play(names):
+        rows.append(f"| {one.scene} | {one.measured} | {'yes' if one.good else 'NO'} |")
+        print(rows[-1], file=sys.stderr, flush=True)
+        good &= one.good
+    print("\n".join(rows))
+    return "\n".join(rows), good
+
+
+def _kills(chosen: argparse.Namespace) -> tuple[str, bool]:
     results = []
     for engine in chosen.engine or ["sqlite", "postgresql"]:
         for daemons in (1, 3):
@@ -41,9 +74,7 @@ def main() -> int:
             results.append(one)
     table = "\n".join([HEAD, *map(line, results)])
     print(table)
-    if chosen.table is not None:
-        chosen.table.write_text(table + "\n", encoding="utf-8")
-    return 1 if any(one.problems for one in results) else 0
+    return table, not any(one.problems for one in results)
 
 
 def _one(engine: str, daemons: int, kills: int, seed: int) -> Result:

@@ -59,10 +59,11 @@ class Result:
 class Nursery:
     """Starts daemons and knows those that are alive."""
 
-    def __init__(self, database: str, server: str) -> None:
+    def __init__(self, database: str, server: str, environ: Mapping[str, str] | None = None) -> None:
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.soak.nursery", database, server],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT,
+            env={**os.environ, **(environ or {})},
         )  # fmt: skip
         self.alive: list[int] = []
 
@@ -100,8 +101,9 @@ def _exists(process: int) -> bool:
 
 
 @contextmanager
-def _nursery(database: str, server: str) -> Iterator[Nursery]:
-    nursery = Nursery(database, server)
+def nursery_of(database: str, server: str, environ: Mapping[str, str] | None = None) -> Iterator[Nursery]:
+    """Daemons on one database, ended with the block."""
+    nursery = Nursery(database, server, environ)
     try:
         yield nursery
     finally:
@@ -114,7 +116,7 @@ def soak(database: str, engine: str, *, daemons: int, kills: int, seed: int = 0)
     result, platform = Result(engine, daemons), Platform()
     open_store(database).close()
     started = time.monotonic()
-    with platform.server as server, _nursery(database, server.url) as nursery:
+    with platform.server as server, nursery_of(database, server.url) as nursery:
         while result.kills < kills:
             while len(nursery.alive) < daemons:
                 nursery.start()
