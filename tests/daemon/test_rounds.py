@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,6 +19,7 @@ from questions.catalogue import Place, load_catalogue
 from questions.model import Link
 from questions.problems import CatalogueFile
 from questions.records import Measurement, SeriesVersion
+from storage import open_store
 from storage.memory import MemoryStore
 from storage.records import Batch, Run, RunState, SourceHealth
 from storage.store import Store
@@ -22,11 +27,14 @@ from tests.sources.answers import link
 from tests.sources.worlds import FOLLOWED, World
 from tests.storage.samples import payload
 from tests.tracker.fakes import START, Clock, FairSource, FakeNet, link as followed
+from tracker.cli import main
 from tracker.commands.run import every_job
 from tracker.commands.session import Session
+from tracker.commands.status import JOB_ADVICE
 from tracker.config import JobSettings, Settings
 from tracker.daemon.asking import Unasked
 from tracker.daemon.rounds import links_job, timed, trend_job
+from tracker.daemon.state import job_rows
 from tracker.errors import ConfigError
 from tracker.jobs import history_job
 from tracker.schedule import Every, LocalTime, Shifted, jitter
@@ -34,6 +42,7 @@ from tracker.source import Plan
 from tracker.sources import SOURCES
 from tracker.work import Done, Job, due, execute
 
+ROOT = Path(__file__).parents[2]
 DAY, WEEK = timedelta(days=1), timedelta(days=7)
 
 
@@ -198,3 +207,69 @@ def test_a_past_is_asked_for_from_the_last_such_look_on_however_long_the_pause()
     assert source.since[-1] == first - DAY
     assert second - first == 10 * WEEK
     assert due(past, store, now()) == ()
+
+
+# what is told ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("runs", "state"),
+    [
+        ([], "never"),
+        ([(0, RunState.DONE)], "done"),
+        ([(1, RunState.DONE)], "done"),
+        ([(2, RunState.DONE)], "late"),
+        ([(1, RunState.DONE), (0, RunState.FAILED)], "failed"),
+        ([(5, RunState.DONE), (4, RunState.SKIPPED)], "skipped"),
+    ],
+)
+def test_a_job_is_late_when_a_whole_slot_went_by_without_a_run(
+    runs: list[tuple[int, RunState]], state: str
+) -> None:
+    """``runs``: how many slots ago, and how each ended."""
+    one, store = job("a"), MemoryStore()
+    present = one.slots.at(START)
+    for ago, ended in runs:
+        slot = present - ago * DAY
+        store.end_run(Run("a", slot, ended, slot, slot))
+    (row,) = job_rows([one], store, START)
+    assert row["state"] == state
+    good = [ago for ago, ended in runs if ended is RunState.DONE]
+    assert row["age_s"] == ((START - (present - min(good) * DAY)).total_seconds() if good else None)
+    assert row["next_due"] == present + DAY
+    assert state in JOB_ADVICE
+
+
+def test_status_tells_every_job_and_what_to_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    database = f"sqlite:///{tmp_path / 'db.sqlite'}"
+    store = open_store(database)
+    at = datetime.now(UTC)
+    store.end_run(Run("backup", LocalTime.parse("03:30 UTC").at(at), RunState.FAILED, at, at, "no room"))
+    store.close()
+    with pytest.raises(SystemExit) as ended:
+        main(["status", "--db", database, "--json"])
+    assert ended.value.code == 0
+    told = {row["job"]: row for row in json.loads(capsys.readouterr().out)["jobs"]}
+    assert {"backup", "check", "links", "resolve", "trend", "past:manifold"} <= told.keys()
+    assert (told["backup"]["state"], told["backup"]["message"]) == ("failed", "no room")
+    assert "speedup run --once --only backup" in told["backup"]["do"]
+    assert "speedup run" in told["trend"]["do"]
+    with pytest.raises(SystemExit):
+        main(["status", "--db", database])
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "no room" in shown
+
+
+def test_the_daemon_starts_without_what_takes_long_to_load() -> None:
+    program = (
+        "import sys, threading; from tracker.commands.run import every_job, _stay;"
+        "from tracker.commands.session import Session; from tracker.daemon.asking import Unasked;"
+        "import tracker.daemon.service, tracker.daemon.web, tracker.daemon.ping;"
+        "every_job(Session('sqlite://', None, False), Unasked(), Unasked(), threading.Event());"
+        "print({'pandas', 'matplotlib', 'scipy', 'numpy', 'pyarrow'} & set(sys.modules))"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT,
+        env={"PATH": os.environ["PATH"], "HOME": "/nonexistent"},
+    )  # fmt: skip
+    assert ended.stdout.strip() == "set()"

@@ -72,7 +72,7 @@ class Watch:
 
 
 def job_rows(jobs: Sequence[Job], store: Store, now: datetime) -> list[dict[str, Any]]:
-    """Per job: last success, how the last run ended, the next slot."""
+    """Per job: last success, its age, how the last run ended, the next slot."""
     rows = []
     for job in jobs:
         runs = store.runs(job.name)
@@ -82,13 +82,23 @@ def job_rows(jobs: Sequence[Job], store: Store, now: datetime) -> list[dict[str,
                 "job": job.name,
                 "last_success": good.finished_at if good else None,
                 "age_s": _age_s(good, now),
-                "state": last.state.value if last else "never",
+                "state": _state(job, good, last, now),
                 "slot": last.slot if last else None,
                 "message": last.message if last else "",
                 "next_due": job.slots.after(now),
             }
         )
     return rows
+
+
+def _state(job: Job, good: Run | None, last: Run | None, now: datetime) -> str:
+    """How the last run ended; ``late`` when all is well but for a whole slot having gone by without one."""
+    if last is None:
+        return "never"
+    before = job.slots.at(job.slots.at(now) - timedelta(microseconds=1))
+    if good is last and last.slot < before:
+        return "late"
+    return last.state.value
 
 
 def _age_s(run: Run | None, now: datetime) -> float | None:
