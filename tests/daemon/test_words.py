@@ -94,10 +94,10 @@ def test_no_secret_reaches_the_log_whichever_it_is() -> None:
     settings = Settings(
         database_url="postgresql://me:canary-database@db/x",
         metaculus_token=SecretStr("canary-token"),
-        ping_url=SecretStr("https://ping.example/canary-ping"),
+        ping_url=SecretStr("https://ping.example/canary-ping/{job}"),
     )
     secrets = secrets_of(settings)
-    for secret in ("canary-database", "canary-token", "https://ping.example/canary-ping"):
+    for secret in ("canary-database", "canary-token", "https://ping.example/canary-ping/"):
         assert secret in secrets
         for kind in ("text", "json"):
             line = formatted(kind, "trouble at %s!", secret, secrets=secrets)
