@@ -22,7 +22,6 @@ from questions.records import Measurement, SeriesVersion
 from storage import open_store
 from storage.memory import MemoryStore
 from storage.records import Batch, Run, RunState, SourceHealth
-from storage.store import Store
 from tests.sources.answers import link
 from tests.sources.worlds import FOLLOWED, World
 from tests.storage.samples import payload
@@ -60,7 +59,7 @@ def every(tmp_path: Path, toml: str = "") -> Mapping[str, Job]:
 
 def test_every_job_of_the_daemon_is_there_and_platforms_with_a_past_are_asked_for_it(tmp_path: Path) -> None:
     jobs = every(tmp_path)
-    assert {"resolve", "trend", "links", "check", "backup"} <= jobs.keys()
+    assert {"resolve", "trend", "links", "check", "backup", "poll:curated"} <= jobs.keys()
     past = {name.removeprefix("past:") for name in jobs if name.startswith("past:")}
     assert past == {"manifold", "metaculus", "polymarket", "kalshi"}
     assert len(jobs) == len(set(jobs))
@@ -152,24 +151,35 @@ def test_the_trend_says_what_it_is_now_and_what_it_was_before_a_revision() -> No
     assert said.endswith("before the revision 200 days")
 
 
-def test_links_are_looked_at_without_the_sources_that_are_left_alone() -> None:
-    store: Store = MemoryStore()
+def link_check(world: World, *down: str) -> Job:
+    """The check over two platforms, of which ``world`` plays one; the others are down for now."""
     names = ("manifold", "kalshi")
     mine = tuple(link(platform, one) for name in names for platform, one in FOLLOWED[name])
     file = CatalogueFile("mine.toml", "", {})
     places = {one.key: Place(file, ("link", n)) for n, one in enumerate(mine)}
     catalogue = replace(load_catalogue(), links=mine, link_places=places)
-    with World("manifold", store=store) as world:
-        store.set_health(SourceHealth("kalshi", "failed", world.now, None, failures=3, message="down"))
-        check = links_job(
-            {name: SOURCES[name] for name in names}, catalogue, world.settings,
-            client=world.client, now=lambda: world.now, stop=threading.Event(),
-        )  # fmt: skip
-        done = check.run(store, world.now)
+    for name in down:
+        world.store.set_health(SourceHealth(name, "failed", world.now, None, failures=3, message="down"))
+    return links_job(
+        {name: SOURCES[name] for name in names}, catalogue, world.settings,
+        client=world.client, now=lambda: world.now, stop=threading.Event(),
+    )  # fmt: skip
+
+
+def test_links_are_looked_at_without_the_sources_that_are_left_alone() -> None:
+    with World("manifold") as world:
+        done = link_check(world, "kalshi").run(world.store, world.now)
     assert done.state is RunState.PARTIAL
     assert "2 questions" in done.message
     assert "1 not fetched" in done.message
-    assert {key.source for key in store.streams()} == {"manifold"}
+    assert {key.source for key in world.store.streams()} == {"manifold"}
+
+
+def test_links_that_nobody_could_be_asked_about_are_looked_at_again_soon() -> None:
+    with World("manifold") as world:
+        done = link_check(world, "kalshi", "manifold").run(world.store, world.now)
+    assert done.state is RunState.FAILED
+    assert "2 not fetched" in done.message
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,9 @@ def every_job(session: Session, client: Fetcher, probe: Fetcher, stop: threading
     settings, known, now = session.settings, session.catalogue, session.now
     sources = tuple(SOURCES.values())
     every = (
-        *poll_jobs(sources, known, settings, client=client, probe=probe, now=now, stop=stop),
+        *poll_jobs(
+            tuple(polls.COLLECTED.values()), known, settings, client=client, probe=probe, now=now, stop=stop
+        ),
         *history_jobs(sources, known, settings, client=client, now=now, stop=stop),
         *own_jobs(known, now, stop),
         trend_job(),

@@ -32,6 +32,7 @@ WEEK = timedelta(days=7)
 DAY = timedelta(days=1)
 NAMED = 5  # findings that a run's message names
 ALWAYS = JobSettings()
+WORDS = {Severity.ERROR: "errors", Severity.WARNING: "warnings", Severity.ADVICE: "advice"}
 
 
 def history_jobs(
@@ -129,7 +130,10 @@ class _LinkCheck:
         found = check_links(
             self.catalogue, self.catalogue.links, sights, settings=self.settings.links, now=self.now()
         )
-        return Done(_state(found, reports, left), _summary(found, len(missing), len(sights)))
+        return Done(
+            _state(found, reports, left, asked=bool(self.catalogue.links)),
+            _summary(found, len(missing), len(sights)),
+        )
 
     def _left_alone(self, store: Store) -> set[str]:
         now, health = self.now(), store.health()
@@ -137,11 +141,13 @@ class _LinkCheck:
         return {name for name, until in held.items() if until is not None and now < until}
 
 
-def _state(found: Sequence[Finding], reports: Sequence[SourceReport], left: Iterable[str]) -> RunState:
-    asked = [report for report in reports if report.status != "skipped"]
-    if asked and all(report.status == "failed" for report in asked):
+def _state(
+    found: Sequence[Finding], reports: Sequence[SourceReport], left: Iterable[str], *, asked: bool
+) -> RunState:
+    """Failed, to be tried again, when nobody answered."""
+    if asked and not any(report.status in ("ok", "partial", "not_permitted") for report in reports):
         return RunState.FAILED
-    whole = not list(left) and all(report.status == "ok" for report in asked)
+    whole = not list(left) and all(report.status in ("ok", "skipped") for report in reports)
     wrong = any(finding.severity is Severity.ERROR for finding in found)
     return RunState.DONE if whole and not wrong else RunState.PARTIAL
 
@@ -149,7 +155,7 @@ def _state(found: Sequence[Finding], reports: Sequence[SourceReport], left: Iter
 def _summary(found: Sequence[Finding], missing: int, questions: int) -> str:
     counts = Counter(finding.severity.value for finding in found)
     parts = [f"{questions} questions"]
-    parts += [f"{counts[name]} of {name}" for name in Severity if counts[name]]
+    parts += [f"{word} {counts[name]}" for name, word in WORDS.items() if counts[name]]
     parts += [f"{missing} not fetched"] if missing else []
     worst = [f"{one.rule} {one.question}" for one in found if one.severity is Severity.ERROR][:NAMED]
     told = ", ".join(parts)
