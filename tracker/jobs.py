@@ -164,8 +164,7 @@ def poll_job(
 
     def run(store: Store, _slot: datetime) -> Done:
         collector = Collector(store, source, client, settings, now)
-        report = _poll(collector, links_of(source, catalogue))
-        return Done(_ledger_state(report), _first_error(report), report)
+        return _done(_poll(collector, links_of(source, catalogue)))
 
     job = PREFIX + name
     return Job(job, Every(job, period), run, lane=name, source=name, period=period)
@@ -192,8 +191,7 @@ def history_job(
             return Done(RunState.DONE, "nothing yet: the first poll asks for the whole past")
         since = (slot - period if last is None else last.slot) - LOOK_BACK
         collector = Collector(store, source, client, settings, now)
-        report = _poll(collector, links_of(source, catalogue), since)
-        return Done(_ledger_state(report), _first_error(report), report)
+        return _done(_poll(collector, links_of(source, catalogue), since))
 
     return Job(job, Every(job, period), run, lane=name)
 
@@ -216,6 +214,10 @@ def run_due(
             if done is not None and done.report is not None:
                 reports.append(done.report)
     return reports
+
+
+def _done(report: SourceReport) -> Done:
+    return Done(_ledger_state(report), _first_error(report), report)
 
 
 def _ledger_state(report: SourceReport) -> RunState:

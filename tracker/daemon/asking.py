@@ -88,25 +88,6 @@ class HourlyBudget:
         return sent
 
 
-class Unasked:
-    """For those who only want to know of jobs: whatever is asked through it, the program is ending."""
-
-    def fetch(
-        self,
-        request: Request,
-        traits: SourceTraits,
-        *,
-        base_url: str,
-        secret: str | None,
-        now: Callable[[], datetime],
-        validator: Validator | None = None,
-    ) -> RawPayload | NotModifiedLike:
-        raise Stopped("nothing is asked here")
-
-    def url_for(self, request: Request, base_url: str) -> str:
-        raise Stopped("nothing is asked here")
-
-
 class Stoppable:
     """A client that asks nothing any more once ``stop`` is set: Stopped."""
 
@@ -131,6 +112,18 @@ class Stoppable:
 
     def url_for(self, request: Request, base_url: str) -> str:
         return self._client.url_for(request, base_url)
+
+
+class Unasked(Stoppable):
+    """For those who only want to know of jobs: whatever is asked through it, the program has ended."""
+
+    def __init__(self) -> None:
+        ended = threading.Event()
+        ended.set()
+        super().__init__(self, ended)
+
+    def url_for(self, request: Request, base_url: str) -> str:
+        raise Stopped("nothing is asked here")
 
 
 class Probing(Stoppable):
