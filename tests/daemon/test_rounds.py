@@ -102,7 +102,7 @@ def test_a_job_nobody_has_and_a_poll_with_times_of_its_own_are_refused(
         timed([job("a"), job("poll:b")], {name: given_})
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(
     now=st.datetimes(datetime(2024, 1, 1), datetime(2035, 1, 1), timezones=st.just(UTC)),
     minutes=st.integers(1, 24 * 60),
