@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 
 from tests.postgres import PostgresServer, find_binaries
-from tests.soak.kills import Result, soak
+from tests.soak.kills import LONGEST_S, Result, soak
 from tests.soak.scenes import SCENES, play
 
 HEAD = (
@@ -34,6 +34,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.soak")
     parser.add_argument("--kills", type=int, default=250, help="per engine and number of daemons")
     parser.add_argument("--engine", choices=["sqlite", "postgresql"], action="append")
+    parser.add_argument("--daemons", type=int, choices=[1, 3], action="append")
+    parser.add_argument("--longest", type=float, default=LONGEST_S, help="seconds between two kills at most")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--table", type=Path, help="write the table here too")
     parser.add_argument("--scene", choices=list(SCENES), action="append", help="no kills, these scenes only")
@@ -66,8 +68,8 @@ def _scenes(names: list[str]) -> tuple[str, bool]:
 def _kills(chosen: argparse.Namespace) -> tuple[str, bool]:
     results = []
     for engine in chosen.engine or ["sqlite", "postgresql"]:
-        for daemons in (1, 3):
-            one = _one(engine, daemons, chosen.kills, chosen.seed)
+        for daemons in chosen.daemons or (1, 3):
+            one = _one(engine, daemons, chosen)
             for problem in one.problems[:20]:
                 print("  problem:", problem, file=sys.stderr)
             print(line(one), file=sys.stderr, flush=True)
@@ -77,17 +79,23 @@ def _kills(chosen: argparse.Namespace) -> tuple[str, bool]:
     return table, not any(one.problems for one in results)
 
 
-def _one(engine: str, daemons: int, kills: int, seed: int) -> Result:
+def _one(engine: str, daemons: int, chosen: argparse.Namespace) -> Result:
+    def on(database: str) -> Result:
+        return soak(
+            database, engine,
+            daemons=daemons, kills=chosen.kills, seed=chosen.seed, longest_s=chosen.longest,
+        )  # fmt: skip
+
     if engine == "sqlite":
         with tempfile.TemporaryDirectory(prefix="speedup-soak-") as folder:
-            return soak(f"sqlite:///{folder}/soak.sqlite", engine, daemons=daemons, kills=kills, seed=seed)
+            return on(f"sqlite:///{folder}/soak.sqlite")
     binaries = find_binaries()
     if binaries is None:
         raise SystemExit("no PostgreSQL server binaries found; install them: apt-get install postgresql")
     server = PostgresServer(binaries)
     try:
         server.start()
-        return soak(server.url(server.create()), engine, daemons=daemons, kills=kills, seed=seed)
+        return on(server.url(server.create()))
     finally:
         server.stop()
 

@@ -29,6 +29,7 @@ from tracker.schedule import FINISHED
 ROOT = Path(__file__).parents[2]
 JOB = "poll:counting"
 SETTLE_S = 4.0
+LONGEST_S = 0.8
 
 
 @dataclass
@@ -110,8 +111,13 @@ def nursery_of(database: str, server: str, environ: Mapping[str, str] | None = N
         nursery.end()
 
 
-def soak(database: str, engine: str, *, daemons: int, kills: int, seed: int = 0) -> Result:
-    """So many SIGKILLs over so many daemons on one database; then what is stored against what was answered."""
+def soak(
+    database: str, engine: str, *, daemons: int, kills: int, seed: int = 0, longest_s: float = LONGEST_S
+) -> Result:
+    """So many SIGKILLs over so many daemons on one database; then what is stored against what was answered.
+
+    A kill comes after at most ``longest_s``: more on a busy machine, where a daemon needs longer to begin its work.
+    """
     choice = random.Random(seed)
     result, platform = Result(engine, daemons), Platform()
     open_store(database).close()
@@ -120,7 +126,7 @@ def soak(database: str, engine: str, *, daemons: int, kills: int, seed: int = 0)
         while result.kills < kills:
             while len(nursery.alive) < daemons:
                 nursery.start()
-            time.sleep(choice.uniform(0.01, 0.8))
+            time.sleep(choice.uniform(0.01, longest_s))
             nursery.kill(choice.choice(nursery.alive))
             result.kills += 1
         while len(nursery.alive) < daemons:
