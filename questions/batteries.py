@@ -149,15 +149,17 @@ class BatteryReader:
         passed = self._passed(world, proxy.gate, cutoff) if proxy.gate else date.min
         if passed is None:
             return []
-        found = []
         beats, k, level = self._beats, self._threshold.value, self._rule.level
-        for datum in self._reader.accounts(world, proxy.series, cutoff).points:
-            lower = self._reader.lower_end(datum) if datum.bound else datum.lower
-            if lower is not None and beats(lower, k) and (datum.level is None or datum.level >= level):
-                place = self._place.get(datum.at)
-                if place is not None and passed <= datum.at:
-                    found.append((place, datum))
-        return found
+        lower_end, places = self._reader.lower_end, self._place
+        return [
+            (places[datum.at], datum)
+            for datum in self._reader.accounts(world, proxy.series, cutoff).points
+            if (lower := lower_end(datum) if datum.bound else datum.lower) is not None
+            and beats(lower, k)
+            and (datum.level is None or datum.level >= level)
+            and datum.at in places
+            and passed <= datum.at
+        ]
 
     def _passed(self, world: Evidence, gate: str, cutoff: datetime) -> Day:
         """The first day on which a gate's interval lay above zero."""
@@ -221,6 +223,8 @@ class BatteryReader:
 
 def nth(crossings: Sequence[Crossing], wanted: int) -> list[Day]:
     """The days on which as many areas as wanted may have crossed, in order, None last."""
+    if len(crossings) == 1:
+        return crossings[0].days
     earliest = _in_order([crossing.days[0] for crossing in crossings])[wanted - 1]
     latest = _in_order([crossing.days[-1] for crossing in crossings])[wanted - 1]
     days = _in_order(list({day for crossing in crossings for day in crossing.days}))

@@ -345,11 +345,11 @@ class _Reading:
         if not areas:
             self._missing("area")
         keys = tuple(area.key for area in areas)
-        batteries = self._batteries(keys)
+        series = self._series(keys)
+        batteries = self._batteries(keys, series)
         factors = self._factors(keys)
         requirements = self._requirements(keys)
         printed = self._latest("printed", PrintedResults)
-        series = self._series(keys)
         questions = self.questions = self._questions(areas, batteries, series)
         links = self._links(keys, questions)
         platforms = self._unique("platform", self._entries("platform", Platform), "key")
@@ -377,10 +377,16 @@ class _Reading:
         if areas and key not in areas:
             self._problem(place, below, f"unknown area {key!r}{suggestion(key, areas)}")
 
-    def _batteries(self, areas: Sequence[str]) -> dict[str, Battery]:
+    def _batteries(self, areas: Sequence[str], series: Mapping[str, SeriesRecord]) -> dict[str, Battery]:
         found = self._unique("battery for", self._entries("battery", Battery), "area")
+        known = {f"{name}/{metric.name}" for name, record in series.items() for metric in record.metrics}
         for battery, place in found.values():
             self._area(place, ("area",), battery.area, areas)
+            for index, proxy in enumerate(battery.proxies):
+                for at, name in enumerate(proxy.behind):
+                    if known and name not in known and not self.unread and "series" not in self.refused:
+                        below = ("proxies", index, "behind", at)
+                        self._problem(place, below, f"no series and metric {name!r}{suggestion(name, known)}")
         return {area: battery for area, (battery, _) in found.items()}
 
     def _factors(self, areas: Sequence[str]) -> list[tuple[FactorTable, Place]]:

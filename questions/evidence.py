@@ -11,7 +11,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from enum import StrEnum
-from typing import Literal, Protocol
+from functools import lru_cache
+from typing import Literal, NamedTuple, Protocol
 
 from questions.question import Fixture, FixtureObservation
 from questions.records import OutcomeState
@@ -23,6 +24,7 @@ PARENT = "question"
 JUDGE = "judge"
 
 
+@lru_cache(maxsize=4096)
 def noon(day: date) -> datetime:
     """The instant that stands for a day of which no time is known: 12:00 UTC."""
     return datetime.combine(day, time(12), UTC)
@@ -70,8 +72,7 @@ class Mark:
     kind: MarkKind
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
+class Look(NamedTuple):
     """A reading of a whole series, changed or not."""
 
     at: datetime
@@ -169,7 +170,7 @@ class World:
     def looks(self, series: str) -> Sequence[Look]:
         given = self._looks.get(series)
         if given is None:
-            given = [Look(at) for at in dict.fromkeys(datum.published for datum in self.data(series))]
+            given = [Look(at) for at in dict.fromkeys([datum.published for datum in self.data(series)])]
         return given
 
     def words(self, platform: str, external_id: str) -> Sequence[Word]:

@@ -31,7 +31,7 @@ from questions.question import (
     Url,
 )
 from questions.series import Metric, SeriesRecord
-from questions.series_worlds import SeriesWorlds, platform_worlds
+from questions.series_worlds import SeriesWorlds, judged_worlds, platform_worlds
 
 PLACE: KeyPath = ("indicators",)
 
@@ -105,8 +105,26 @@ class Elsewhere(Record):
     months: Months
 
 
+class Event(Record):
+    """Something that happens or does not, which judges decide: ``counts`` says what is Yes, ``misses`` what is not.
+
+    ``about`` ends the title "By the day, does ...?"; without ``areas`` it is about all of them.
+    """
+
+    key: Slug
+    about: Text
+    counts: Text
+    misses: Text
+    view: Annotated[View, Field(strict=False)]
+    areas: Listed[Key] = ()
+    months: Months
+    url: Url
+    selector: Text
+    otherwise: Annotated[Listed[Url], Field(min_length=1)]
+
+
 class IndicatorSet(Record):
-    """All rows and their wording. ``shared`` is in every question; each form adds its own."""
+    """All rows and their wording. ``shared`` is in every question on a series or elsewhere; each form adds its own."""
 
     version: Annotated[int, Field(ge=1)]
     open: Moment
@@ -120,8 +138,11 @@ class IndicatorSet(Record):
     date: dict[str, Any]
     value: dict[str, Any]
     platform: dict[str, Any]
+    event: dict[str, Any] = Field(default_factory=dict)
     measure: Listed[Measure] = ()
     elsewhere: Listed[Elsewhere] = ()
+    events: Listed[Event] = ()
+    judge_minutes: Annotated[int, Field(ge=1)] = 15
 
     @model_validator(mode="after")
     def _changes_told(self) -> Self:
@@ -158,13 +179,15 @@ class _Plan:
     """One question to be made: its form and what only it has."""
 
     def __init__(
-        self, maker: _Maker, place: KeyPath, row: Measure | Elsewhere, form: str, asked: Level
+        self, maker: _Maker, place: KeyPath, row: Measure | Elsewhere | Event, form: str, asked: Level
     ) -> None:
         self._maker, self._place, self._row, self._form, self._asked = maker, place, row, form, asked
 
     def __call__(self) -> dict[str, Any]:
         if isinstance(self._row, Elsewhere):
             return self._maker.elsewhere(self._row, self._place)
+        if isinstance(self._row, Event):
+            return self._maker.event(self._row, self._place)
         return self._maker.measured(self._row, self._form, self._asked, self._place)
 
 
@@ -186,14 +209,52 @@ class _Maker:
         for index, other in enumerate(self._table.elsewhere):
             place = (*PLACE, "elsewhere", index)
             yield place, _Plan(self, place, other, "platform", Level(months=other.months, at=0.0))
+        for index, event in enumerate(self._table.events):
+            place = (*PLACE, "events", index)
+            yield place, _Plan(self, place, event, "event", Level(months=event.months, at=0.0))
 
     def measured(self, row: Measure, form: str, asked: Level, place: KeyPath) -> dict[str, Any]:
         """A question on a series. Raises UnfilledError when the row or the wording is wrong."""
         record, metric = self._record(row, place)
         horizon = self._horizon(asked.months, place)
         up = row.best == "highest"
-        url = row.url or record.source_url
-        words = self._words(horizon) | {
+        words = self._words(horizon) | self._series_words(row, record, metric, asked)
+        text = self._text(("shared", "series", form), words)
+        filled = self._same(horizon, record.areas or self._areas, record.view) | {
+            "speedup_kind": row.speedup_kind,
+            "baseline": row.baseline,
+            "current_value": row.current,
+            "resolution": {"primary_url": row.url or record.source_url},
+            "waivers": {"Q30": row.unknown} if row.unknown else {},
+        }
+        worlds = SeriesWorlds(
+            row.series, row.metric, up, self._table.open.date(), horizon.close.date(), self._settled(horizon)
+        )
+        rule: dict[str, Any] = {"series": row.series, "metric": row.metric, "since": self._table.open}
+        if form == "value":
+            return merge(text, filled | self._value(row, metric, rule, worlds, place))
+        threshold = {"value": asked.at, "unit": metric.unit, "comparator": ">=" if up else "<="}
+        if form == "level":
+            decided = {
+                "kind": QuestionKind.BINARY,
+                "rule": rule | {"kind": "series_threshold", "statistic": "max" if up else "min"},
+                "fixtures": tuple(worlds.of_level(asked.at)),
+            }
+        else:
+            decided = {
+                "kind": QuestionKind.DATE,
+                "rule": rule | {"kind": "first_crossing"},
+                "date_range": {"lower": self._table.open, "upper": horizon.close},
+                "fixtures": tuple(worlds.of_date(asked.at)),
+            }
+        return merge(text, filled | decided | {"threshold": threshold})
+
+    def _series_words(
+        self, row: Measure, record: SeriesRecord, metric: Metric, asked: Level
+    ) -> dict[str, str]:
+        """What the wording of a question on a series may fill in."""
+        up = row.best == "highest"
+        return {
             "key": row.key,
             "at": f"{asked.at:g}",
             "name": row.name,
@@ -211,49 +272,25 @@ class _Maker:
             "note": f" {row.note}" if row.note else "",
             "kept": f" {self._table.kept_by_hand}" if record.source == "curated" else "",
         }
-        text = self._text(("shared", "series", form), words)
-        statistic = "max" if up else "min"
-        rule: dict[str, Any] = {"series": row.series, "metric": row.metric, "since": self._table.open}
-        filled = self._same(horizon, record.areas or self._areas, record.view) | {
-            "speedup_kind": row.speedup_kind,
-            "baseline": row.baseline,
-            "current_value": row.current,
-            "resolution": {"primary_url": url},
-            "waivers": {"Q30": row.unknown} if row.unknown else {},
+
+    def _value(
+        self, row: Measure, metric: Metric, rule: dict[str, Any], worlds: SeriesWorlds, place: KeyPath
+    ) -> dict[str, Any]:
+        """What only a question about the best figure has."""
+        lower, upper = self._range(row, metric, place)
+        statistic = "max" if row.best == "highest" else "min"
+        return {
+            "kind": QuestionKind.NUMERIC,
+            "rule": rule | {"kind": "series_value", "statistic": statistic},
+            "numeric_range": {
+                "lower": lower,
+                "upper": upper,
+                "open_lower": lower != metric.lowest,
+                "open_upper": upper != metric.highest,
+                "unit": metric.unit,
+            },
+            "fixtures": tuple(worlds.of_value(row.current.value if row.current else (lower + upper) / 2)),
         }
-        worlds = SeriesWorlds(
-            row.series, row.metric, up, self._table.open.date(), horizon.close.date(), self._settled(horizon)
-        )
-        if form == "value":
-            lower, upper = self._range(row, metric, place)
-            filled |= {
-                "kind": QuestionKind.NUMERIC,
-                "rule": rule | {"kind": "series_value", "statistic": statistic},
-                "numeric_range": {
-                    "lower": lower,
-                    "upper": upper,
-                    "open_lower": lower != metric.lowest,
-                    "open_upper": upper != metric.highest,
-                    "unit": metric.unit,
-                },
-                "fixtures": tuple(worlds.of_value(row.current.value if row.current else (lower + upper) / 2)),
-            }
-            return merge(text, filled)
-        filled["threshold"] = {"value": asked.at, "unit": metric.unit, "comparator": ">=" if up else "<="}
-        if form == "level":
-            filled |= {
-                "kind": QuestionKind.BINARY,
-                "rule": rule | {"kind": "series_threshold", "statistic": statistic},
-                "fixtures": tuple(worlds.of_level(asked.at)),
-            }
-        else:
-            filled |= {
-                "kind": QuestionKind.DATE,
-                "rule": rule | {"kind": "first_crossing"},
-                "date_range": {"lower": self._table.open, "upper": horizon.close},
-                "fixtures": tuple(worlds.of_date(asked.at)),
-            }
-        return merge(text, filled)
 
     def elsewhere(self, row: Elsewhere, place: KeyPath) -> dict[str, Any]:
         """A question that follows another platform's. Raises UnfilledError when the wording is wrong."""
@@ -290,6 +327,22 @@ class _Maker:
             ),
         }
         return merge(self._text(("shared", "platform"), words), filled)
+
+    def event(self, row: Event, place: KeyPath) -> dict[str, Any]:
+        """A question that judges decide. Raises UnfilledError when the wording is wrong."""
+        horizon = self._horizon(row.months, place)
+        minutes = self._table.judge_minutes
+        told = {name: getattr(row, name) for name in ("key", "about", "counts", "misses", "selector")}
+        words = self._words(horizon) | told | {"minutes": f"{minutes}"}
+        filled = self._same(horizon, row.areas or self._areas, row.view) | {
+            "kind": QuestionKind.BINARY,
+            "speedup_kind": SpeedupKind.NONE,
+            "cost_minutes": minutes,
+            "resolution": {"primary_url": row.url, "fallback_urls": row.otherwise},
+            "rule": {"kind": "judged", "citations": 1, "minutes": minutes},
+            "fixtures": tuple(judged_worlds(self._table.open.date(), self._settled(horizon))),
+        }
+        return merge(self._text(("event",), words), filled)
 
     def _same(self, horizon: Horizon, areas: Sequence[str], view: View) -> dict[str, Any]:
         return {

@@ -6,7 +6,9 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 
-from questions.question import ANNUL, Battery, Question
+from questions.question import ANNUL, Battery, EvidenceClass, Question, ReadBy
+from questions.receipts import text_hash
+from questions.rules import Judged
 from questions.time import iso
 
 _MARKED = re.compile(r"([\\`*_\[\]<>#|~])")
@@ -30,13 +32,27 @@ def page(question: Question, names: Mapping[str, str]) -> str:
     return f"# {escaped(question.title)}\n\n{body(question, names)}"
 
 
-def body(question: Question, names: Mapping[str, str]) -> str:
-    """The page below its title: what decides comes first, then the fine print, then the background."""
+def body(question: Question, names: Mapping[str, str], *, longest: int | None = None) -> str:
+    """The page below its title: what decides comes first, then the fine print, then the background.
+
+    One of more than ``longest`` characters is cut: the background and the addresses beside the main one, which
+    decide nothing by themselves, give way to a line that says so and names the whole record by its hash.
+    """
+    whole = _body(question, names, cut=False)
+    return whole if longest is None or len(whole) <= longest else _body(question, names, cut=True)
+
+
+def _body(question: Question, names: Mapping[str, str], *, cut: bool) -> str:
+    left_out = (
+        "Left out for length: the background, the arXiv queries of the areas if there are any, and the addresses "
+        "beside the main one. They stand in the whole record, which the tracker prints; the "
+        f"SHA-256 of its binding text is `{text_hash(question)}`."
+    )
     sections = [
         ("", _opening(question, names)),
-        ("Resolution", criteria(question, names)),
+        ("Resolution", criteria(question, names, cut=cut)),
         ("Fine print", fine_print(question)),
-        ("Background", background(question)),
+        ("Background", left_out if cut else background(question)),
         ("About this question", _about(question, names)),
     ]
     written = [(f"## {title}\n\n" if title else "") + text for title, text in sections if text]
@@ -70,8 +86,8 @@ def named(outcome: str) -> str:
     return "annulled" if outcome == ANNUL else escaped(outcome.replace("_", " "))
 
 
-def criteria(question: Question, names: Mapping[str, str]) -> str:
-    """What must be the case for which outcome, by whose word and from which source."""
+def criteria(question: Question, names: Mapping[str, str], *, cut: bool = False) -> str:
+    """What must be the case for which outcome, by whose word and from which source (``cut``: the main one)."""
     parts = [_condition(question), _threshold(question), escaped(question.measurement.procedure)]
     parts += [_rule(question), _ordering(question), _range(question), _proxies(question, names)]
     source = question.resolution
@@ -80,7 +96,7 @@ def criteria(question: Question, names: Mapping[str, str]) -> str:
         lines.append(f"- Source: <{source.primary_url}>")
     if source.selector:
         lines.append(f"- Read there: {escaped(source.selector)}")
-    if source.fallback_urls:
+    if source.fallback_urls and not cut:
         lines.append("- Otherwise: " + ", ".join(f"<{url}>" for url in source.fallback_urls))
     parts.append("\n".join(lines))
     parts.append(f"If nothing else is decided, the outcome is **{named(question.default_outcome)}**.")
@@ -178,7 +194,7 @@ def _threshold(question: Question) -> str:
 
 def _rule(question: Question) -> str:
     """The rule a program resolves by, key by key, where the record has one."""
-    if question.rule is None:
+    if question.rule is None or isinstance(question.rule, Judged):
         return ""
     settings = question.rule.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
     return _list("Rule a program resolves by:", [f"{name}: {value}" for name, value in settings.items()])
@@ -228,13 +244,19 @@ def _proxies(question: Question, names: Mapping[str, str]) -> str:
 
 
 def _battery(arm: Battery, multiple: float, names: Mapping[str, str]) -> str:
-    lines = []
+    lines, watched = [], []
     for proxy in arm.proxies:
-        part = "decides" if proxy.decides(multiple) else "never decides here"
-        gate = f"; only after {proxy.gated_by} is passed" if proxy.gated_by else ""
-        source = f" (<{proxy.source_url}>)" if proxy.source_url else " (no public source yet)"
-        text = f"{proxy.id} {proxy.name} [{proxy.evidence.value}, {part}{gate}]: {proxy.crossing}"
-        lines.append(f"- {escaped(text)}{source}")
+        if proxy.decides(multiple) or proxy.evidence is EvidenceClass.GATE:
+            part = "decides" if proxy.decides(multiple) else "gate"
+            read = "a program" if proxy.read_by is ReadBy.PROGRAM else "judges"
+            gate = f"; only after {proxy.gated_by} is passed" if proxy.gated_by else ""
+            source = f" (<{proxy.source_url}>)" if proxy.source_url else ""
+            kind = f"{proxy.evidence.value}, {part}, read by {read}{gate}"
+            lines.append(f"- {escaped(f'{proxy.id} {proxy.name} [{kind}]: {proxy.crossing}')}{source}")
+        else:
+            watched.append(f"{proxy.id} {proxy.name}")
+    if watched:
+        lines.append(f"- {escaped('Watched, never deciding here: ' + ', '.join(watched))}")
     return "\n".join([f"Proxies of {escaped(names.get(arm.area, arm.area))}:", "", *lines])
 
 

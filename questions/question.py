@@ -28,6 +28,7 @@ from questions.fields import (
     Text as Text,
     Url as Url,
 )
+from questions.formulas import ReadingFormula
 from questions.model import Key, QuestionId, QuestionKind, Record, SpeedupKind, View
 from questions.rules import (
     FirstCrossing,
@@ -51,6 +52,14 @@ class EvidenceClass(StrEnum):
 
 
 DECIDING = frozenset({EvidenceClass.MATCHED_COMPARISON, EvidenceClass.PROGRESS_RATE})
+
+
+class ReadBy(StrEnum):
+    """Who gives a proxy's ratio at a quarter's end."""
+
+    PROGRAM = "program"  # its formula, over stored series
+    JUDGES = "judges"  # two of them, from what has been published, by the rubric of the question
+    NOBODY = "nobody"  # watched only: it decides nothing, and nothing of it is stored
 
 
 class VersionPolicy(StrEnum):
@@ -254,9 +263,9 @@ class Proxy(Record):
     """One measurable stand-in for an area's progress.
 
     ``crossing`` says when it shows a multiple of k. ``gated_by`` names a proxy of the same battery that
-    must be passed first; above ``highest_multiple`` it decides nothing. Without ``source_url`` there is
-    no public source yet, and the proxy is not live. ``series`` holds its ratio at quarter ends
-    (default: ``area.id``).
+    must be passed first; above ``highest_multiple`` it decides nothing. ``series`` holds its ratio at quarter
+    ends (default: ``area.id``): given by the ``formula`` or by judges (``read_by``). ``behind`` are the series
+    that are collected for it, as ``series/metric``; where the world publishes none, ``no_series`` says so.
     """
 
     id: Annotated[str, Field(pattern=r"^[A-Z][0-9]$")]
@@ -269,6 +278,25 @@ class Proxy(Record):
     series: str = ""
     gated_by: str | None = None
     highest_multiple: Annotated[float, Field(gt=1)] | None = None
+    read_by: Annotated[ReadBy, Field(strict=False)] = ReadBy.JUDGES
+    formula: ReadingFormula | None = None
+    behind: Listed[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*/[a-z][a-z0-9_]*$")]] = ()
+    no_series: str = ""
+
+    @model_validator(mode="after")
+    def _read_somehow(self) -> Self:
+        findings: list[tuple[tuple[str, ...], str]] = []
+        if (self.read_by is ReadBy.PROGRAM) != (self.formula is not None):
+            findings.append((("formula",), "goes with read_by = program, and with nothing else"))
+        if self.formula is not None and not set(self.formula.reads) <= set(self.behind):
+            findings.append((("behind",), f"lacks what the formula reads: {', '.join(self.formula.reads)}"))
+        if self.read_by is ReadBy.NOBODY and self.evidence in {*DECIDING, EvidenceClass.GATE}:
+            findings.append((("read_by",), f"{self.evidence.value} may decide: a program or judges read it"))
+        if self.behind and self.no_series:
+            findings.append((("no_series",), "there is one: behind names it"))
+        if findings:
+            raise ContradictionError(findings)
+        return self
 
     def decides(self, multiple: float) -> bool:
         """Whether the proxy may count towards a crossing of this multiple."""
@@ -314,13 +342,15 @@ class BatteryRule(Record):
     """An area has crossed when the same ``need`` proxies hold for ``quarters`` quarter ends in a row.
 
     A proxy holds when the lower end of its interval at ``level`` is at or above the threshold. It is live
-    while its newest reading is no more than ``fresh_days`` old.
+    while its newest reading is no more than ``fresh_days`` old. Two judges of a proxy agree when the larger of
+    their lower ends is at most ``agree_within`` times the smaller.
     """
 
     need: Annotated[int, Field(ge=1)]
     level: Annotated[float, Field(gt=0, lt=1)]
     quarters: Annotated[int, Field(ge=1)]
     fresh_days: Annotated[int, Field(ge=1)] = 365
+    agree_within: Annotated[float, Field(ge=1)] = 1.1
     arms: Annotated[Listed[Battery], Field(min_length=1)]
 
 

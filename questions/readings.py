@@ -6,6 +6,7 @@ import operator
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from questions.evidence import Datum, Evidence, Look, Mark, MarkKind, noon
 from questions.fields import BoundOnly, MethodChange, Revised
@@ -22,8 +23,7 @@ COMPARATORS: dict[str, Callable[[float, float], bool]] = {
 Test = Callable[["Selection"], bool]
 
 
-@dataclass(frozen=True, slots=True)
-class Accounts:
+class Accounts(NamedTuple):
     """The accounts of some series' points that count by the policies on versions, methods and revisions.
 
     ``changed`` is the first datum of another version where a change annuls, ``method`` the mark of a changed
@@ -35,8 +35,7 @@ class Accounts:
     method: Mark | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Point:
+class Point(NamedTuple):
     """A datum with the number that is compared, its moment, and whether it meets the threshold.
 
     ``meets`` is None when there is no threshold or a bound leaves it open.
@@ -86,6 +85,7 @@ class Reader:
         basis = question.dates.event_basis
         self._by_publication = basis not in (None, EventBasis.EVENT_DATE)
         self._policy = measurement.version_policy
+        self._pins = self._policy not in (None, VersionPolicy.LATEST)
         self._pin = measurement.version
         changeable = (VersionPolicy.NAMED_SUCCESSOR, VersionPolicy.ANNUL_ON_CHANGE)
         self._successors = measurement.successors if self._policy in changeable else ()
@@ -95,6 +95,8 @@ class Reader:
 
     def names(self, series: str) -> tuple[str, ...]:
         """A series and those that may take its place."""
+        if not self._successors:
+            return (series,)
         return (series, *(name for name in self._successors if name != series))
 
     # accounts
@@ -106,7 +108,7 @@ class Reader:
         if method is not None:
             told = [datum for datum in told if datum.published < method.published]
         changed: Datum | None = None
-        if self._policy not in (None, VersionPolicy.LATEST) and any(datum.version for datum in told):
+        if self._pins and any(datum.version for datum in told):
             allowed = self._allowed(told)
             others = [datum for datum in told if not allowed(datum)]
             if others and self._policy is VersionPolicy.ANNUL_ON_CHANGE:
@@ -178,21 +180,24 @@ class Reader:
         ]
         weighed = [point for datum in wanted if (point := self._weigh(rule, world, datum)) is not None]
         dated = sorted(
-            (point for point in weighed if self._in_window(rule, point)),
+            [point for point in weighed if self._in_window(rule, point)],
             key=lambda point: (point.moment, point.datum.series, point.datum.metric, point.datum.key),
         )
         known = bool(wanted) or (self._by_publication and bool(_until(world.data(rule.series), cutoff)))
-        looks = [look for look in world.looks(rule.series) if look.at <= cutoff]
+        looks = world.looks(rule.series)
+        last_look = next((look for look in reversed(looks) if look.at <= cutoff), None)
         unclear = [point for point in dated if point.datum.bound and point.meets is None]
-        left_out = set(map(id, unclear)) if self._bound is not BoundOnly.AS_VALUE else set()
+        clear = dated
+        if unclear and self._bound is not BoundOnly.AS_VALUE:
+            clear = [point for point in dated if not point.datum.bound or point.meets is not None]
         return Selection(
-            tuple(point for point in dated if id(point) not in left_out),
-            tuple(point for point in dated if point.meets),
+            tuple(clear),
+            tuple([point for point in dated if point.meets]),
             tuple(unclear),
             accounts,
             self._failure(world, rule.series, cutoff),
             known,
-            looks[-1] if looks else None,
+            last_look,
         )
 
     def confirmed(

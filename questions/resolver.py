@@ -173,11 +173,14 @@ class Resolver:
         reason: str,
         at: datetime,
         used: Sequence[Used] = (),
+        number: float | None = None,
+        on: Day = None,
+        /,
         **computed: float | str | None,
     ) -> Finding:
-        """An outcome as the record names it, which may be to annul."""
+        """An outcome as the record names it, which may be to annul; ``number`` and ``on`` go with some kinds."""
         end = End.VOID if outcome == ANNUL else End.DECIDED
-        return Finding(end, reason, outcome, at, used=tuple(used), computed=tuple(computed.items()))
+        return Finding(end, reason, outcome, at, number, on, tuple(used), tuple(computed.items()))
 
     def _default(self, reason: str, used: Sequence[Used] = (), **computed: float | str | None) -> Finding:
         return self._named(self.question.default_outcome, reason, self._deadline, used, **computed)
@@ -288,16 +291,18 @@ class Resolver:
             )
         outcome = next((one.outcome for one in rule.buckets if one.holds(chosen.number)), rule.outcome)
         reason = f"the {rule.statistic} is {chosen.number:g}"
-        found = self._named(outcome, reason, chosen.moment, [chosen.datum], value=chosen.number)
-        return replace(found, value=chosen.number)
+        shown_by, number = [chosen.datum], chosen.number
+        return self._named(outcome, reason, chosen.moment, shown_by, number, value=number)
 
     def _by_crossing(self, rule: FirstCrossing, look: _Look) -> Finding:
         picked = self._reader.select(rule, look.world, look.read)
         first = self._first(rule, picked, look)
         if first is not None:
             reason = f"{first.datum.series} {first.datum.key} is the first with {first.number:g}"
-            found = self._named(rule.outcome, reason, first.moment, [first.datum], value=first.number)
-            return replace(found, on=first.moment.date())
+            day = first.moment.date()
+            return self._named(
+                rule.outcome, reason, first.moment, [first.datum], None, day, value=first.number
+            )
         failed = self._failed(rule, picked, look)
         return failed or self._default("nothing crossed by the deadline", _used(None, picked))
 
@@ -356,8 +361,7 @@ class Resolver:
         outcome, reason, at = _order(arms, a, b, self._dates.open)
         when = self._deadline if at is None else noon(at)
         first, second = (None if day is None else day.isoformat() for day in (a, b))
-        found = self._named(outcome, reason, when, used, a=first, b=second)
-        return replace(found, on=at)
+        return self._named(outcome, reason, when, used, None, at, a=first, b=second)
 
     def _by_battery(self, battery: BatteryReader, look: _Look) -> Finding:
         arms = self.question.ordering
@@ -389,10 +393,8 @@ class Resolver:
         day = days[-1]
         if day is None:
             return self._default("no crossing by the deadline", used, crossing=None)
-        found = self._named(
-            self._hit, f"crossed at the quarter end {day}", noon(day), used, crossing=day.isoformat()
-        )
-        return replace(found, on=day)
+        reason = f"crossed at the quarter end {day}"
+        return self._named(self._hit, reason, noon(day), used, None, day, crossing=day.isoformat())
 
     def _unclear(self, crossed: Sequence[Crossing], look: _Look) -> Finding:
         """A quarter end that nobody could judge would decide."""

@@ -6,6 +6,7 @@ register (``Tracked``) says for each system and figure in the debate where we fo
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import date
 from enum import StrEnum
@@ -109,6 +110,29 @@ class SeriesRecord(Record):
         return next((metric for metric in self.metrics if metric.name == name), None)
 
 
+def _of_battery(series: str) -> SeriesRecord:
+    """What a proxy's ratios at quarter ends are, or a panel's answers: our own series, one for each."""
+    ratio = Metric(name="ratio", unit="x", says="the proxy's pace, or working time saved, over its baseline")
+    return SeriesRecord.model_construct(
+        id=series,
+        family=False,
+        name=f"Battery of {series.partition('.')[0]}: {series.partition('.')[2]}",
+        view=View.RESEARCHER,
+        source="battery",
+        source_url="",
+        direction=Direction.UP,
+        scale=Scale.LOG,
+        metrics=(ratio,),
+        licence="our own computation",
+        credit="the publishers of the series behind it, or the judges named in its payload",
+        cadence=Cadence.IRREGULAR,
+        max_age_days=_BATTERY_AGE_DAYS,
+        frozen_since=None,
+        areas=(series.partition(".")[0],),
+        note="Read at quarter ends; `speedup questions proxies` shows from what.",
+    )
+
+
 class Tracked(Record):
     """A system, figure or claim of the debate, who brought it up, and where it is followed.
 
@@ -131,9 +155,15 @@ class Tracked(Record):
         return self
 
 
+_BATTERY = re.compile(r"[a-z][a-z0-9_]*\.([A-Z][0-9]|panel)")
+_BATTERY_AGE_DAYS = 200  # two quarters and the time it takes to read one
+
+
 def record_of(series: str, records: Mapping[str, SeriesRecord]) -> SeriesRecord | None:
-    """The record of a stored series: its own, or that of the family with the longest name."""
+    """The record of a stored series: its own, a battery's, or that of the family with the longest name."""
     if series in records:
         return records[series]
+    if _BATTERY.fullmatch(series):
+        return _of_battery(series)
     families = [one for one in records.values() if one.family and series.startswith(f"{one.id}_")]
     return max(families, key=lambda one: len(one.id), default=None)

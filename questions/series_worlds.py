@@ -150,3 +150,29 @@ def platform_worlds(platform: str, external_id: str, opens: dt.date, settled: dt
     gone = FixtureObservation(series=name, at=day, event="gone")
     yield Fixture(name="the question is gone", world=(gone,), expected=ANNUL)
     yield Fixture(name="gone after it resolved", world=(yes, gone), expected="yes")
+
+
+def judged_worlds(opens: dt.date, settled: dt.date) -> Iterator[Fixture]:
+    """Worlds of a yes-or-no question that judges decide: who says what, and when."""
+    day = opens + (settled - opens) // 2
+
+    def says(judge: str, outcome: str, at: dt.date = settled) -> FixtureObservation:
+        return FixtureObservation(series=f"judge:{judge}", outcome=outcome, at=at)
+
+    yes, no = says("ada", "yes"), says("ada", "no")
+    yield Fixture(name="both say yes", world=(yes, says("bob", "yes")), expected="yes")
+    yield Fixture(name="both say no", world=(no, says("bob", "no")), expected="no")
+    yield Fixture(name="both annul", world=(says("ada", ANNUL), says("bob", ANNUL)), expected=ANNUL)
+    yield Fixture(
+        name="a third judge says yes", world=(yes, says("bob", "no"), says("cyd", "yes")), expected="yes"
+    )
+    yield Fixture(
+        name="a third judge says no", world=(yes, says("bob", "no"), says("cyd", "no")), expected="no"
+    )
+    yield Fixture(name="they differ", world=(yes, says("bob", "no")), expected=PENDING)
+    yield Fixture(name="one alone", world=(yes,), expected=PENDING)
+    early = (says("ada", "yes", day), says("bob", "yes", day))
+    yield Fixture(name="both say yes early", world=early, expected="yes", asked_on=day)
+    late = settled + _DAY
+    afterwards = (says("ada", "yes", late), says("bob", "yes", late))
+    yield Fixture(name="told a day late", world=afterwards, expected="yes", asked_on=late)

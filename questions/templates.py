@@ -34,6 +34,7 @@ from questions.question import (
     Moment,
     Proxy,
     Question,
+    ReadBy,
     Text,
     Url,
 )
@@ -59,13 +60,18 @@ class Multiple(Record):
 
 
 class Rule(Record):
-    """The numbers of ``BatteryRule`` and of the tie, once for all generated questions."""
+    """The numbers of ``BatteryRule`` and of the tie, once for all generated questions.
+
+    ``judge_minutes`` is what one judge needs to read one proxy for one quarter.
+    """
 
     need: Annotated[int, Field(ge=1)]
     level: Annotated[float, Field(gt=0, lt=1)]
     quarters: Annotated[int, Field(ge=1)]
     fresh_days: Annotated[int, Field(ge=1)]
     tie_window_days: Annotated[int, Field(ge=0)]
+    judge_minutes: Annotated[int, Field(ge=1)]
+    agree_within: Annotated[float, Field(ge=1)]
 
 
 class PanelRule(Record):
@@ -86,18 +92,11 @@ class GroupStatistic(Record):
     says: Text
 
 
-class LabourLeftOut(Record):
-    """An area that no labour question is asked about, because too little evidence may decide one."""
-
-    area: Text
-    reason: Annotated[str, Field(min_length=30)]
-
-
 class TemplateSet(Record):
     """Everything generated questions share. ``ordering`` and ``date`` are question tables with blanks.
 
     ``labour`` is laid over ``date``, ``group`` over ``ordering``. ``labour_proxy`` is in every area's battery for
-    labour questions; ``${query}`` in its address is the area's query.
+    labour questions; ``${query}`` and ``${name}`` in its address are the area's.
     """
 
     version: Annotated[int, Field(ge=1)]
@@ -116,7 +115,6 @@ class TemplateSet(Record):
     date: dict[str, Any]
     labour: dict[str, Any] = Field(default_factory=dict)
     labour_proxy: Listed[Proxy] = ()
-    labour_left_out: Listed[LabourLeftOut] = ()
     group: dict[str, Any] = Field(default_factory=dict)
     groups: Listed[GroupStatistic] = ()
 
@@ -149,7 +147,7 @@ def generate(
         ("ordering", arms) for arms in combinations(sorted(names), 2)
     ]
     plans += [("date", (area,)) for area in names]
-    labour = _labour_batteries(templates, batteries, file, found)
+    labour = _labour_batteries(templates, names, batteries, file, found)
     plans += [("labour", (area,)) for area in names if area in labour]
     members = {group: tuple(a.key for a in areas if a.group is group) for group in Group}
     plans += [("group", (statistic.key,)) for statistic in templates.groups if all(members.values())]
@@ -178,42 +176,45 @@ def generate(
 
 
 def _labour_batteries(
-    templates: TemplateSet, batteries: Mapping[str, Battery], file: CatalogueFile, problems: list[Problem]
+    templates: TemplateSet,
+    names: Mapping[str, str],
+    batteries: Mapping[str, Battery],
+    file: CatalogueFile,
+    problems: list[Problem],
 ) -> dict[str, Battery]:
     """The matched comparisons of each area, their gates, and the shared ones: what may decide about labour.
 
-    No panel answers in their place, so an area with fewer that have a public source than the rule needs must be
-    among those left out, and no other may.
+    No panel answers in their place, so every area needs as many as the rule does.
     """
     made: dict[str, Battery] = {}
-    left_out = {entry.area: index for index, entry in enumerate(templates.labour_left_out)}
     if not templates.labour:
         return made
     for area, battery in batteries.items():
+        if area not in names:
+            continue  # told where the battery stands
         own = [proxy for proxy in battery.proxies if proxy.evidence is EvidenceClass.MATCHED_COMPARISON]
         gates = {proxy.gated_by for proxy in own}
         own += [proxy for proxy in battery.proxies if proxy.id in gates]
-        query = quote(f"({battery.query})")
-        shared = [
-            proxy.model_copy(update={"source_url": proxy.source_url.replace("${query}", query)})
-            for proxy in templates.labour_proxy
-        ]
+        told = {"${query}": f"({battery.query})", "${name}": names[area]}
+        shared = [_addressed(proxy, told) for proxy in templates.labour_proxy]
         proxies = (*own, *shared)
-        deciding = sum(
-            proxy.evidence is EvidenceClass.MATCHED_COMPARISON and bool(proxy.source_url) for proxy in proxies
-        )
-        if area in left_out and deciding >= templates.rule.need:
-            place = (*PLACE, "labour_left_out", left_out[area])
-            problems.append(file.problem(place, f"{area} has {deciding} proxies with a source: ask about it"))
-        elif deciding >= templates.rule.need:
+        deciding = sum(proxy.evidence is EvidenceClass.MATCHED_COMPARISON for proxy in proxies)
+        if deciding >= templates.rule.need:
             made[area] = battery.model_copy(update={"proxies": proxies})
-        elif area not in left_out:
+        else:
             message = (
-                f"{area} has {deciding} of {templates.rule.need} proxies with a source: "
-                "say why in [[template.labour_left_out]]"
+                f"{area} has {deciding} of the {templates.rule.need} matched comparisons that are needed"
             )
-            problems.append(file.problem((*PLACE, "labour"), message))
+            problems.append(file.problem((*PLACE, "labour_proxy"), message))
     return made
+
+
+def _addressed(proxy: Proxy, told: Mapping[str, str]) -> Proxy:
+    """A shared proxy with the blanks of its address filled."""
+    url = proxy.source_url
+    for blank, text in told.items():
+        url = url.replace(blank, quote(text))
+    return proxy.model_copy(update={"source_url": url})
 
 
 def _attempt(
@@ -337,6 +338,7 @@ class _Maker:
             "kind": QuestionKind(kind),
             "areas": areas,
             "battery": self._battery(batteries),
+            "cost_minutes": self._minutes(batteries),
             "panel": None if form == "labour" else self._panel(areas, findings),
             "resolution": {"primary_url": urls[0] if urls else "", "fallback_urls": urls[1:]},
         }
@@ -363,13 +365,12 @@ class _Maker:
                 report_grace_days=templates.report_grace_days,
             ),
             "changelog": templates.changes,
-            "cost_minutes": 0,
         }
 
     def _words_of(self, battery: Battery) -> dict[str, str]:
         area = battery.area
         proxies = "; ".join(
-            f"{proxy.id} {proxy.name} ({proxy.evidence.value}): {proxy.crossing}"
+            f"{proxy.id} {proxy.name} ({proxy.evidence.value}, {proxy.read_by.value}): {proxy.crossing}"
             + (f", and counts only once {proxy.gated_by} is passed" if proxy.gated_by else "")
             for proxy in battery.deciding(self._k)
         )
@@ -388,8 +389,15 @@ class _Maker:
             level=rule.level,
             quarters=rule.quarters,
             fresh_days=rule.fresh_days,
+            agree_within=rule.agree_within,
             arms=batteries,
         )
+
+    def _minutes(self, batteries: Iterable[Battery]) -> int:
+        """What a judge needs for one proxy in one quarter; nothing where a program reads them all."""
+        deciding = [proxy for battery in batteries for proxy in battery.deciding(self._k)]
+        judged = any(proxy.read_by is ReadBy.JUDGES for proxy in deciding)
+        return self._templates.rule.judge_minutes if judged else 0
 
     def _panel(self, arms: tuple[str, ...], findings: Findings) -> dict[str, Any]:
         panel = self._templates.panel

@@ -26,6 +26,7 @@ from storage.engine import (
     translated,
 )
 from storage.errors import IntegrityFailure, StorageError
+from storage.outbox import damage as damaged_mail
 from storage.payloads import unpack
 from storage.tables import metadata, table
 
@@ -71,6 +72,7 @@ def damage(connection: Connection) -> list[str]:
         *_bad_bodies(connection),
         *lives.bad_orderings(connection),
         *_bad_intervals(connection),
+        *damaged_mail(connection),
     ]
 
 

@@ -6,7 +6,7 @@ must answer.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
@@ -28,7 +28,7 @@ from questions.records import (
     StreamKey,
 )
 from questions.time import utc
-from storage.border import admit, admit_version, moment
+from storage.border import admit, admit_version, keepable, moment
 from storage.decide import (
     Said,
     Stretch,
@@ -54,6 +54,17 @@ from storage.decide import (
     tally,
 )
 from storage.errors import IntegrityFailure, LeaseLost, StorageError
+from storage.mailing import (
+    Channel,
+    Issue,
+    Letter,
+    LetterState,
+    Recipient,
+    in_turn,
+    not_sending,
+    settled,
+    standing_recipients,
+)
 from storage.records import (
     AppendReport,
     Batch,
@@ -166,6 +177,9 @@ class MemoryStore:
         self._gaps: dict[tuple[str, datetime], Gap] = {}
         self._health: dict[str, SourceHealth] = {}
         self._validators: dict[str, Validator] = {}
+        self._letters: dict[str, Letter] = {}
+        self._issues: dict[tuple[str, str], Issue] = {}
+        self._recipients: list[Recipient] = []
         self._leases: dict[str, Lease] = {}
         self._fence: Lease | None = None
 
@@ -544,10 +558,111 @@ class MemoryStore:
         validator = admit(validator)
         self._validators[validator.url] = validator
 
+    # mail
+
+    def queue_letters(self, letters: Iterable[Letter]) -> int:
+        self._writes()
+        before = len(self._letters)
+        for letter in letters:
+            self._letters.setdefault(letter.key, letter)
+        return len(self._letters) - before
+
+    def claim_letter(self, channel: Channel, at: datetime) -> Letter | None:
+        self._writes()
+        at = utc(at)
+        due = [
+            letter
+            for letter in self.letters(state=LetterState.QUEUED)
+            if letter.channel is channel and letter.next_try_at is not None and letter.next_try_at <= at
+        ]
+        if not due:
+            return None
+        claimed = replace(due[0], state=LetterState.SENDING, attempts=due[0].attempts + 1, changed_at=at)
+        self._letters[claimed.key] = claimed
+        return claimed
+
+    def settle_letter(
+        self, key: str, state: LetterState, at: datetime, outcome: str, next_try_at: datetime | None = None
+    ) -> Letter:
+        self._writes()
+        letter = self._letters.get(key)
+        if letter is None or letter.state is not LetterState.SENDING:
+            raise not_sending(key)
+        self._letters[key] = settled(letter, state, utc(at), outcome, moment(next_try_at))
+        return self._letters[key]
+
+    def move_letters(
+        self,
+        before: LetterState,
+        after: LetterState,
+        at: datetime,
+        *,
+        channel: Channel | None = None,
+        expired: bool = False,
+    ) -> int:
+        self._writes()
+        at = utc(at)
+        moved = [
+            letter
+            for letter in self.letters(state=before)
+            if channel in (None, letter.channel) and (not expired or letter.expires_at <= at)
+        ]
+        self._letters.update({one.key: replace(one, state=after, changed_at=at) for one in moved})
+        return len(moved)
+
+    def letters(
+        self,
+        *,
+        state: LetterState | None = None,
+        kind: str | None = None,
+        period: str | None = None,
+        address: str | None = None,
+    ) -> list[Letter]:
+        found = [
+            letter
+            for letter in self._letters.values()
+            if state in (None, letter.state)
+            and kind in (None, letter.kind)
+            and period in (None, letter.period)
+            and address in (None, letter.address)
+        ]
+        return sorted(found, key=in_turn)
+
+    def next_letter_at(self, channel: Channel) -> datetime | None:
+        mine = [letter for letter in self._letters.values() if letter.channel is channel]
+        queued = [letter.next_try_at for letter in mine if letter.state is LetterState.QUEUED]
+        sending = [letter.changed_at for letter in mine if letter.state is LetterState.SENDING]
+        return min((at for at in (*queued, *sending) if at is not None), default=None)
+
+    def letter_counts(self) -> dict[tuple[Channel, LetterState], int]:
+        return dict(Counter((letter.channel, letter.state) for letter in self._letters.values()))
+
+    def add_issue(self, issue: Issue) -> bool:
+        self._writes()
+        return self._issues.setdefault((issue.week, issue.sha256), issue) is issue
+
+    def issues(self, week: str | None = None) -> list[Issue]:
+        found = [issue for issue in self._issues.values() if week in (None, issue.week)]
+        return sorted(found, key=lambda one: (one.week, one.made_at, one.sha256))
+
+    def issue_weeks(self) -> list[str]:
+        return sorted({week for week, _ in self._issues})
+
+    def add_recipient(self, recipient: Recipient) -> None:
+        self._writes()
+        self._recipients.append(recipient)
+
+    def recipients(self) -> list[Recipient]:
+        return standing_recipients(self._recipients)
+
+    def recipient_history(self, address: str) -> list[Recipient]:
+        return [one for one in self._recipients if one.address == keepable(address)]
+
     # care
 
     def counts(self) -> dict[str, int]:
         return {
+            "digest": len(self._issues),
             "drift": len(self._drifts),
             "forecast": len(self._forecasts),
             "gap": len(self._gaps),
@@ -556,11 +671,14 @@ class MemoryStore:
             "lease": len(self._leases),
             "observation": sum(len(timeline.spells) for timeline in self._streams.values()),
             "ordering": len(self._orderings.rows),
+            "outbox": len(self._letters),
+            "outbox_part": len({letter.shared for letter in self._letters.values()}),
             "payload": len(self._bodies),
             "quarantine": len(self._quarantine),
             "question_health": self._healths.rows(),
             "question_version": len(self._versions.rows),
             "receipt": len(self._receipts.rows),
+            "recipient": len(self._recipients),
             "question_info": self._infos.rows(),
             "resolution": self._resolutions.rows(),
             "run": len(self._runs),

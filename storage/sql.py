@@ -21,11 +21,12 @@ from questions.records import (
     StreamKey,
 )
 from questions.time import utc
-from storage import care, lease as leases, ledger, lives, payloads, series as _series, values, words
+from storage import care, lease as leases, ledger, lives, outbox, payloads, series as _series, values, words
 from storage.border import admit, admit_version, keepable, moment
 from storage.bulk import payload_ids
 from storage.decide import changes, points, standing
 from storage.engine import Database
+from storage.mailing import Channel, Issue, Letter, LetterState, Recipient, standing_recipients
 from storage.records import (
     AppendReport,
     Batch,
@@ -337,6 +338,81 @@ class SqlStore:
         validator = admit(validator)
         with self._database.write() as connection:
             ledger.put_validator(connection, validator)
+
+    # mail
+
+    def queue_letters(self, letters: Iterable[Letter]) -> int:
+        queued = list(letters)
+        with self._database.write() as connection:
+            return outbox.queue(connection, queued)
+
+    def claim_letter(self, channel: Channel, at: datetime) -> Letter | None:
+        at = utc(at)
+        with self._database.write() as connection:
+            return outbox.claim(connection, channel, at)
+
+    def settle_letter(
+        self, key: str, state: LetterState, at: datetime, outcome: str, next_try_at: datetime | None = None
+    ) -> Letter:
+        at, next_try_at, outcome = utc(at), moment(next_try_at), keepable(outcome)
+        with self._database.write() as connection:
+            return outbox.settle(connection, key, state, at, outcome, next_try_at)
+
+    def move_letters(
+        self,
+        before: LetterState,
+        after: LetterState,
+        at: datetime,
+        *,
+        channel: Channel | None = None,
+        expired: bool = False,
+    ) -> int:
+        at = utc(at)
+        with self._database.write() as connection:
+            return outbox.move(connection, before, after, at, channel, expired)
+
+    def letters(
+        self,
+        *,
+        state: LetterState | None = None,
+        kind: str | None = None,
+        period: str | None = None,
+        address: str | None = None,
+    ) -> list[Letter]:
+        with self._database.read() as connection:
+            return outbox.letters(connection, state, kind, period, address)
+
+    def next_letter_at(self, channel: Channel) -> datetime | None:
+        with self._database.read() as connection:
+            return outbox.next_at(connection, channel)
+
+    def letter_counts(self) -> dict[tuple[Channel, LetterState], int]:
+        with self._database.read() as connection:
+            return outbox.counts(connection)
+
+    def add_issue(self, issue: Issue) -> bool:
+        with self._database.write() as connection:
+            return outbox.add_issue(connection, issue)
+
+    def issues(self, week: str | None = None) -> list[Issue]:
+        with self._database.read() as connection:
+            return outbox.issues(connection, week)
+
+    def issue_weeks(self) -> list[str]:
+        with self._database.read() as connection:
+            return outbox.weeks(connection)
+
+    def add_recipient(self, recipient: Recipient) -> None:
+        with self._database.write() as connection:
+            outbox.add_recipient(connection, recipient)
+
+    def recipients(self) -> list[Recipient]:
+        with self._database.read() as connection:
+            return standing_recipients(outbox.recipients(connection, None))
+
+    def recipient_history(self, address: str) -> list[Recipient]:
+        with self._database.read() as connection:
+            return outbox.recipients(connection, keepable(address))
 
     # care
 

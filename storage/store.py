@@ -53,6 +53,7 @@ from questions.records import (
     Score,
     StreamKey,
 )
+from storage.mailing import Channel, Issue, Letter, LetterState, Recipient
 from storage.records import (
     AppendReport,
     Batch,
@@ -292,6 +293,69 @@ class Store(Protocol):
 
         Raises StorageError when these bytes were never stored for this source and URL.
         """
+
+    # mail -------------------------------------------------------------------------------------
+
+    def queue_letters(self, letters: Iterable[Letter]) -> int:
+        """Put letters into the outbox; returns how many were new. One whose key is known is left as it is,
+        whatever it says now."""
+
+    def claim_letter(self, channel: Channel, at: datetime) -> Letter | None:
+        """The next queued letter whose time has come, now ``sending`` and with one more attempt; None when there
+        is none. It stays claimed until it is settled or moved, over the death of whoever claimed it."""
+
+    def settle_letter(
+        self, key: str, state: LetterState, at: datetime, outcome: str, next_try_at: datetime | None = None
+    ) -> Letter:
+        """Write down what became of a claimed letter. Raises StorageError when nobody is sending it."""
+
+    def move_letters(
+        self,
+        before: LetterState,
+        after: LetterState,
+        at: datetime,
+        *,
+        channel: Channel | None = None,
+        expired: bool = False,
+    ) -> int:
+        """Put every letter of one state into another; returns how many. ``expired``: only those past their time.
+
+        The leader moves what a dead one left ``sending`` back to ``queued``: nobody knows whether it arrived.
+        """
+
+    def letters(
+        self,
+        *,
+        state: LetterState | None = None,
+        kind: str | None = None,
+        period: str | None = None,
+        address: str | None = None,
+    ) -> list[Letter]:
+        """Letters in the order in which they are to go out."""
+
+    def next_letter_at(self, channel: Channel) -> datetime | None:
+        """When the next letter is due, None when there is none. One that is ``sending`` is due since its claim."""
+
+    def letter_counts(self) -> dict[tuple[Channel, LetterState], int]:
+        """How many letters there are by channel and state."""
+
+    def add_issue(self, issue: Issue) -> bool:
+        """Keep a digest as it was made; False when the same is kept already."""
+
+    def issues(self, week: str | None = None) -> list[Issue]:
+        """Digests by week and by when they were made: the first of a week is the one that was sent."""
+
+    def issue_weeks(self) -> list[str]:
+        """The weeks that have a digest, sorted."""
+
+    def add_recipient(self, recipient: Recipient) -> None:
+        """Write down what became of an address. Nothing is replaced."""
+
+    def recipients(self) -> list[Recipient]:
+        """The newest record of each address, by address."""
+
+    def recipient_history(self, address: str) -> list[Recipient]:
+        """All records of an address in the order they were kept."""
 
     # care -------------------------------------------------------------------------------------
 

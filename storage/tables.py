@@ -518,6 +518,84 @@ class LeaseRow(Rows, table=True):
     expires_at: datetime = column(UtcMicros)
 
 
+# mail ---------------------------------------------------------------------------------------------
+
+
+class OutboxPartRow(Rows, table=True):
+    """Bytes that many letters have in common (zlib), under the SHA-256 of what they are."""
+
+    __tablename__ = "outbox_part"
+    __table_args__ = (UniqueConstraint("sha256"), STRICT)
+    id: int | None = Field(default=None, sa_type=Whole, primary_key=True)
+    sha256: str = column(Words)
+    body: bytes = column(Blob)
+
+
+class OutboxRow(Rows, table=True):
+    """A message to one address and what became of it. ``own``: JSON, its pieces and their places in the part."""
+
+    __tablename__ = "outbox"
+    __table_args__ = (
+        CheckConstraint("channel IN ('mail', 'webhook')", name="channel"),
+        CheckConstraint(
+            "state IN ('queued', 'sending', 'sent', 'dead', 'expired', 'held')",
+            name="state",
+        ),
+        CheckConstraint("attempts >= 0", name="attempts"),
+        Index(None, "state", "next_try_at"),
+        Index(None, "address"),
+        Index(None, "part_id"),
+        CLUSTERED,
+    )
+    key: str = column(Words, primary_key=True)
+    channel: str = column(Words)
+    address: str = column(Words)
+    kind: str = column(Words)
+    period: str = column(Words)
+    message_id: str = column(Words)
+    own: str = column(Words)
+    part_id: int = column(Whole, foreign_key="outbox_part.id")
+    created_at: datetime = column(UtcMicros)
+    expires_at: datetime = column(UtcMicros)
+    state: str = column(Words)
+    attempts: int = column(Whole)
+    next_try_at: datetime = column(UtcMicros)
+    outcome: str = column(Words)
+    changed_at: datetime = column(UtcMicros)
+
+
+class DigestRow(Rows, table=True):
+    """A digest as it was made, under the digest of all it says. ``pictures`` is JSON."""
+
+    __tablename__ = "digest"
+    __table_args__ = CLUSTERED
+    week: str = column(Words, primary_key=True)
+    sha256: str = column(Words, primary_key=True)
+    as_of: datetime = column(UtcMicros)
+    made_at: datetime = column(UtcMicros)
+    subject: str = column(Words)
+    text: str = column(Words)
+    html: str = column(Words)
+    pictures: str = column(Words)
+
+
+class RecipientRow(Rows, table=True):
+    """What became of an address at an instant; the newest row of an address counts. ``options`` is JSON."""
+
+    __tablename__ = "recipient"
+    __table_args__ = (
+        CheckConstraint("state IN ('pending', 'confirmed', 'unsubscribed', 'dead')", name="state"),
+        Index(None, "address"),
+        STRICT,
+    )
+    id: int | None = Field(default=None, sa_type=Whole, primary_key=True)
+    address: str = column(Words)
+    at: datetime = column(UtcMicros)
+    state: str = column(Words)
+    options: str = column(Words)
+    reason: str = column(Words)
+
+
 def table(name: str) -> Table:
     """The Core table of a name, for statements that never build row objects."""
     return metadata.tables[name]

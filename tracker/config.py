@@ -30,7 +30,7 @@ from tracker.schedule import LocalTime
 
 APP = "speedup-tracker"
 PREFIX = "SPEEDUP_"
-SECRETS = ("metaculus_token", "manifold_key", "fatebook_key", "ping_url")
+SECRETS = ("metaculus_token", "manifold_key", "fatebook_key", "ping_url", "smtp_password", "mail_secret")
 SECTIONS = ("poll_hours", "requests_per_hour", "jobs", "links", "daemon")
 
 
@@ -40,6 +40,35 @@ def _url(value: str) -> str:
     if value and not value.startswith("https://") and not plain:
         raise ValueError("must start with https:// (http:// only for loopback)")
     return value.rstrip("/")
+
+
+_LOCAL_HOST = r"localhost|127\.\d{1,3}\.\d{1,3}\.\d{1,3}|\[?::1\]?"
+_ADDRESS = re.compile(
+    r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}@([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.?)+"
+)
+
+
+def mail_address(text: str) -> str:
+    """A mail address with its domain in lower case, as ASCII. ValueError, which does not repeat it, for anything else.
+
+    >>> mail_address(" Ada.L@Büro.Example ")
+    'Ada.L@xn--bro-hoa.example'
+    """
+    local, at, domain = text.strip().rpartition("@")
+    try:
+        domain = domain.encode("idna").decode().lower() if at else ""
+    except UnicodeError:
+        domain = ""
+    address = f"{local}@{domain}"
+    if (
+        len(address) > 254
+        or not _ADDRESS.fullmatch(address)
+        or ".." in address
+        or local[:1] == "."
+        or local[-1:] == "."
+    ):
+        raise ValueError("not a mail address such as ada@example.org (its first part in ASCII, unquoted)")
+    return address
 
 
 class LinkSettings(BaseModel):
@@ -134,6 +163,10 @@ class Settings(BaseModel):
     ``links`` (TOML) the limits of the check of links, ``daemon`` (TOML) the daemon's own clockwork.
     ``http_bind`` ``off``: the daemon answers no HTTP. ``ping_url`` is told of every job (a dead-man switch) and is
     a secret, because whoever knows it can ping too.
+
+    Mail leaves by ``smtp_host`` (``smtp_port`` 0: 465, 587 or 25 by ``smtp_tls``; ``smtp_ca_file``: who else may
+    vouch for it) or into ``mail_drop``, a folder of .eml files or ``-`` for stdout. ``mail_base_url``: where people
+    reach this program's pages from outside, for links that confirm and unsubscribe; ``mail_secret`` signs them.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
@@ -167,6 +200,18 @@ class Settings(BaseModel):
     log_format: Literal["text", "json"] = "text"
     http_bind: str = "127.0.0.1:8321"
     ping_url: SecretStr | None = None
+    smtp_host: Annotated[str, Field(max_length=253, pattern=r"^[A-Za-z0-9.:\[\]-]*$")] = ""
+    smtp_port: Annotated[int, Field(ge=0, le=65535)] = 0
+    smtp_user: Annotated[str, Field(max_length=320)] = ""
+    smtp_password: SecretStr | None = None
+    smtp_tls: Literal["implicit", "starttls", "none"] = "implicit"
+    smtp_ca_file: Path | None = None
+    mail_from: str = ""
+    mail_to: tuple[str, ...] = ()
+    mail_drop: str = ""
+    mail_base_url: str = ""
+    mail_secret: SecretStr | None = None
+    digest_at: str = "mon 07:00 UTC"
 
     @field_validator("questions_path", mode="before")
     @classmethod
@@ -186,6 +231,7 @@ class Settings(BaseModel):
         "manifold_url", "metaculus_url", "forecastbench_url", "metr_url",
         "polymarket_gamma_url", "polymarket_clob_url", "polymarket_data_url", "kalshi_url", "fatebook_url",
         "epoch_hub_url", "epoch_eci_url", "epoch_dc_url", "swebench_url", "mlebench_url", "aei_url",
+        "mail_base_url",
     )  # fmt: skip
     @classmethod
     def _base_url(cls, value: str) -> str:
@@ -209,6 +255,45 @@ class Settings(BaseModel):
         if int(value.rpartition(":")[2]) > 65535:
             raise ValueError("the port must be at most 65535")
         return value
+
+    @field_validator("mail_from")
+    @classmethod
+    def _from(cls, value: str) -> str:
+        return mail_address(value) if value else ""
+
+    @field_validator("mail_to", mode="before")
+    @classmethod
+    def _to(cls, value: object) -> object:
+        parts = value.split(",") if isinstance(value, str) else value
+        if not isinstance(parts, list | tuple) or not all(isinstance(part, str) for part in parts):
+            raise ValueError("must be addresses with a comma between them")
+        return tuple(dict.fromkeys(mail_address(part) for part in parts if part.strip()))
+
+    @field_validator("digest_at")
+    @classmethod
+    def _weekly(cls, value: str) -> str:
+        if LocalTime.parse(value).weekday is None:
+            raise ValueError(
+                f"{value!r}: the digest is weekly: name a day, such as `mon 07:00 Europe/Berlin`"
+            )
+        return value
+
+    @model_validator(mode="after")
+    def _mail_is_safe(self) -> Settings:
+        """What must hold between the settings of mail."""
+        if self.smtp_host and self.mail_drop:
+            raise ValueError("smtp_host and mail_drop are both set: mail leaves by one of them")
+        if (self.smtp_host or self.mail_drop) and not self.mail_from:
+            raise ValueError("mail_from (SPEEDUP_MAIL_FROM) is needed to send mail")
+        if self.smtp_tls == "none" and self.smtp_host and not re.fullmatch(_LOCAL_HOST, self.smtp_host):
+            raise ValueError("smtp_tls none is for a server on this machine only: use implicit or starttls")
+        if bool(self.smtp_user) != (self.smtp_password is not None):
+            raise ValueError("smtp_user and smtp_password (or SPEEDUP_SMTP_PASSWORD_FILE) belong together")
+        if self.smtp_user and self.smtp_tls == "none":
+            raise ValueError("smtp_user needs smtp_tls implicit or starttls: a password is not sent in clear")
+        if self.mail_base_url and len(self.secret_of("mail_secret") or "") < 16:
+            raise ValueError("mail_base_url needs mail_secret, 16 characters or more, to sign links with")
+        return self
 
     def url_of(self, setting: str, default: str) -> str:
         """The base URL of a source: the one set, else the source's own."""
@@ -256,7 +341,8 @@ def load_settings(
     except ValidationError as error:
         for problem in error.errors(include_input=False, include_url=False):
             name = ".".join(str(part) for part in problem["loc"])
-            mistakes.append(f"{name} ({PREFIX}{name.upper()}): {problem['msg']}")
+            where = f"{name} ({PREFIX}{name.upper()}): " if name else ""
+            mistakes.append(f"{where}{problem['msg']}")
         raise ConfigError(mistakes) from None
     if mistakes:
         raise ConfigError(mistakes)
@@ -323,6 +409,8 @@ def masked(settings: Settings) -> dict[str, Any]:
         value = getattr(settings, name)
         if isinstance(value, SecretStr) or (value is None and name in SECRETS):
             shown[name] = "set" if value is not None else "not set"
+        elif name == "mail_to":
+            shown[name] = f"{len(value)} addresses"
         elif isinstance(value, tuple):
             shown[name] = [str(part) for part in value]
         elif isinstance(value, BaseModel):

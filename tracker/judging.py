@@ -1,7 +1,8 @@
-"""Batches of questions for judges, out and in: JSON or CSV, checked whole before anything is kept.
+"""Batches for judges, out and in: JSON or CSV, checked whole before anything is kept.
 
-A batch carries what a judge must read and room for one judgement a question; it never shows what
-other judges decided, so that two of them stay independent.
+A batch carries what a judge must read and room for one judgement a row; it never shows what other judges
+decided, so that two of them stay independent. A row is a question that people decide, or, for one quarter, a
+proxy or a panel of a battery that people read (``questions.subjects``).
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ from questions.model import QuestionKind
 from questions.question import Question
 from questions.receipts import Life
 from questions.rules import Judged
-from questions.time import iso, parse_utc
+from questions.subjects import NOTHING, READING, Subject
+from questions.time import EPOCH, iso, parse_utc
+from questions.worlds import quarter_ends
 from tracker.errors import UsageError
 
 FORMAT = "speedup-judgements-1"
@@ -53,6 +56,29 @@ def rows_for(lives: Iterable[Life]) -> list[Row]:
         empty: Row = {"judge": "", "outcome": "", "value": None, "on": None, "citations": [], "note": ""}
         found.append(asked | empty | {"made_at": None})
     return found
+
+
+def rows_of_quarter(subjects: Iterable[Subject], end: date) -> list[Row]:
+    """One row a proxy or panel, to be read as of a quarter's end."""
+    return [
+        {
+            "question": subject.series,
+            "version": subject.version,
+            "title": subject.title,
+            "outcomes": [READING, NOTHING],
+            "close": f"{end}",
+            "procedure": subject.procedure,
+            "annul_if": [],
+            "judge": "",
+            "outcome": "",
+            "value": None,
+            "on": f"{end}",
+            "citations": [],
+            "note": "",
+            "made_at": None,
+        }
+        for subject in subjects
+    ]
 
 
 def write(rows: Sequence[Row], form: str) -> str:
@@ -90,7 +116,12 @@ class _Answer:
 
 
 def read(
-    text: str, form: str, lives: Sequence[Life], forecasters: Collection[tuple[str, str]], now: datetime
+    text: str,
+    form: str,
+    lives: Sequence[Life],
+    forecasters: Collection[tuple[str, str]],
+    now: datetime,
+    subjects: Mapping[str, Subject] | None = None,
 ) -> list[Judgement]:
     """The judgements of a filled batch; rows without judge and outcome are passed over.
 
@@ -100,13 +131,18 @@ def read(
     answers = _csv(text) if form == "csv" else _json(text)
     by_version = {(life.question.id, life.version): life for life in lives}
     known = {life.question.id for life in lives}
+    read_each_quarter = subjects or {}
     found: list[Judgement] = []
     problems: list[str] = []
     for answer in answers:
         try:
             if not answer.text("judge") and not answer.text("outcome"):
                 continue
-            found.append(_judgement(answer, by_version, known, forecasters, now))
+            subject = read_each_quarter.get(answer.text("question"))
+            if subject is None:
+                found.append(_judgement(answer, by_version, known, forecasters, now))
+            else:
+                found.append(_reading(answer, subject, forecasters, now))
         except ValueError as error:
             problems.append(f"{answer.place}: {error}")
     twice = [one for i, one in enumerate(found) if _key(one) in {_key(other) for other in found[:i]}]
@@ -114,6 +150,9 @@ def read(
     if problems:
         raise UsageError("\n".join(["the batch is wrong, nothing was kept:", *(f"  {p}" for p in problems)]))
     return found
+
+
+_READ = (READING, NOTHING)
 
 
 def _key(judgement: Judgement) -> tuple[str, str]:
@@ -167,9 +206,7 @@ def _judgement(
     outcome = answer.text("outcome")
     if outcome not in (*question.outcomes, ANNUL):
         raise ValueError(f"outcome: {outcome!r} is none of {', '.join((*question.outcomes, ANNUL))}")
-    made_at = parse_utc(answer.text("made_at")) if answer.text("made_at") else now
-    if made_at > now:
-        raise ValueError(f"made_at: {iso(made_at)} lies ahead")
+    made_at = _made_at(answer, now)
     decided = outcome not in (ANNUL, question.default_outcome)
     value, on = _number(answer), _day(answer)
     if decided and question.kind is QuestionKind.NUMERIC and value is None:
@@ -181,6 +218,40 @@ def _judgement(
     if len(citations) < wanted:
         raise ValueError(f"citations: {len(citations)} given, at least {wanted} needed")
     return Judgement(name, version, judge, outcome, made_at, citations, value, on, answer.text("note"))
+
+
+def _reading(
+    answer: _Answer, subject: Subject, forecasters: Collection[tuple[str, str]], now: datetime
+) -> Judgement:
+    """One filled row about a proxy or a panel. Raises ValueError saying what is wrong with it."""
+    judge, outcome, version = answer.text("judge"), answer.text("outcome"), answer.text("version")
+    if version != subject.version:
+        raise ValueError(f"version: {subject.series} reads otherwise now: export it again and read that")
+    if not judge:
+        raise ValueError("judge: a reading needs its judge's name")
+    forecast = [name for name in subject.questions if (name, judge) in forecasters]
+    if forecast:
+        raise ValueError(f"judge: {judge} has forecast {forecast[0]}, which {subject.series} may decide")
+    if outcome not in _READ:
+        raise ValueError(f"outcome: {outcome!r} is none of {', '.join(_READ)}")
+    end, value, citations = _day(answer), _number(answer), _citations(answer)
+    if end is None or end not in quarter_ends(EPOCH, now):
+        raise ValueError("on: must be the last day of a quarter that is over")
+    if (outcome == READING) != (value is not None):
+        raise ValueError(f"value: goes with the outcome {READING}, and with no other")
+    if outcome == READING and subject.panel is None and not citations:
+        raise ValueError("citations: at least 1 needed")
+    made_at = _made_at(answer, now)
+    return Judgement(
+        subject.at(end), version, judge, outcome, made_at, citations, value, end, answer.text("note")
+    )
+
+
+def _made_at(answer: _Answer, now: datetime) -> datetime:
+    made_at = parse_utc(answer.text("made_at")) if answer.text("made_at") else now
+    if made_at > now:
+        raise ValueError(f"made_at: {iso(made_at)} lies ahead")
+    return made_at
 
 
 def _number(answer: _Answer) -> float | None:

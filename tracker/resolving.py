@@ -54,7 +54,7 @@ class Library:
         looks: dict[str, Sequence[Look]] = {}
         own = set(resolver.primary_series)
         for name in resolver.series:
-            history = self._history(name)
+            history = self.history(name)
             version = "" if name in own else name
             data += [_tagged(datum, version, resolver.question.measurement.version) for datum in history.data]
             looks[name] = history.looks
@@ -73,7 +73,8 @@ class Library:
 
     # series
 
-    def _history(self, series: str) -> History:
+    def history(self, series: str) -> History:
+        """Every account of every point of a series, and every look, as known at the instant."""
         if series not in self._series:
             self._series[series] = self._read(series)
         return self._series[series]

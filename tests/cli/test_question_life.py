@@ -157,6 +157,61 @@ def test_a_batch_is_not_overwritten_and_a_forecaster_is_no_judge(asking: Program
     assert asking("questions", "judge", "export", str(asking.folder / "batch.txt")).code == 2
 
 
+# batteries ----------------------------------------------------------------------------------------
+
+
+def told(path: Path, judge: str, value: str, citations: str = "https://example.org/study") -> None:
+    """A batch of one quarter as a judge fills it: one number for everything."""
+    rows = list(csv.DictReader(io.StringIO(path.read_text())))
+    for row in rows:
+        row |= {"judge": judge, "outcome": "reading", "value": value, "citations": citations}
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def test_judges_read_the_proxies_of_a_quarter_and_the_battery_shows_what_they_agree_on(
+    program: Program,
+) -> None:
+    path = program.folder / "readings.csv"
+    export = ("questions", "judge", "export", str(path), "--quarter", "2026-09-30", "--area", "ai_control")
+    asked = program(*export, "--json").json
+    assert asked["readings"] == [f"ai_control.{name}" for name in ("C2", "C5", "K1", "K2", "K3", "panel")]
+    told(path, "Ada", "1.5")
+    assert program("questions", "judge", "import", str(path), "--json").json["new"] == 6
+    program(*export, "--force")
+    assert "Ada" not in path.read_text()
+    told(path, "Bob", "1.4")
+    assert program("questions", "judge", "import", str(path), "--json").json["new"] == 6
+    program("questions", "resolve", "date-ai-control-labour-3x")
+    rows = {
+        row["series"]: row
+        for row in program("questions", "proxies", "--area", "ai_control", "--json").json["proxies"]
+    }
+    assert (rows["ai_control.C2"]["quarter"], rows["ai_control.C2"]["lower"]) == ("2026-09-30", 1.4)
+    assert rows["ai_control.K4"]["read_by"] == "nobody"
+    assert "1.4" in program("series", "show", "ai_control.C2", "--json").out
+
+
+def test_a_quarter_that_cannot_be_read_is_a_mistake_of_use(program: Program) -> None:
+    path = program.folder / "readings.csv"
+    for arguments in (("--quarter", "2999-12-31"), ("--quarter", "soon"), ("--area", "ai_control")):
+        assert program("questions", "judge", "export", str(path), *arguments).code == 2
+    assert not path.exists()
+
+
+# the resolver's table -----------------------------------------------------------------------------
+
+
+def test_the_summary_is_printed_whole_and_of_one_area(program: Program) -> None:
+    answer = program("questions", "list", "--summary", "--area", "ai_control", "--json").json
+    assert {row["area"] for row in answer["rows"]} == {"ai_control"}
+    assert answer["questions"] == sum(answer["deciders"].values())
+    assert "decided by program: " in program("questions", "list", "--summary").out
+    assert program("questions", "list", "--summary", "--links").code == 2
+
+
 # schema -------------------------------------------------------------------------------------------
 
 

@@ -168,7 +168,7 @@ def test_resolving_stores_each_receipt_once() -> None:
     known = len(store.receipts())
     assert (first.state, known) == (RunState.DONE, int(first.message.split()[0]))
     assert known >= 8
-    assert job.run(store, START).message == "0 new receipts"
+    assert job.run(store, START).message == "0 new receipts, 0 batteries read anew"
     assert len(store.receipts()) == known
 
 

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from questions.catalogue import Catalogue, load_catalogue
-from questions.page import mark
+from questions.page import criteria, escaped, fine_print, mark
 from questions.question import Question
+from questions.receipts import text_hash
 from questions.time import parse_utc
 from tests.questions.examples import binary, dates
 from tests.questions.test_question import ORDERING
@@ -83,17 +84,13 @@ def a_date(lower: str, upper: str, **changes: Any) -> Question:
 
 
 def test_every_question_we_ship_makes_a_market_that_the_documented_rules_accept(catalogue: Catalogue) -> None:
+    """No title and no page is too long: the server refuses what Manifold's documents say it refuses."""
     names = {area.key: area.name for area in catalogue.areas}
     with LocalServer() as server:
         manifold = Manifold(server, lambda: int(NOW.timestamp() * 1000))
         owner = Owner("u1", "maker", 10_000_000)
-        refused = {}
         for question in catalogue.questions.values():
-            try:
-                made = market_of(question, names, now=NOW)
-            except NotExpressible as error:
-                refused[question.id] = str(error)
-                continue
+            made = market_of(question, names, now=NOW)
             before = owner.balance
             shown = manifold.create(owner, made.to_send(market_id("u1", question)))
             assert before - owner.balance == made.cost
@@ -103,14 +100,40 @@ def test_every_question_we_ship_makes_a_market_that_the_documented_rules_accept(
             assert {link.relation.value for link in links} == {"same"}
             assert {link.question for link in links} == {question.id}
             assert len({link.key for link in links}) == len(links)
-    shipped = catalogue.questions.items()
-    groups = {name for name, question in shipped if question.ordering and question.ordering.a_areas}
-    long = {name for name, question in shipped if len(question.title) > 120}
-    assert set(refused) == groups | long  # the batteries of ten areas, and titles, longer than Manifold takes
-    assert all("16000" in refused[name] for name in groups - long)
-    assert all("120 are allowed" in refused[name] for name in long)
-    assert {name.split("-")[0] for name in long} == {"ind"}
-    assert len(manifold.markets) == len(catalogue.questions) - len(refused)
+    assert len(manifold.markets) == len(catalogue.questions)
+
+
+def test_a_page_too_long_loses_what_decides_nothing_and_says_so() -> None:
+    long = asked(background="word " * 3300)
+    sent = market(long).document["descriptionMarkdown"]
+    assert len(sent) <= 16_000
+    assert "word word" not in sent
+    assert "Left out for length: the background" in sent
+    assert text_hash(long) in sent
+    assert criteria(long, NAMES, cut=True) in sent
+    assert fine_print(long) in sent
+    short = market(asked(background="word " * 10)).document["descriptionMarkdown"]
+    assert "word word" in short
+    assert "Left out" not in short
+
+
+def test_of_our_own_only_the_pages_of_ten_areas_are_cut_and_all_of_them_name_every_deciding_proxy(
+    catalogue: Catalogue,
+) -> None:
+    names = {area.key: area.name for area in catalogue.areas}
+    cut = set()
+    for question in catalogue.questions.values():
+        text = market_of(question, names, now=NOW).document["descriptionMarkdown"]
+        if "Left out for length" in text:
+            cut.add(question.id)
+        for arm in question.battery.arms if question.battery else ():
+            assert question.threshold is not None
+            for proxy in arm.deciding(question.threshold.value):
+                assert escaped(f"{proxy.id} {proxy.name}") in text
+                assert escaped(proxy.crossing) in text
+    assert cut == {
+        f"ord-safety-vs-capabilities-{which}-{k}x" for which in ("first", "median") for k in (3, 10)
+    }
 
 
 def test_ids_differ_by_account_question_and_version_and_are_what_manifold_takes() -> None:
@@ -262,7 +285,7 @@ def test_trading_before_our_opening_is_told_and_afterwards_not() -> None:
         (asked(title="x" * 121), "121 characters, 120 are allowed"),
         (asked(title="\N{GRINNING FACE}" * 61), "122 characters"),
         (asked(dates=dates(open="2020-01-01", close="2026-11-20")), "closed on 2026-11-20"),
-        (asked(background="word " * 3300), "a description may have 16000"),
+        (asked(measurement={"procedure": "word " * 3300}), "a description may have 16000"),
         (
             asked(kind="multiple_choice", outcomes=[f"o{n}" for n in range(101)], default_outcome="o0"),
             "101 outcomes",

@@ -9,7 +9,7 @@ from typing import Literal
 import pytest
 
 from questions.catalogue import Catalogue
-from questions.evidence import world_of
+from questions.evidence import noon, world_of
 from questions.question import ANNUL, PENDING, Battery, Fixture, Question
 from questions.resolver import Resolver, fixture_findings
 from questions.worlds import next_quarter_end, quarter_ends
@@ -114,11 +114,13 @@ def test_the_resolver_agrees_with_every_world_and_reaches_every_outcome(catalogu
 
 def test_a_verdict_of_a_settled_world_never_changes(catalogue: Catalogue) -> None:
     for question in list(catalogue.questions.values())[::7]:
-        resolver, settled = Resolver(question), question.dates.settled_by
+        resolver = Resolver(question)
         for fixture in question.fixtures:
             if fixture.expected == PENDING:
                 continue
-            world = world_of(fixture)
+            world, settled = world_of(fixture), question.dates.settled_by
+            if fixture.asked_on is not None:
+                settled = max(settled, noon(fixture.asked_on))
             then = resolver.verdict(world, settled)
             assert then.state.final
             assert resolver.verdict(world, settled + timedelta(days=4000)) == then

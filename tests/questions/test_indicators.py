@@ -14,10 +14,10 @@ from questions.fields import ANNUL, PENDING
 from questions.model import QuestionKind, View
 from questions.question import Fixture, FixtureObservation, Question
 from questions.resolver import Resolver
-from questions.rules import PlatformOutcome, SeriesRule
+from questions.rules import Judged, PlatformOutcome, SeriesRule
 from tests.questions.examples import changed, line_of, problems_of
 
-HORIZONS = {3: 90, 6: 180, 12: 400}
+HORIZONS = {3: 90, 6: 180, 12: 365, 13: 395}
 Spread = Counter[tuple[str, str, str, int]]
 
 
@@ -43,7 +43,8 @@ def spread(catalogue: Catalogue) -> Spread:
 def test_there_are_enough_of_them_and_each_settles_within_its_horizon(catalogue: Catalogue) -> None:
     asked = indicators(catalogue)
     assert len(asked) == 95
-    assert Counter(map(months, asked)) == {3: 16, 6: 29, 12: 50}
+    assert sum(months(question) <= 12 for question in asked) >= 60
+    assert Counter(map(months, asked)) == {3: 16, 6: 29, 12: 43, 13: 7}
     assert Counter(question.kind for question in asked) == {
         QuestionKind.BINARY: 63,
         QuestionKind.NUMERIC: 26,
@@ -60,7 +61,7 @@ def test_every_area_and_every_view_has_some_at_every_horizon(catalogue: Catalogu
         for view in View:
             found = {horizon for (a, v, _, horizon) in table if (a, v) == (area, view.value)}
             assert found >= {6, 12}, (area, view)
-        assert {horizon for (a, _, _, horizon) in table if a == area} == {3, 6, 12}
+        assert {horizon for (a, _, _, horizon) in table if a == area} >= {3, 6, 12}
     assert {question.view for question in indicators(catalogue)} == set(View)
 
 
@@ -235,3 +236,39 @@ def test_a_catalogue_may_do_without_them(base: Path) -> None:
     (base / "indicators.toml").unlink()
     (base / "tracked.toml").unlink()
     assert not indicators(load_catalogue(base=base))
+
+
+# events -------------------------------------------------------------------------------------------
+
+
+def events(catalogue: Catalogue) -> list[Question]:
+    return [question for name, question in catalogue.questions.items() if name.startswith("evt-")]
+
+
+def test_events_are_for_judges_and_say_what_counts_and_what_does_not(catalogue: Catalogue) -> None:
+    asked = events(catalogue)
+    assert len(asked) == 16
+    assert {view for question in asked for view in [question.view]} == set(View)
+    for question in asked:
+        assert isinstance(question.rule, Judged)
+        assert question.cost_minutes == question.rule.minutes == 15
+        assert "Not counted: " in question.measurement.procedure
+        hosts = {url.split("/")[2] for url in question.resolution.fallback_urls}
+        assert hosts - {question.resolution.primary_url.split("/")[2]}, question.id
+
+
+def test_every_area_has_an_event_and_interpretability_and_theory_have_their_own(catalogue: Catalogue) -> None:
+    asked = events(catalogue)
+    assert {area for question in asked for area in question.areas} == set(catalogue.area_keys)
+    own = {question.areas for question in asked if len(question.areas) == 1}
+    assert own == {("interpretability",), ("alignment_theory",)}
+
+
+def test_one_edit_of_the_judges_instructions_changes_every_event(base: Path) -> None:
+    path = base / "indicators.toml"
+    path.write_text(
+        changed(path.read_text(), "where they differ, a third decides.", "if not, a third decides.")
+    )
+    questions = load_catalogue(base=base).questions.values()
+    edited = {q.id for q in questions if "if not, a third decides." in q.measurement.procedure}
+    assert edited == {q.id for q in questions if q.id.startswith("evt-")}

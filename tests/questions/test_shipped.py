@@ -51,8 +51,8 @@ def test_every_pair_and_every_area_is_asked_about_at_3x_and_10x(catalogue: Catal
         (QuestionKind.DATE, 2.0): 10,
         (QuestionKind.ORDERING, 3.0): 45 + 2,
         (QuestionKind.ORDERING, 10.0): 45 + 2,
-        (QuestionKind.DATE, 3.0): 10 + 6,
-        (QuestionKind.DATE, 10.0): 10 + 6,
+        (QuestionKind.DATE, 3.0): 10 + 10,
+        (QuestionKind.DATE, 10.0): 10 + 10,
         (QuestionKind.DATE, 30.0): 10,
     }
     pairs = {
@@ -128,28 +128,71 @@ def test_every_generated_question_measures_progress_against_the_tools_of_one_day
         assert (question.panel.seats, question.panel.quorum) == (5, 3)
 
 
-def test_labour_is_asked_where_two_matched_comparisons_have_a_source_and_nowhere_else(
-    catalogue: Catalogue,
-) -> None:
-    """Counted from the areas' own batteries; the shared study is one more for each."""
-    able = {
-        area
-        for area, battery in catalogue.batteries.items()
-        if any(proxy.evidence == "matched_comparison" and proxy.source_url for proxy in battery.proxies)
-    }
+def test_labour_is_asked_of_every_area_by_matched_comparisons_alone(catalogue: Catalogue) -> None:
+    """Its own ones and two kinds of study that all areas share; what is only a gate decides nothing."""
     labour = [q for q in of_batteries(catalogue) if q.speedup_kind is SpeedupKind.LABOUR_INPUT]
-    assert {q.areas[0] for q in labour} == able
-    assert len(able) == 6
-    text = (resources.files("questions") / "data" / "templates.toml").read_text("utf-8")
-    left_out = re.findall(r'\[\[template\.labour_left_out\]\]\narea = "(\w+)"\nreason = "(.{30,})"', text)
-    assert {area for area, _ in left_out} == set(catalogue.area_keys) - able
+    asked = Counter((q.areas, q.threshold.value) for q in labour if q.threshold)
+    assert asked == {((area,), k): 1 for area in catalogue.area_keys for k in (3.0, 10.0)}
     for question in labour:
         assert question.battery is not None
+        assert question.threshold is not None
         (arm,) = question.battery.arms
-        decides = {
-            proxy.evidence for proxy in arm.proxies if proxy.id not in {p.gated_by for p in arm.proxies}
+        decide = arm.deciding(question.threshold.value)
+        assert {proxy.evidence for proxy in decide} == {"matched_comparison"}
+        assert {"C2", "C5"} <= {proxy.id for proxy in decide}
+        own = {
+            proxy.id
+            for proxy in catalogue.batteries[arm.area].proxies
+            if proxy.evidence == "matched_comparison"
         }
-        assert decides == {"matched_comparison"}
+        assert {proxy.id for proxy in decide} == own | {"C2", "C5"}
+        assert question.baseline is not None
+        assert question.baseline.reference == "tools_2026-01-22"
+
+
+def test_every_proxy_says_who_reads_it_and_from_what(catalogue: Catalogue) -> None:
+    """A formula reads stored series; judges read the rest; where no series is behind it, the record says why."""
+    metrics = {
+        f"{name}/{metric.name}" for name, record in catalogue.series.items() for metric in record.metrics
+    }
+    for question in of_batteries(catalogue):
+        assert question.battery is not None
+        for arm in question.battery.arms:
+            for proxy in arm.proxies:
+                assert bool(proxy.behind) != (len(proxy.no_series) >= 25), (arm.area, proxy.id)
+                assert set(proxy.behind) <= metrics
+                assert (proxy.read_by == "program") == (proxy.formula is not None)
+
+
+def test_every_area_has_a_series_that_is_collected_behind_one_of_its_own_proxies(
+    catalogue: Catalogue,
+) -> None:
+    for area, battery in catalogue.batteries.items():
+        behind = {ref.partition("/")[0] for proxy in battery.proxies for ref in proxy.behind}
+        assert behind, area
+        assert behind <= {record.id for record in catalogue.series.values()}
+    deciding = {
+        area
+        for area, battery in catalogue.batteries.items()
+        if any(proxy.behind for proxy in battery.deciding(3.0))
+    }
+    assert set(catalogue.area_keys) - deciding == {"alignment_theory"}  # a survey, which decides nothing
+
+
+def test_the_text_of_a_question_marks_what_judges_read(catalogue: Catalogue) -> None:
+    for question in of_batteries(catalogue):
+        assert question.battery is not None
+        assert question.threshold is not None
+        for arm in question.battery.arms if len(question.areas) <= 2 else ():
+            for proxy in arm.deciding(question.threshold.value):
+                mark = f"{proxy.id} {proxy.name} ({proxy.evidence.value}, {proxy.read_by.value})"
+                assert mark in question.measurement.procedure, question.id
+        judged = any(
+            proxy.read_by == "judges"
+            for arm in question.battery.arms
+            for proxy in arm.deciding(question.threshold.value)
+        )
+        assert question.cost_minutes == (15 if judged else 0)
 
 
 def test_groups_are_the_five_areas_of_each_kind_at_the_first_and_the_median(catalogue: Catalogue) -> None:

@@ -24,6 +24,7 @@ from questions.records import (
     ValueState,
 )
 from questions.verdicts import State
+from storage.mailing import Channel, Issue, Letter, Picture, Recipient, RecipientState
 from storage.records import Drift, DriftKind, Grain, OrderingRecord, RawPayload, digest
 
 T0 = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -121,6 +122,22 @@ def ordering(at: float, made_at: float | None = None, grain: str = "week", **mor
     return OrderingRecord(
         Grain(grain), at=hours(at), made_at=made, payload=payload, sha256=sha256, **(told | more)
     )
+
+
+def letter(key: str, at: float = 0, shared: bytes = b"Subject: x\r\n\r\nhello\r\n", **more: Any) -> Letter:
+    told: dict[str, Any] = {"channel": Channel.MAIL, "address": "ada@example.org", "kind": "digest"}
+    told |= {"period": "2026-W09", "message_id": f"<{key}@example.org>", "expires_at": hours(at) + 7 * DAY}
+    return Letter(key, shared=shared, created_at=hours(at), **(told | more))
+
+
+def issue(week: str, at: float, **more: Any) -> Issue:
+    told: dict[str, Any] = {"subject": f"{week}: nothing moved", "text": "plain", "html": "<p>plain</p>"}
+    told |= {"pictures": (Picture("order", "order.png", b"\x89PNG\x00\xff", "1 before 2"),)}
+    return Issue(week, hours(at), hours(at), **(told | more))
+
+
+def recipient(address: str, at: float, state: str = "confirmed", **more: Any) -> Recipient:
+    return Recipient(address, hours(at), RecipientState(state), **more)
 
 
 # strategies ---------------------------------------------------------------------------------------

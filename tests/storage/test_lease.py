@@ -17,10 +17,11 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 
 from storage import open_store
 from storage.errors import LeaseLost
+from storage.mailing import Channel, LetterState
 from storage.memory import MemoryStore
 from storage.records import Batch, Gap, Lease, Run, RunState, SourceHealth
 from storage.store import Store
-from tests.storage.samples import T0, payload, poll
+from tests.storage.samples import T0, issue, payload, poll, recipient
 from tests.storage.test_concurrency import ROOT, at_once
 
 TERM = timedelta(seconds=30)
@@ -80,6 +81,12 @@ def test_nothing_at_all_is_written_under_an_old_lease(store: Store) -> None:
         lambda: store.add_judgements([]),
         lambda: store.add_receipts([]),
         lambda: store.add_orderings([]),
+        lambda: store.queue_letters([]),
+        lambda: store.claim_letter(Channel.MAIL, T0),
+        lambda: store.settle_letter("k", LetterState.SENT, T0, ""),
+        lambda: store.move_letters(LetterState.QUEUED, LetterState.HELD, T0),
+        lambda: store.add_issue(issue("2026-W09", 0)),
+        lambda: store.add_recipient(recipient("a@example.org", 0)),
     ]
     for write in writes:
         with pytest.raises(LeaseLost):

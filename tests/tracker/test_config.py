@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tracker.config import load_settings, mask_url, masked
+from tracker.config import Settings, load_settings, mask_url, masked
 from tracker.errors import ConfigError
 
 
@@ -88,3 +88,58 @@ def test_the_limits_of_the_check_of_links_come_from_the_file_alone(tmp_path: Pat
         load_settings(config=toml, dotenv=nowhere, environ={})
     for word in ("links.overdue_days", "links.max_spread", "links.soon"):
         assert word in str(caught.value)
+
+
+def mail(nowhere: Path, **variables: str) -> Settings:
+    environ = {f"SPEEDUP_{name.upper()}": value for name, value in variables.items()}
+    return load_settings(dotenv=nowhere, environ=environ)
+
+
+def test_mail_is_set_up_by_variables_and_its_password_by_a_file(tmp_path: Path, nowhere: Path) -> None:
+    (tmp_path / "password").write_text("canary-5678\n")
+    settings = mail(
+        nowhere,
+        smtp_host="smtp.example.org",
+        smtp_tls="starttls",
+        smtp_user="me",
+        smtp_password_file=str(tmp_path / "password"),
+        mail_from="tracker@Example.org",
+        mail_to="ada@example.org, Bob@EXAMPLE.org,,ada@example.org",
+        digest_at="fri 17:30 America/New_York",
+    )
+    assert settings.mail_to == ("ada@example.org", "Bob@example.org")
+    assert settings.mail_from == "tracker@example.org"
+    assert settings.secret_of("smtp_password") == "canary-5678"
+    assert "canary-5678" not in repr(settings) + str(masked(settings))
+
+
+@pytest.mark.parametrize(
+    ("variables", "told"),
+    [
+        ({"smtp_host": "smtp.example.org"}, "mail_from"),
+        ({"smtp_host": "smtp.example.org", "smtp_tls": "none", "mail_from": "a@b.org"}, "this machine only"),
+        (
+            {"smtp_host": "localhost.evil.org", "smtp_tls": "none", "mail_from": "a@b.org"},
+            "this machine only",
+        ),
+        ({"smtp_host": "localhost", "mail_drop": "out", "mail_from": "a@b.org"}, "one of them"),
+        ({"smtp_user": "me"}, "belong together"),
+        ({"smtp_tls": "none", "smtp_user": "me", "smtp_password": "pass"}, "in clear"),
+        ({"smtp_tls": "ssl"}, "SPEEDUP_SMTP_TLS"),
+        ({"smtp_port": "70000"}, "SPEEDUP_SMTP_PORT"),
+        ({"mail_to": "ada@example.org,eve"}, "SPEEDUP_MAIL_TO"),
+        ({"mail_from": "Ada <ada@example.org>"}, "SPEEDUP_MAIL_FROM"),
+        ({"mail_base_url": "https://t.example.org"}, "mail_secret"),
+        ({"mail_base_url": "https://t.example.org", "mail_secret": "short"}, "16 characters"),
+        ({"mail_base_url": "http://t.example.org", "mail_secret": "s" * 20}, "https://"),
+        ({"digest_at": "07:00"}, "name a day"),
+        ({"digest_at": "mon 7 Uhr"}, "SPEEDUP_DIGEST_AT"),
+    ],
+)
+def test_mail_that_could_not_be_sent_safely_is_refused(
+    nowhere: Path, variables: dict[str, str], told: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        mail(nowhere, **variables)
+    assert told in str(caught.value)
+    assert "eve" not in str(caught.value)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -31,12 +32,13 @@ CLOCK_SLACK = timedelta(minutes=5)
 @click.option("--offline", is_flag=True, help="Do not ask the sources whether they can be reached.")
 @with_session()
 def command(session: Session, offline: bool) -> int:
-    """Print the effective settings (secrets masked) and check keys, database, disk, clock, reachability."""
+    """Print the effective settings (secrets masked) and check keys, database, disk, clock, mail, reachability."""
     checks = [
         *_run(_catalogue, session),
         *_run(_database, session),
         *_run(_disk, session),
         *_keys(session),
+        *_run(partial(_mail, offline=offline), session),
         *([] if offline else _reach(session)),
     ]
     document = {"settings": _effective(session), "checks": checks}
@@ -66,7 +68,8 @@ def _run(check: Callable[[Session], list[Check]], session: Session) -> list[Chec
     try:
         return check(session)
     except TrackerError as error:
-        return [_check(check.__name__.strip("_"), "problem", str(error))]
+        name = getattr(check, "__name__", "mail").strip("_")
+        return [_check(name, "problem", str(error))]
 
 
 def _catalogue(session: Session) -> list[Check]:
@@ -118,6 +121,25 @@ def _keys(session: Session) -> list[Check]:
             _check(f"key {traits.name}", verdict, "set" if present else f"not set: {name} or {name}_FILE")
         )
     return checks
+
+
+def _mail(session: Session, *, offline: bool) -> list[Check]:
+    """Whether mail can leave: a folder that can be written, a server that greets and takes the login."""
+    from tracker.mail.delivery import Fate, Smtp, SmtpSettings
+
+    settings = session.settings
+    if settings.mail_drop:
+        where = "stdout" if settings.mail_drop == "-" else settings.mail_drop
+        return [_check("mail", "ok", f"goes to {where}")]
+    if not settings.smtp_host:
+        return [_check("mail", "warning", "not set up: SPEEDUP_SMTP_HOST, or SPEEDUP_MAIL_DROP for files")]
+    own = SmtpSettings.of(settings)
+    where = f"{own.host}:{own.port} ({own.tls})"
+    if offline:
+        return [_check("mail", "ok", f"{where}, not asked")]
+    attempt = Smtp(own).probe()
+    good = attempt.fate is Fate.SENT
+    return [_check("mail", "ok" if good else "problem", f"{where}: {attempt.said}")]
 
 
 def _reach(session: Session) -> list[Check]:

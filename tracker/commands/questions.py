@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
 import click
 
-from tracker.commands import check_links, lint, new_question, publish
+from tracker.commands import batteries, check_links, lint, new_question, publish
 from tracker.commands.resolving import (
     find_question,
     judge,
@@ -17,12 +21,17 @@ from tracker.commands.resolving import (
 from tracker.commands.session import Session, table, with_session
 from tracker.errors import UsageError
 
+if TYPE_CHECKING:
+    from questions.model import Link
+    from questions.question import Question
+
 
 @click.group("questions")
 def command() -> None:
-    """The question catalogue: list, show, new, lint, check-links, publish, export."""
+    """The question catalogue: list, show, new, lint, proxies, resolve, judge, publish, check-links."""
 
 
+command.add_command(batteries.command)
 command.add_command(check_links.command)
 command.add_command(lint.command)
 command.add_command(new_question.command)
@@ -38,40 +47,91 @@ for _more in (resolve_questions, judge, print_schema):
 @click.option("--area", help="Only questions about this area.")
 @click.option("--kind", help="Only this kind (date, ordering, binary, …).")
 @click.option("--links", is_flag=True, help="List the linked questions of other platforms instead.")
+@click.option("--summary", "counted", is_flag=True, help="Only count them, and say who decides them.")
 @with_session()
-def list_questions(session: Session, area: str | None, kind: str | None, links: bool) -> int:
-    """Our questions, or with --links the external ones that bear on them."""
+def list_questions(session: Session, area: str | None, kind: str | None, links: bool, counted: bool) -> int:
+    """Our questions, or with --links the external ones that bear on them.
+
+    --summary counts them by area, view, kind and horizon, and by who decides: a program, judges, or both.
+    """
     catalogue = session.catalogue
     keys = {entry.key for entry in catalogue.areas}
     if area is not None and area not in keys:
         raise UsageError(f"--area {area}: there is no such area; there are: {', '.join(sorted(keys))}")
+    if links and counted:
+        raise UsageError("--links and --summary exclude each other")
     if links:
-        chosen = [link for link in catalogue.links if area is None or area in link.areas]
-        session.print(
-            {"links": [link.model_dump(mode="json") for link in chosen]},
-            lambda: table(
-                f"{len(chosen)} linked questions",
-                ["platform", "id", "relation", "sign", "view", "areas", "about"],
-                [
-                    (
-                        link.platform,
-                        link.external_id,
-                        link.relation.value,
-                        "+" if link.polarity > 0 else "-",
-                        link.view.value,
-                        ", ".join(link.areas),
-                        link.label,
-                    )
-                    for link in chosen
-                ],
-            ),
-        )
+        _print_links(session, [link for link in catalogue.links if area is None or area in link.areas])
         return 0
     picked = [
         question
         for question in catalogue.questions.values()
         if (area is None or area in question.areas) and (kind is None or question.kind.value == kind)
     ]
+    if counted:
+        _print_summary(session, picked, area)
+    else:
+        _print_questions(session, picked)
+    return 0
+
+
+def _print_links(session: Session, links: Sequence[Link]) -> None:
+    session.print(
+        {"links": [link.model_dump(mode="json") for link in links]},
+        lambda: table(
+            f"{len(links)} linked questions",
+            ["platform", "id", "relation", "sign", "view", "areas", "about"],
+            [
+                (
+                    link.platform,
+                    link.external_id,
+                    link.relation.value,
+                    "+" if link.polarity > 0 else "-",
+                    link.view.value,
+                    ", ".join(link.areas),
+                    link.label,
+                )
+                for link in links
+            ],
+        ),
+    )
+
+
+def _print_summary(session: Session, questions: Sequence[Question], area: str | None) -> None:
+    from questions.summary import Row, summary
+
+    told = summary(questions)
+    rows = [row for row in told.rows if area in (None, row.area)]
+    document = {
+        "questions": told.questions,
+        "deciders": {who.value: count for who, count in told.deciders.items()},
+        "each_quarter": {
+            "proxies_read_by_judges": told.proxies,
+            "panels": told.panels,
+            "minutes_a_reading": told.minutes_each,
+            "minutes_of_two_judges": told.judge_minutes,
+        },
+        "minutes_of_judged_questions": told.judged_minutes,
+        "rows": [asdict(row) for row in rows],
+    }
+
+    def show() -> None:
+        columns = ["area", "view", "kind", "months", "questions", "program", "both", "judges"]
+        cells = [[getattr(row, name) for name in Row.__dataclass_fields__] for row in rows]
+        table("A question on several areas counts for each", columns, cells, right=range(3, 8))
+        click.echo(
+            f"{told.questions} questions; decided by "
+            + ", ".join(f"{who.value}: {count}" for who, count in told.deciders.items())
+        )
+        click.echo(
+            f"each quarter judges read {told.proxies} proxies, {told.minutes_each} minutes each: "
+            f"{told.judge_minutes} minutes for two judges of all; {told.panels} panels answer where proxies cannot"
+        )
+
+    session.print(document, show)
+
+
+def _print_questions(session: Session, picked: Sequence[Question]) -> None:
     session.print(
         {
             "questions": [
@@ -95,7 +155,6 @@ def list_questions(session: Session, area: str | None, kind: str | None, links: 
             [(q.id, q.kind.value, q.dates.close.date(), q.title) for q in picked],
         ),
     )
-    return 0
 
 
 @command.command("show", epilog="Example:  speedup questions show date-interpretability-10x")

@@ -48,9 +48,11 @@ def receipt_document(receipt: Receipt) -> dict[str, Any]:
 def resolve_questions(session: Session, question_id: str | None, dry_run: bool) -> int:
     """What questions come to with what is known now; a receipt is kept when that has changed.
 
-    Without ID all of them, those no longer in the catalogue included. With --as-of the answer is as known then,
+    Without ID all of them, those no longer in the catalogue included. The batteries they need are read first
+    (`speedup questions proxies` shows them). With --as-of the answer is as known then,
     and nothing is stored.
     """
+    from tracker.batteries import evaluate
     from tracker.resolving import resolve_all
 
     now = session.now()
@@ -58,6 +60,8 @@ def resolve_questions(session: Session, question_id: str | None, dry_run: bool) 
     store = _store(session, create=keep)
     try:
         chosen = [find_question(session, question_id)] if question_id else _all(session, store)
+        if keep:
+            evaluate(store, chosen, now, keep=True)
         resolved = resolve_all(store, chosen, session.as_of or now, now, keep=keep)
     finally:
         store.close()
@@ -162,16 +166,36 @@ def _form(file: Path) -> str:
 @judge.command("export", epilog="Example:  speedup questions judge export to-judge.csv")
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @click.argument("question_ids", metavar="[ID]…", nargs=-1)
+@click.option(
+    "--quarter", metavar="DAY", help="Proxies and panels to be read as of this quarter's end instead."
+)
+@click.option("--area", help="With --quarter: of this area only.")
 @click.option("--force", is_flag=True, help="Replace an existing file.")
 @with_session()
-def export_batch(session: Session, file: Path, question_ids: tuple[str, ...], force: bool) -> int:
-    """Write a batch for one judge: by default every question that people decide, is closed and has no outcome."""
+def export_batch(
+    session: Session,
+    file: Path,
+    question_ids: tuple[str, ...],
+    quarter: str | None,
+    area: str | None,
+    force: bool,
+) -> int:
+    """Write a batch for one judge: by default every question that people decide, is closed and has no outcome.
+
+    With --quarter 2027-03-31 what people read of the batteries: one row for each proxy and each area's panel.
+    """
     from tracker.judging import judged, rows_for, write
     from tracker.resolving import open_lives
 
     form = _form(file)
     if file.exists() and not force:
         raise UsageError(f"{file} exists; --force replaces it")
+    if quarter is not None:
+        if question_ids:
+            raise UsageError("--quarter and question ids exclude each other")
+        return _export_quarter(session, file, form, quarter, area)
+    if area is not None:
+        raise UsageError("--area belongs to --quarter")
     now = session.now()
     store = session.store()
     try:
@@ -187,12 +211,38 @@ def export_batch(session: Session, file: Path, question_ids: tuple[str, ...], fo
     return 0
 
 
+def _export_quarter(session: Session, file: Path, form: str, quarter: str, area: str | None) -> int:
+    from datetime import date
+
+    from questions.subjects import subjects
+    from questions.time import EPOCH
+    from questions.worlds import quarter_ends
+    from tracker.judging import rows_of_quarter, write
+
+    try:
+        end = date.fromisoformat(quarter)
+    except ValueError:
+        raise UsageError(f"--quarter {quarter}: should be a day like 2027-03-31") from None
+    if end not in quarter_ends(EPOCH, session.now()):
+        raise UsageError(f"--quarter {quarter}: is not the last day of a quarter that is over")
+    keys = session.catalogue.area_keys
+    if area is not None and area not in keys:
+        raise UsageError(f"--area {area}: there is no such area; there are: {', '.join(keys)}")
+    asked = subjects(session.catalogue.questions.values())
+    chosen = [one for one in asked.values() if area in (None, one.series.partition(".")[0])]
+    file.write_text(write(rows_of_quarter(chosen, end), form), "utf-8")
+    document = {"file": file, "quarter": end, "readings": [one.series for one in chosen]}
+    session.print(document, lambda: click.echo(f"{len(chosen)} proxies and panels to read in {file}"))
+    return 0
+
+
 @judge.command("import", epilog="Example:  speedup questions judge import judged-by-ada.csv")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--dry-run", is_flag=True, help="Check the file; store nothing.")
 @with_session()
 def import_batch(session: Session, file: Path, dry_run: bool) -> int:
     """Read what a judge decided. One wrong row, and nothing is kept; all judgements ever made stay."""
+    from questions.subjects import subjects
     from tracker.judging import judged, read
     from tracker.resolving import open_lives
 
@@ -207,7 +257,8 @@ def import_batch(session: Session, file: Path, dry_run: bool) -> int:
         asked = [question for question in _all(session, store) if judged(question)]
         lives = open_lives(store, asked, now, keep=not dry_run, settled=True)
         forecasters = {(forecast.question, forecast.forecaster) for forecast in store.forecasts()}
-        found = read(text, form, lives, forecasters, now)
+        read_each_quarter = subjects(session.catalogue.questions.values())
+        found = read(text, form, lives, forecasters, now, read_each_quarter)
         new = 0 if dry_run else store.add_judgements(found)
     finally:
         store.close()

@@ -29,8 +29,10 @@ COMMANDS = {
     "forecast": ("forecast", "Forecasts by people and panels: add, import, list."),
     "export": ("export", "Everything stored, as CSV tables with a guide to their columns."),
     "calibration": ("calibration", "Scores and calibration of forecasters."),
+    "recipients": ("recipients", "Who gets mail: add, confirm, set, remove, list, show."),
+    "outbox": ("outbox", "What is to be sent and what became of it: list, send, hold, resume."),
     "db": ("db", "The database: upgrade, check, backup, restore."),
-    "doctor": ("doctor", "Check settings, keys, reachability, clock and disk."),
+    "doctor": ("doctor", "Check settings, keys, reachability, clock, disk and mail."),
 }
 
 

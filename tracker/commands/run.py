@@ -44,6 +44,7 @@ def every_job(session: Session, client: Fetcher, probe: Fetcher, stop: threading
     """All that the daemon does, at the times that the settings give."""
     from storage.engine import locate
     from tracker.daemon.chores import chores, own_jobs, poll_jobs
+    from tracker.daemon.mailing import mail_jobs
     from tracker.daemon.rounds import history_jobs, links_job, timed, trend_job
 
     settings, known, now = session.settings, session.catalogue, session.now
@@ -56,6 +57,7 @@ def every_job(session: Session, client: Fetcher, probe: Fetcher, stop: threading
         *own_jobs(known, now, stop),
         trend_job(),
         links_job(SOURCES, known, settings, client=client, now=now, stop=stop),
+        *mail_jobs(settings, None, now, stop),
         *chores(settings, locate(settings.database()).path),
     )
     return timed(every, settings.jobs)
@@ -119,6 +121,7 @@ def _show(leader: str, reports: Sequence[SourceReport], others: Sequence[tuple[J
 def _stay(session: Session, only: str | None) -> int:
     """The daemon, from its settings to its exit code."""
     from tracker.daemon.asking import HourlyBudget
+    from tracker.daemon.desk import Desk
     from tracker.daemon.logs import set_up
     from tracker.daemon.notify import Notifier
     from tracker.daemon.ping import pinger
@@ -146,7 +149,10 @@ def _stay(session: Session, only: str | None) -> int:
                 store.close()
 
         if settings.http_bind:
-            pages = Pages(daemon.troubles, lambda: to_json(told()), lambda: metrics(daemon.watch, told()))
+            links = Desk(settings, session.store, session.now) if settings.mail_base_url else None
+            pages = Pages(
+                daemon.troubles, lambda: to_json(told()), lambda: metrics(daemon.watch, told()), links
+            )
             server = stack.enter_context(WebServer(settings.http_bind, pages))
             logging.getLogger(__name__).info("answering on port %d of loopback", server.port)
         code = daemon.run()

@@ -272,7 +272,7 @@ def _show_record(
         lines += [
             ("what", record["name"]),
             ("view", record["view"]),
-            ("source", f"{record['source']}, {record['source_url']}"),
+            ("source", ", ".join(part for part in (record["source"], record["source_url"]) if part)),
             ("credit and licence", f"{record['credit']}; {record['licence']}"),
             ("direction", record["direction"]),
             ("changed by its publisher", _cadence(record)),

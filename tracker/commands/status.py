@@ -100,6 +100,7 @@ def command(session: Session) -> int:
             "gaps": [vars(gap) for gap in gaps],
             "leader": _leader(store, now),
             "jobs": _jobs(store, session, now),
+            "mail": _mail(store),
             "rows": store.counts(),
         }
     finally:
@@ -124,6 +125,15 @@ def _jobs(store: Store, session: Session, now: datetime) -> list[dict[str, Any]]
     others = [job for job in every_job(session, asked, asked, Event()) if job.source is None]
     rows = job_rows(others, store, now)
     return [row | {"do": JOB_ADVICE[row["state"]].format(job=row["job"])} for row in rows]
+
+
+def _mail(store: Store) -> dict[str, Any]:
+    """Letters by state, and the addresses that no longer work."""
+    from storage.mailing import RecipientState
+    from tracker.mail.sending import undelivered
+
+    dead = [one.address for one in store.recipients() if one.state is RecipientState.DEAD]
+    return {"letters": undelivered(store), "dead_addresses": dead}
 
 
 def _source_row(store: Store, source: Source, session: Session, now: datetime) -> dict[str, Any]:
@@ -210,6 +220,7 @@ def _show(document: dict[str, Any]) -> None:
     _show_sources(document["sources"])
     click.echo(f"leads: {document['leader'] or 'nobody (no daemon runs)'}")
     _show_jobs(document["jobs"])
+    _show_mail(document["mail"])
     _show_series(document["series"], document["series_changed"])
     _show_questions(document["questions"])
     _show_drift(document["drift"], document["drift_total"])
@@ -269,6 +280,16 @@ def _show_jobs(rows: Sequence[dict[str, Any]]) -> None:
         ["job", "state", "last success", "age", "next due", "what it said, what to do"],
         [(r["job"], r["state"], r["last_success"], _ago(r["age_s"]), r["next_due"], _wrong(r)) for r in rows],
     )
+
+
+def _show_mail(mail: dict[str, Any]) -> None:
+    waiting = ", ".join(f"{number} {state}" for state, number in mail["letters"].items() if number)
+    if waiting:
+        click.echo(f"mail: {waiting}")
+    for address in mail["dead_addresses"]:
+        click.echo(
+            f"{address} was refused twice and gets nothing: `speedup recipients confirm` if it works again"
+        )
 
 
 def _show_series(rows: Sequence[dict[str, Any]], changes: Sequence[dict[str, Any]]) -> None:

@@ -68,13 +68,18 @@ def poll_jobs(
 
 
 def resolve_job(questions: Mapping[str, Question], now: Callable[[], datetime]) -> Job:
-    """Our own questions against what is known: daily; what says nothing new is not stored again."""
+    """The batteries, then our own questions against what is known: daily; nothing known is stored again."""
 
     def run(store: Store, _slot: datetime) -> Done:
+        from tracker.batteries import evaluate
+
         at = now()
         with store.together():
-            found = resolve_all(store, every_question(store, questions), at, at, keep=True)
-        return Done(RunState.DONE, f"{sum(one.new for one in found)} new receipts")
+            asked = every_question(store, questions)
+            read = evaluate(store, asked, at, keep=True)
+            found = resolve_all(store, asked, at, at, keep=True)
+        said = f"{sum(one.new for one in found)} new receipts, {sum(one.new for one in read)} batteries read anew"
+        return Done(RunState.DONE, said)
 
     return Job("resolve", Every("resolve", timedelta(days=1)), run, lane="resolve")
 

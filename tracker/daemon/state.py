@@ -170,6 +170,10 @@ def status(
         "jobs": job_rows(jobs, store, now),
         "gaps": len(store.gaps()),
         "quarantined": len(store.quarantined()),
+        "letters": {
+            f"{channel.value} {state.value}": number
+            for (channel, state), number in sorted(store.letter_counts().items())
+        },
     }
 
 
@@ -189,6 +193,7 @@ HELP = {
     "speedup_job_age_seconds": ("gauge", "Since the job last finished."),
     "speedup_gaps": ("gauge", "Recorded stretches without observation."),
     "speedup_quarantined": ("gauge", "Payloads no parser could read."),
+    "speedup_letters": ("gauge", "Letters in the outbox by channel and state."),
     "speedup_runs_total": ("counter", "Runs of jobs by how they ended."),
     "speedup_ticks_total": ("counter", "Looks at what is due, by outcome."),
     "speedup_scheduler_revivals_total": ("counter", "How often the ticker had died and was replaced."),
@@ -221,6 +226,9 @@ def metrics(watch: Watch, document: dict[str, Any]) -> str:
     for row in document["jobs"]:
         if row["age_s"] is not None:
             values.append(("speedup_job_age_seconds", (("job", row["job"]),), row["age_s"]))
+    for name, number in document["letters"].items():
+        channel, _, state = name.partition(" ")
+        values.append(("speedup_letters", (("channel", channel), ("state", state)), number))
     with watch.lock:
         values += [(name, labels, amount) for (name, labels), amount in watch.counts.items()]
     lines = []

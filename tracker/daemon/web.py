@@ -1,8 +1,9 @@
 """``/healthz``, ``/readyz``, ``/status.json`` and ``/metrics`` on loopback.
 
 Only GET and HEAD, only for a Host that is this machine (a web page elsewhere must not read it through
-somebody's browser), no body is read, a connection that says nothing for five seconds is closed, and no more than
-eight are served at once. Nothing here changes anything.
+somebody's browser), a connection that says nothing for five seconds is closed, and no more than eight are served
+at once. Nothing here changes anything, but for the links in mails (``tracker.daemon.desk``), which alone may be
+posted to and asked for under the name by which they are reached from outside.
 """
 
 from __future__ import annotations
@@ -14,12 +15,13 @@ import threading
 from collections.abc import Callable
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, Protocol
 
 from questions.errors import TrackerError
 from tracker.errors import UsageError
 
 SILENCE_S = 5.0
+LONGEST_BODY = 4096
 AT_ONCE = 8
 _HOST = re.compile(r"(localhost|127\.\d{1,3}\.\d{1,3}\.\d{1,3}|\[::1\])(:\d{1,5})?", re.IGNORECASE)
 HEADERS = {
@@ -33,6 +35,16 @@ Page = tuple[HTTPStatus, str, str]
 """Status, content type, text."""
 
 
+class Links(Protocol):
+    """Answers for the links in mails, which are reached under ``host`` too. ``act``: not only look."""
+
+    host: str
+
+    def serves(self, path: str) -> bool: ...
+
+    def __call__(self, path: str, *, act: bool) -> Page: ...
+
+
 class Pages:
     """What is at which path. ``troubles`` tells why we are not ready, ``status`` and ``metrics`` the rest."""
 
@@ -41,9 +53,21 @@ class Pages:
         troubles: Callable[[], list[str]],
         status: Callable[[], str],
         metrics: Callable[[], str],
+        links: Links | None = None,
     ) -> None:
         self._troubles, self._status, self._metrics = troubles, status, metrics
+        self.links = links
         self._one = threading.Lock()  # a store is asked by one at a time
+
+    def link(self, path: str, *, act: bool) -> Page:
+        """The answer to a link in a mail."""
+        assert self.links is not None
+        try:
+            with self._one:
+                return self.links(path, act=act)
+        except TrackerError:
+            text = "this cannot be written down now; please try again later\n"
+            return HTTPStatus.SERVICE_UNAVAILABLE, "text/plain; charset=utf-8", text
 
     def __call__(self, path: str) -> Page:
         if path == "/healthz":
@@ -71,7 +95,7 @@ class Pages:
 class WebServer:
     """Serves pages in threads of its own; a context manager. Raises UsageError when the port is taken."""
 
-    def __init__(self, bind: str, pages: Callable[[str], Page]) -> None:
+    def __init__(self, bind: str, pages: Pages) -> None:
         host, _, port = bind.rpartition(":")
         host = host.strip("[]")
         kind = _Server6 if ":" in host else _Server
@@ -105,7 +129,7 @@ class _Server(ThreadingHTTPServer):
     allow_reuse_address = True
     request_queue_size = 16
 
-    def __init__(self, address: tuple[str, int], pages: Callable[[str], Page]) -> None:
+    def __init__(self, address: tuple[str, int], pages: Pages) -> None:
         self.pages = pages
         self._free = threading.BoundedSemaphore(AT_ONCE)
         super().__init__(address, _Handler)
@@ -143,15 +167,33 @@ class _Handler(BaseHTTPRequestHandler):
     def do_HEAD(self) -> None:
         self._answer(with_body=False)
 
+    def do_POST(self) -> None:
+        """Only a link in a mail may be posted to. The form it brings says nothing that the link does not."""
+        links, path = self.server.pages.links, self.path.partition("?")[0]
+        if links is None or not links.serves(path):
+            self.send_error(HTTPStatus.NOT_IMPLEMENTED)
+            return
+        length = self.headers.get("Content-Length", "0")
+        if not length.isdigit() or int(length) > LONGEST_BODY:
+            self.send_error(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+            return
+        self.rfile.read(int(length))
+        self._answer(with_body=True, act=True)
+
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
         """What http.server itself refuses: another method, a request that is none. Repeats nothing of it."""
         self._send((HTTPStatus(code), "text/plain; charset=utf-8", "refused\n"), with_body=True)
 
-    def _answer(self, *, with_body: bool) -> None:
-        if _HOST.fullmatch(self.headers.get("Host", "")) is None:
+    def _answer(self, *, with_body: bool, act: bool = False) -> None:
+        pages, path = self.server.pages, self.path.partition("?")[0]
+        host, is_link = self.headers.get("Host", ""), pages.links is not None and pages.links.serves(path)
+        public = pages.links.host if pages.links is not None and is_link else ""
+        if _HOST.fullmatch(host) is None and (not public or host.lower() != public):
             page: Page = (HTTPStatus.MISDIRECTED_REQUEST, "text/plain; charset=utf-8", "wrong host\n")
+        elif is_link:
+            page = pages.link(path, act=act)
         else:
-            page = self.server.pages(self.path.partition("?")[0])
+            page = pages(path)
         self._send(page, with_body=with_body)
 
     def _send(self, page: Page, *, with_body: bool) -> None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+UNSUBSCRIBE = f"https://unsubscribe.invalid/{'0' * 64}"
+"""Where a text tells how to stop these mails it writes this address; each recipient gets one of their own instead."""
+
 
 @dataclass(frozen=True)
 class InlineImage:

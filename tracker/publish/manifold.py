@@ -279,7 +279,8 @@ def _common(question: Question, now: datetime) -> tuple[str, ...]:
 
 def _description(question: Question, names: Mapping[str, str], differs: Sequence[str]) -> str:
     how = "\n".join(f"- {line}" for line in differs)
-    return f"## On Manifold\n\n{how}\n\n{body(question, names)}"
+    head = f"## On Manifold\n\n{how}\n\n"
+    return head + body(question, names, longest=LONGEST_TEXT - len(head))
 
 
 def _millis(at: datetime) -> int:

@@ -1,0 +1,62 @@
+"""Formulas by which a program reads a proxy's ratio at a quarter's end from stored series.
+
+Only what is asked stands here; ``tracker.estimates.proxies`` computes it. Series are written ``series/metric``.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from questions.fields import ContradictionError
+from questions.model import Record
+
+SeriesRef = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*/[a-z][a-z0-9_]*$")]
+
+
+class HalvingTime(Record):
+    """``baseline_days`` divided by the halving time of a falling record over the last ``window_days``.
+
+    The halving time is ln 2 over minus the slope of the least-squares line of ln(value) against days, through at
+    least ``least`` entries; the interval is that of the slope under Student's t with n - 2 degrees of freedom.
+    """
+
+    kind: Literal["halving_time"]
+    of: SeriesRef
+    baseline_days: Annotated[float, Field(gt=0)]
+    window_days: Annotated[int, Field(gt=0)]
+    least: Annotated[int, Field(ge=3)]
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        return (self.of,)
+
+
+class SlopeRatio(Record):
+    """The slope over the last ``window_days`` divided by the slope from ``baseline_from`` to ``baseline_to``.
+
+    Least-squares lines of the value against days, at least ``least`` entries each; the interval is Fieller's, of
+    a ratio of two independent slopes.
+    """
+
+    kind: Literal["slope_ratio"]
+    of: SeriesRef
+    baseline_from: date
+    baseline_to: date
+    window_days: Annotated[int, Field(gt=0)]
+    least: Annotated[int, Field(ge=3)]
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.baseline_from >= self.baseline_to:
+            raise ContradictionError([(("baseline_to",), "the baseline must end after it starts")])
+        return self
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        return (self.of,)
+
+
+ReadingFormula = Annotated[HalvingTime | SlopeRatio, Field(discriminator="kind")]
