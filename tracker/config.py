@@ -31,7 +31,7 @@ from tracker.schedule import LocalTime
 APP = "speedup-tracker"
 PREFIX = "SPEEDUP_"
 SECRETS = ("metaculus_token", "manifold_key", "fatebook_key", "ping_url", "smtp_password", "mail_secret")
-SECTIONS = ("poll_hours", "links", "daemon")
+SECTIONS = ("poll_hours", "requests_per_hour", "jobs", "links", "daemon")
 
 
 def _url(value: str) -> str:
@@ -124,11 +124,42 @@ class DaemonSettings(BaseModel):
         return self
 
 
+class JobSettings(BaseModel):
+    """Another timing for one job of the daemon; a section such as ``[jobs.links]`` of the TOML file.
+
+    ``at``: a local time such as ``sun 05:00 Europe/Berlin``; or ``every_hours``. ``jitter_minutes``: how much
+    later than that at most, by the job's name. ``limit_minutes`` instead of ``job_limit_minutes``. ``off``: never.
+    Polls keep the periods of ``[poll_hours]``.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    at: str = ""
+    every_hours: Annotated[float, Field(gt=0, le=24 * 366)] | None = None
+    jitter_minutes: Annotated[float, Field(ge=0, le=24 * 60)] = 0.0
+    limit_minutes: Annotated[float, Field(ge=1, le=24 * 60)] | None = None
+    off: bool = False
+
+    @field_validator("at")
+    @classmethod
+    def _local_time(cls, value: str) -> str:
+        if value:
+            LocalTime.parse(value)
+        return value
+
+    @model_validator(mode="after")
+    def _one_timing(self) -> JobSettings:
+        if self.at and self.every_hours is not None:
+            raise ValueError("give either at or every_hours")
+        return self
+
+
 class Settings(BaseModel):
     """Effective settings. Field ``x_y`` is ``SPEEDUP_X_Y`` in the environment and ``x_y`` in TOML.
 
     ``<source>_url`` replaces a source's base URL (a mirror, a proxy, a test server); plain http and
     private addresses are allowed there only for loopback. ``poll_hours`` (TOML) sets a source's period,
+    ``requests_per_hour`` (TOML) the most the daemon asks of it, ``jobs`` (TOML) the times of its other jobs,
     ``links`` (TOML) the limits of the check of links, ``daemon`` (TOML) the daemon's own clockwork.
     ``http_bind`` ``off``: the daemon answers no HTTP. ``ping_url`` is told of every job (a dead-man switch) and is
     a secret, because whoever knows it can ping too.
@@ -164,6 +195,8 @@ class Settings(BaseModel):
     manifold_key: SecretStr | None = None
     fatebook_key: SecretStr | None = None
     poll_hours: dict[str, Annotated[float, Field(gt=0, le=24 * 31)]] = {}
+    requests_per_hour: dict[str, Annotated[int, Field(ge=1, le=1_000_000)]] = {}
+    jobs: dict[str, JobSettings] = {}
     links: LinkSettings = LinkSettings()
     daemon: DaemonSettings = DaemonSettings()
     log_format: Literal["text", "json"] = "text"
@@ -384,6 +417,8 @@ def masked(settings: Settings) -> dict[str, Any]:
             shown[name] = [str(part) for part in value]
         elif isinstance(value, BaseModel):
             shown[name] = value.model_dump()
+        elif name == "jobs":
+            shown[name] = {job: given.model_dump(exclude_defaults=True) for job, given in value.items()}
         else:
             shown[name] = value
     shown["database_url"] = mask_url(settings.database())

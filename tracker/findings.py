@@ -106,8 +106,10 @@ def find(
     database: c.DatabaseNote,
     totals: Mapping[str, SourceReport],
     options: ModelOptions | None = None,
+    limits: LinkSettings | None = None,
 ) -> Findings:
-    """All that is told of what was known at ``now``. ``totals``: requests and faults per source, if counted."""
+    """All that is told of what was known at ``now``. ``totals``: requests and faults per source, if counted;
+    ``limits``: when a question counts as overdue, as the user set it."""
     options = options or ModelOptions()
     result = orderings(catalogue, store, options, now=now, known_at=now)
     voices = tuple(result.voices.values())
@@ -125,16 +127,6 @@ def find(
     titles = _titles(store, catalogue, now)
     horizon = _horizon(points, result, crossings, _outlook(result, options.seed), figures)
     reliability = _reliability(record, now, figures)
-    reasons = {
-        "comparisons": "fewer than two voices have a view",
-        "evidence": "no voice rests on stored evidence",
-        "revisions": "no series has been revised since it was first seen" if versions else NO_TREND,
-        "agreement": "no two voices had a view on four areas at any week's end",
-        "changes": f"less than {WEEKS_COMPARED} weeks are known",
-        "calibration": NO_CALIBRATION,
-        "health": "no source was asked",
-        "horizon": NO_TREND,
-    }
     page = c.PageContent(
         headline=headline(result),
         as_of=now,
@@ -154,11 +146,8 @@ def find(
         ),
         calibration=_records(record),
         health=_health(store, catalogue, sources, totals, now),
-        n_overdue=_overdue(store, catalogue, now),
-        sources=tuple(
-            c.SourceCredit(s.traits.name, s.traits.credit, s.traits.licence, s.traits.base_url)
-            for s in sources
-        ),
+        n_overdue=_overdue(store, catalogue, limits or LinkSettings(), now),
+        sources=_credits(sources),
         database=database,
         slope=slope,
         ranks=_ranks(result, figures),
@@ -167,10 +156,30 @@ def find(
         changes=_changes(store, catalogue, options, weeks, titles),
         horizon=horizon,
         reliability=reliability,
-        reasons=reasons,
+        reasons=_reasons(versions),
         program_version=__version__,
     )
     return Findings(page, result, record, Charts(figures.drawn, figures.svgs))
+
+
+def _credits(sources: Sequence[Source]) -> tuple[c.SourceCredit, ...]:
+    return tuple(
+        c.SourceCredit(s.traits.name, s.traits.credit, s.traits.licence, s.traits.base_url) for s in sources
+    )
+
+
+def _reasons(versions: Sequence[VersionInfo]) -> dict[str, str]:
+    """Why a part of the page is empty, if it is."""
+    return {
+        "comparisons": "fewer than two voices have a view",
+        "evidence": "no voice rests on stored evidence",
+        "revisions": "no series has been revised since it was first seen" if versions else NO_TREND,
+        "agreement": "no two voices had a view on four areas at any week's end",
+        "changes": f"less than {WEEKS_COMPARED} weeks are known",
+        "calibration": NO_CALIBRATION,
+        "health": "no source was asked",
+        "horizon": NO_TREND,
+    }
 
 
 def headline(result: Orderings) -> str:
@@ -390,15 +399,15 @@ def _revisions(store: Store, versions: Sequence[VersionInfo]) -> tuple[c.Revisio
     return tuple(rows)
 
 
-def _overdue(store: Store, catalogue: Catalogue, now: datetime) -> int:
-    """How many linked questions closed more than thirty days ago (the default) and have no outcome."""
+def _overdue(store: Store, catalogue: Catalogue, limits: LinkSettings, now: datetime) -> int:
+    """How many linked questions closed more than ``overdue_days`` ago and have no outcome."""
     found = views(
         catalogue.links,
         store.question_health(known_at=now),
         store.infos(known_at=now),
         store.resolutions(known_at=now),
         now=now,
-        overdue_after=timedelta(days=LinkSettings().overdue_days),
+        overdue_after=timedelta(days=limits.overdue_days),
     )
     return sum(question.overdue_days is not None for question in found)
 

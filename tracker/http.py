@@ -520,8 +520,9 @@ class HttpClient:
 
     ``user_agent`` names the project and a contact. ``clock`` (monotonic seconds) and ``sleep`` govern pace,
     ``Retry-After`` and the deadline; giving either makes the client keep its own ``HostLimits`` instead
-    of the process's. ``backend`` is for tests of the address guard. Raises ConfigError for a user agent that
-    cannot stand in a header and for an unreadable ``ca_file``.
+    of the process's. ``budget`` is asked before every request to a source, retries too: 0.0 lets it go, else it
+    is refused for so many seconds (kind ``budget``). ``backend`` is for tests of the address guard. Raises
+    ConfigError for a user agent that cannot stand in a header and for an unreadable ``ca_file``.
     """
 
     def __init__(
@@ -533,6 +534,7 @@ class HttpClient:
         clock: Callable[[], float] = time.monotonic,
         limits: HostLimits | None = None,
         backend: GuardedBackend | None = None,
+        budget: Callable[[str], float] | None = None,
     ) -> None:
         if not _FIELD_TEXT.fullmatch(user_agent):
             raise ConfigError(["user agent: must be one line of plain ASCII"])
@@ -541,6 +543,7 @@ class HttpClient:
         own_time = sleep is not time.sleep or clock is not time.monotonic
         self._limits = limits or (HostLimits(clock=clock, sleep=sleep) if own_time else _PROCESS_LIMITS)
         self._backend = backend or GuardedBackend()
+        self._budget = budget
         self._holds: dict[str, _Hold] = {}
         self._usage: dict[str, Usage] = {}
         self._lock = threading.Lock()
@@ -682,6 +685,7 @@ class HttpClient:
             else:
                 job.deadline.extend(self._clock() - queued)
             self._wait_out_hold(job, url)
+            self._spend(job)
             self._count(job, Usage(requests=1))
             with self._backend.permitted(loopback=job.loopback, deadline=job.deadline):
                 outcome = self._converse(job, url)
@@ -690,6 +694,13 @@ class HttpClient:
         if isinstance(outcome, FetchError):
             raise outcome
         return outcome
+
+    def _spend(self, job: _Job) -> None:
+        """Take one request out of the source's budget, if it has one."""
+        wait_s = self._budget(job.traits.name) if self._budget is not None else 0.0
+        if wait_s > 0:
+            message = f"its budget of requests is used up for {wait_s:.0f} s"
+            raise job.error("budget", message, retry=True, not_before_s=wait_s)
 
     def _pace_s(self, job: _Job, url: httpx.URL) -> float:
         """Seconds between starts to this host; a server on this machine needs no mercy."""

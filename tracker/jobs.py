@@ -19,9 +19,10 @@ from tracker.errors import SourceError, UsageError
 from tracker.schedule import Every
 from tracker.source import Parsed, Plan, Source, SourceTraits
 from tracker.sources import SOURCES
-from tracker.work import Done, Job, due, execute
+from tracker.work import Done, Job, due, execute, last_finished
 
 PREFIX = "poll:"
+PAST = "past:"
 #: With a history to fetch, however short, sources ask for each question by itself, with all it tells.
 LOOK_BACK = timedelta(days=1)
 #: Everything that is collected: what is asked for, and the curated tables, which are at hand.
@@ -163,11 +164,36 @@ def poll_job(
 
     def run(store: Store, _slot: datetime) -> Done:
         collector = Collector(store, source, client, settings, now)
-        report = _poll(collector, links_of(source, catalogue))
-        return Done(_ledger_state(report), _first_error(report), report)
+        return _done(_poll(collector, links_of(source, catalogue)))
 
     job = PREFIX + name
     return Job(job, Every(job, period), run, lane=name, source=name, period=period)
+
+
+def history_job(
+    source: Source,
+    catalogue: Catalogue,
+    *,
+    client: Fetcher,
+    settings: Settings,
+    now: Callable[[], datetime],
+) -> Job:
+    """What a source tells of the time since the last such look was finished, a little more than that; weekly.
+
+    After a pause of whatever length all of it is asked for at once: one slot, however many went by.
+    """
+    name = source.traits.name
+    job, period = PAST + name, timedelta(days=7)
+
+    def run(store: Store, slot: datetime) -> Done:
+        last = last_finished([run for run in store.runs(job) if run.slot < slot])
+        if last is None and not any(run.slot < slot for run in store.runs(PREFIX + name)):
+            return Done(RunState.DONE, "nothing yet: the first poll asks for the whole past")
+        since = (slot - period if last is None else last.slot) - LOOK_BACK
+        collector = Collector(store, source, client, settings, now)
+        return _done(_poll(collector, links_of(source, catalogue), since))
+
+    return Job(job, Every(job, period), run, lane=name)
 
 
 def run_due(
@@ -188,6 +214,10 @@ def run_due(
             if done is not None and done.report is not None:
                 reports.append(done.report)
     return reports
+
+
+def _done(report: SourceReport) -> Done:
+    return Done(_ledger_state(report), _first_error(report), report)
 
 
 def _ledger_state(report: SourceReport) -> RunState:

@@ -176,6 +176,25 @@ class LocalTime:
         return after
 
 
+@dataclass(frozen=True)
+class Shifted:
+    """The slots of another, each later by a fixed time."""
+
+    slots: Slots
+    by: timedelta
+
+    def at(self, now: datetime) -> datetime:
+        return self.slots.at(now - self.by) + self.by
+
+    def after(self, now: datetime) -> datetime:
+        return self.slots.after(now - self.by) + self.by
+
+
+def jitter(job: str, most: timedelta) -> timedelta:
+    """How much later a job runs than its time of day says: a share of ``most`` by the job's name, always the same."""
+    return timedelta(seconds=crc32(job.encode()) % (int(most.total_seconds()) + 1))
+
+
 def owed(
     slots: Slots, runs: Sequence[Run], now: datetime, *, most: int = 1, late: timedelta | None = None
 ) -> tuple[tuple[datetime, ...], tuple[datetime, ...]]:

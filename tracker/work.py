@@ -36,10 +36,10 @@ class Done:
 class Job:
     """Something to do once per slot.
 
-    ``run`` gets the store and the slot. Jobs of one ``lane`` never run at the same time. ``late``: a slot older
-    than this is skipped; ``most``: how many slots back are made up for. ``source`` and ``period``: the
-    source that goes unobserved when slots go by, which is recorded as a gap. ``held`` tells until when the job is
-    not to be tried.
+    ``run`` gets the store and the slot. Jobs of one ``lane`` never run at the same time; ``also``: further lanes
+    that it takes. ``limit``: longer than this it should never take. ``late``: a slot older than this is skipped;
+    ``most``: how many slots back are made up for. ``source`` and ``period``: the source that goes unobserved when
+    slots go by, which is recorded as a gap. ``held`` tells until when the job is not to be tried.
     """
 
     name: str
@@ -51,6 +51,13 @@ class Job:
     source: str | None = None
     period: timedelta | None = None
     held: Callable[[Store], datetime | None] | None = None
+    also: tuple[str, ...] = ()
+    limit: timedelta | None = None
+
+    @property
+    def lanes(self) -> frozenset[str]:
+        """Every lane that is taken while it runs."""
+        return frozenset((self.lane, *self.also))
 
 
 def due(job: Job, store: Store, now: datetime) -> tuple[datetime, ...]:

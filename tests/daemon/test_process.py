@@ -3,15 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import socket
-import subprocess
-import sys
-import threading
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -19,99 +11,7 @@ import pytest
 
 from storage import open_store
 from storage.records import Run, RunState
-from tests.servers.local import Answer, LocalServer, Seen, reply
-from tests.sources.worlds import BODIES
-
-ROOT = Path(__file__).parents[2]
-CANARY = "canary-0123456789"
-
-
-class Running:
-    """A daemon of our own, its log and its pages."""
-
-    def __init__(self, folder: Path, server: str, *arguments: str, **more: str) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
-        config = folder / "config.toml"
-        config.write_text("[daemon]\ntick_s = 0.1\nlease_s = 2\n")
-        self.folder = folder
-        self.log = folder / f"log-{self.port}.txt"
-        environ = {
-            "PATH": os.environ["PATH"],
-            "HOME": str(folder),
-            "SPEEDUP_METR_URL": server,
-            "SPEEDUP_METACULUS_TOKEN": CANARY,
-            "SPEEDUP_PING_URL": f"{server}/{CANARY}-ping",
-            "SPEEDUP_HTTP_BIND": f"127.0.0.1:{self.port}",
-            "SPEEDUP_LOG_FORMAT": "json",
-            **more,
-        }
-        with self.log.open("wb") as log:
-            self.process = subprocess.Popen(
-                [
-                    sys.executable, "-m", "tracker", "run", "--only", "metr", "--config", str(config),
-                    "--db", self.database, *arguments,
-                ],
-                cwd=ROOT, env=environ, stdout=log, stderr=log,
-            )  # fmt: skip
-
-    @property
-    def database(self) -> str:
-        return f"sqlite:///{self.folder / 'db.sqlite'}"
-
-    def ask(self, path: str) -> tuple[int, str]:
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=5) as answer:
-                return answer.status, answer.read().decode()
-        except urllib.error.HTTPError as error:
-            with error:
-                return error.code, error.read().decode()
-        except OSError:
-            return 0, ""
-
-    def until(self, true: Callable[[], object], seconds: float = 60.0) -> None:
-        end = time.monotonic() + seconds
-        while not true():
-            assert self.process.poll() is None, self.log.read_text()
-            assert time.monotonic() < end, self.log.read_text()
-            time.sleep(0.02)
-
-    def end(self, number: int = signal.SIGTERM) -> float:
-        """Send a signal and wait; returns how long it took."""
-        began = time.monotonic()
-        self.process.send_signal(number)
-        self.process.wait(30)
-        return time.monotonic() - began
-
-    def runs(self) -> list[Run]:
-        store = open_store(self.database)
-        try:
-            return store.runs("poll:metr")
-        finally:
-            store.close()
-
-
-class Metr:
-    """METR's files; ``hold`` keeps every answer back until it is set."""
-
-    def __init__(self) -> None:
-        self.server, self.hold, self.asked, self.pinged = (
-            LocalServer(),
-            threading.Event(),
-            threading.Event(),
-            [],
-        )
-        self.hold.set()
-        self.server.route_others(self.answer)
-
-    def answer(self, seen: Seen) -> Answer:
-        if CANARY in seen.path:
-            self.pinged.append(seen.path.rpartition("/")[2])
-            return reply(200, b"OK")
-        self.asked.set()
-        self.hold.wait(40)
-        return reply(200, BODIES["metr"].get(seen.path, b""))
+from tests.daemon.running import CANARY, Metr, Running
 
 
 @pytest.fixture

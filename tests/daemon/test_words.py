@@ -18,7 +18,15 @@ from storage.records import RawPayload, SourceHealth, Validator
 from tests.servers.local import LocalServer, reply
 from tests.tracker.fakes import START, TRAITS
 from tracker.config import Settings
-from tracker.daemon.asking import BACKOFF_MOST, Probing, Stoppable, backoff, held_until
+from tracker.daemon.asking import (
+    BACKOFF_MOST,
+    HourlyBudget,
+    Probing,
+    Stoppable,
+    backoff,
+    held_until,
+    tries,
+)
 from tracker.daemon.logs import LineFormatter, secrets_of
 from tracker.daemon.notify import Notifier
 from tracker.daemon.ping import new_run, no_ping, pinger
@@ -86,10 +94,10 @@ def test_no_secret_reaches_the_log_whichever_it_is() -> None:
     settings = Settings(
         database_url="postgresql://me:canary-database@db/x",
         metaculus_token=SecretStr("canary-token"),
-        ping_url=SecretStr("https://ping.example/canary-ping"),
+        ping_url=SecretStr("https://ping.example/canary-ping/{job}"),
     )
     secrets = secrets_of(settings)
-    for secret in ("canary-database", "canary-token", "https://ping.example/canary-ping"):
+    for secret in ("canary-database", "canary-token", "https://ping.example/canary-ping/"):
         assert secret in secrets
         for kind in ("text", "json"):
             line = formatted(kind, "trouble at %s!", secret, secrets=secrets)
@@ -117,8 +125,18 @@ def test_the_switch_hears_of_start_and_end_under_one_id() -> None:
         server.route_others(lambda seen: heard.append(seen.target) or reply(200, b"OK"))
         ping = pinger(f"{server.url}/abc", client, lambda: START)
         for event in ("start", "ok", "fail"):
-            ping("run-1", event)
+            ping("backup", "run-1", event)
     assert heard == ["/abc/start?rid=run-1", "/abc?rid=run-1", "/abc/fail?rid=run-1"]
+
+
+def test_each_job_can_have_a_switch_of_its_own() -> None:
+    with LocalServer() as server, HttpClient(user_agent="t", settings=QUICK) as client:
+        heard: list[str] = []
+        server.route_others(lambda seen: heard.append(seen.path) or reply(200, b"OK"))
+        ping = pinger(f"{server.url}/key/{{job}}", client, lambda: START)
+        ping("poll:manifold", "run-1", "start")
+        ping("backup", "run-2", "ok")
+    assert heard == ["/key/poll-manifold/start", "/key/backup"]
 
 
 def test_a_switch_that_is_down_is_tried_three_times_and_its_address_is_not_logged(
@@ -126,7 +144,7 @@ def test_a_switch_that_is_down_is_tried_three_times_and_its_address_is_not_logge
 ) -> None:
     with LocalServer() as server, HttpClient(user_agent="t", settings=QUICK) as client:
         server.route("/canary", reply(503))
-        pinger(f"{server.url}/canary", client, lambda: START)("run-1", "ok")
+        pinger(f"{server.url}/canary", client, lambda: START)("backup", "run-1", "ok")
         assert len(server.seen("/canary")) == 3
     assert "not reached" in caplog.text
     assert "canary" not in caplog.text
@@ -177,19 +195,36 @@ def ask(client: Stoppable, times: int) -> list[str]:
 
 def test_a_source_that_was_down_is_asked_once_and_left_alone_if_it_still_is() -> None:
     probe, client = Net(up=False), Net(up=True)
-    assert ask(Probing(probe, client, threading.Event()), 5) == ["connect"] + 4 * ["not_tried"]
+    assert ask(Probing([probe], client, threading.Event()), 5) == ["connect"] + 4 * ["not_tried"]
     assert (probe.asked, client.asked) == (1, 0)
+
+
+def test_a_source_that_did_well_gets_a_second_chance_before_it_counts_as_down() -> None:
+    net, probe = Net(up=False), Net(up=False)
+    assert ask(Probing(tries(0, net, probe), net, threading.Event()), 4) == 2 * ["connect"] + 2 * [
+        "not_tried"
+    ]
+    assert (net.asked, probe.asked) == (1, 1)
+    net, probe = Net(up=False), Net(up=True)
+    kinds = ask(Probing(tries(0, net, probe), probe, threading.Event()), 4)
+    assert kinds == ["connect", "ok", "ok", "ok"], "one broken page does not stop the others"
+
+
+@pytest.mark.parametrize(("failures", "through"), [(0, "cp"), (1, "p"), (7, "p"), (8, "pp"), (500, "pp")])
+def test_how_many_chances_a_source_gets(failures: int, through: str) -> None:
+    client, probe = Net(up=True), Net(up=False)
+    assert [{client: "c", probe: "p"}[one] for one in tries(failures, client, probe)] == list(through)
 
 
 def test_a_source_that_is_back_is_asked_everything() -> None:
     probe, client = Net(up=True), Net(up=True)
-    assert ask(Probing(probe, client, threading.Event()), 5) == 5 * ["ok"]
+    assert ask(Probing([probe], client, threading.Event()), 5) == 5 * ["ok"]
     assert (probe.asked, client.asked) == (1, 4)
 
 
 def test_one_question_that_is_refused_says_nothing_of_the_others() -> None:
     probe, client = Net(up=False, retry=False), Net(up=True)
-    assert ask(Probing(probe, client, threading.Event()), 3) == ["connect", "ok", "ok"]
+    assert ask(Probing([probe], client, threading.Event()), 3) == ["connect", "ok", "ok"]
 
 
 def test_nothing_is_asked_once_the_end_is_told() -> None:
@@ -198,7 +233,7 @@ def test_nothing_is_asked_once_the_end_is_told() -> None:
     with pytest.raises(Stopped):
         ask(Stoppable(net, stop), 1)
     with pytest.raises(Stopped):
-        ask(Probing(net, net, stop), 1)
+        ask(Probing([net], net, stop), 1)
     assert net.asked == 0
 
 
@@ -225,3 +260,43 @@ def test_what_a_source_asked_for_itself_counts_too() -> None:
     wait = START + timedelta(days=1)
     assert held_until(SourceHealth("fair", failures=1, last_attempt_at=START, not_before=wait)) == wait
     assert backoff(10**6) == BACKOFF_MOST
+
+
+# the budget
+
+
+@given(
+    limit=st.integers(1, 20),
+    waits=st.lists(st.floats(0, 2000), min_size=1, max_size=80),
+)
+def test_in_no_hour_more_is_let_go_than_the_budget_has(limit: int, waits: list[float]) -> None:
+    now, sent = [0.0], []
+    budget = HourlyBudget({"fair": limit}, clock=lambda: now[0])
+    for wait in waits:
+        now[0] += wait
+        left = budget("fair")
+        if left == 0:
+            sent.append(now[0])
+        else:
+            assert budget("other") == 0, "every source has its own"
+            assert 0 < left <= 3600
+    for last in sent:
+        assert sum(last - 3600 < one <= last for one in sent) <= limit
+    assert budget.spent("fair") == sum(now[0] - one < 3600 for one in sent)
+
+
+def test_the_budget_counts_every_request_that_leaves_retries_too_and_says_for_how_long_it_is_used_up() -> (
+    None
+):
+    budget = HourlyBudget({"fair": 4})
+    with LocalServer() as server, HttpClient(user_agent="t", settings=QUICK, budget=budget) as client:
+        server.route("/now", reply(503))
+        kinds = []
+        for _ in range(3):
+            with pytest.raises(FetchError) as caught:
+                client.fetch(
+                    Request("fair", "a", "now"), TRAITS, base_url=server.url, secret=None, now=lambda: START
+                )
+            kinds.append((caught.value.kind, caught.value.not_before_s is not None))
+        assert len(server.seen("/now")) == 4
+    assert kinds == [("http_503", False), ("budget", True), ("budget", True)]

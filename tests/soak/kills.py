@@ -29,6 +29,7 @@ from tracker.schedule import FINISHED
 ROOT = Path(__file__).parents[2]
 JOB = "poll:counting"
 SETTLE_S = 4.0
+LONGEST_S = 0.8
 
 
 @dataclass
@@ -59,10 +60,11 @@ class Result:
 class Nursery:
     """Starts daemons and knows those that are alive."""
 
-    def __init__(self, database: str, server: str) -> None:
+    def __init__(self, database: str, server: str, environ: Mapping[str, str] | None = None) -> None:
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.soak.nursery", database, server],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT,
+            env={**os.environ, **(environ or {})},
         )  # fmt: skip
         self.alive: list[int] = []
 
@@ -100,25 +102,31 @@ def _exists(process: int) -> bool:
 
 
 @contextmanager
-def _nursery(database: str, server: str) -> Iterator[Nursery]:
-    nursery = Nursery(database, server)
+def nursery_of(database: str, server: str, environ: Mapping[str, str] | None = None) -> Iterator[Nursery]:
+    """Daemons on one database, ended with the block."""
+    nursery = Nursery(database, server, environ)
     try:
         yield nursery
     finally:
         nursery.end()
 
 
-def soak(database: str, engine: str, *, daemons: int, kills: int, seed: int = 0) -> Result:
-    """So many SIGKILLs over so many daemons on one database; then what is stored against what was answered."""
+def soak(
+    database: str, engine: str, *, daemons: int, kills: int, seed: int = 0, longest_s: float = LONGEST_S
+) -> Result:
+    """So many SIGKILLs over so many daemons on one database; then what is stored against what was answered.
+
+    A kill comes after at most ``longest_s``: more on a busy machine, where a daemon needs longer to begin its work.
+    """
     choice = random.Random(seed)
     result, platform = Result(engine, daemons), Platform()
     open_store(database).close()
     started = time.monotonic()
-    with platform.server as server, _nursery(database, server.url) as nursery:
+    with platform.server as server, nursery_of(database, server.url) as nursery:
         while result.kills < kills:
             while len(nursery.alive) < daemons:
                 nursery.start()
-            time.sleep(choice.uniform(0.01, 0.8))
+            time.sleep(choice.uniform(0.01, longest_s))
             nursery.kill(choice.choice(nursery.alive))
             result.kills += 1
         while len(nursery.alive) < daemons:

@@ -58,7 +58,7 @@ def serve(database: str, known: Catalogue, chosen: Settings) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     quick = HttpSettings(attempts=1, backoff_initial_s=0.0, backoff_max_s=0.0, backoff_jitter_s=0.0)
-    with HttpClient(user_agent="soak", settings=quick, sleep=sleep_until(stop)) as client:
+    with HttpClient(user_agent=f"soak/{os.getpid()}", settings=quick, sleep=sleep_until(stop)) as client:
         jobs = poll_jobs(
             (Counting(), *(ALL[name] for name in SOURCES)),
             known,

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+from questions.catalogue import Catalogue, Place, load_catalogue
 from questions.model import Link
+from questions.problems import CatalogueFile
 from questions.records import Quantity, Snapshot, StreamKey
 from storage.records import Batch, RawPayload
 from tests.servers.local import Answer, LocalServer, Seen, reply
@@ -18,6 +20,13 @@ from tracker.source import Parsed, Plan, Request, SourceTraits
 QUESTIONS = tuple(f"q{number:02}" for number in range(20))
 SOURCES = ("manifold", "kalshi", "polymarket", "metr")
 STEP, EACH = 1e-5, 1e-7
+
+
+def following(links: Sequence[Link]) -> Catalogue:
+    """The shipped catalogue with these links and no others."""
+    file = CatalogueFile("soak.toml", "", {})
+    places = {one.key: Place(file, ("link", n)) for n, one in enumerate(links)}
+    return replace(load_catalogue(), links=tuple(links), link_places=places)
 
 
 def value(step: int, question: int) -> float:
@@ -45,12 +54,14 @@ class Counting:
 
     def plan(self, links: Sequence[Link], now: datetime, since: datetime | None) -> Plan:
         refs = ",".join(link.external_id for link in links)
-        return Plan((Request("counting", refs, "now", params=(("ids", refs),)),) if links else ())
+        name = self.traits.name
+        return Plan((Request(name, refs, "now", params=(("ids", refs),)),) if links else ())
 
     def parse(self, raw: RawPayload) -> Parsed:
+        mine = self.traits.name
         snapshots = tuple(
             Snapshot(
-                StreamKey("counting", "counting", name, "yes", Quantity.PLAY_MONEY_PRICE),
+                StreamKey(mine, mine, name, "yes", Quantity.PLAY_MONEY_PRICE),
                 raw.fetched_at,
                 raw.fetched_at,
                 probability=probability,
@@ -67,6 +78,9 @@ class Platform:
     def __init__(self) -> None:
         self.server = LocalServer()
         self.answered: list[datetime] = []
+        self.askers: list[str] = []  # whose n-th answer it was, by the name he gives himself
+        self.hold = threading.Event()  # until it is set answers are kept back
+        self.hold.set()
         self._lock = threading.Lock()
         self.server.route_others(self._answer)
 
@@ -75,7 +89,9 @@ class Platform:
         if source == "counting":
             with self._lock:
                 self.answered.append(datetime.now(UTC))
+                self.askers.append(seen.headers.get("user-agent", ""))
                 step = len(self.answered)
+            self.hold.wait(60)
             asked = dict(seen.query)["ids"].split(",")
             told = {name: value(step, QUESTIONS.index(name)) for name in asked}
             return reply(200, json.dumps(told).encode())

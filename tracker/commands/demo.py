@@ -43,7 +43,7 @@ def command(session: Session, folder: Path) -> int:
     started = monotonic()
     _prepare(folder)
     with _bar(quiet=session.as_json) as progress:
-        result = run_demo(folder, load_catalogue(), progress=progress)
+        result = run_demo(folder, load_catalogue(), progress=progress, limits=session.settings.links)
     seconds = monotonic() - started
     document = {**result.as_json(), "seconds": round(seconds, 1)}
 

@@ -9,19 +9,22 @@ import threading
 from collections.abc import Sequence
 from contextlib import ExitStack
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from storage.records import RunState
 from storage.store import Store
 from tracker import jobs as polls
-from tracker.collect import SourceReport
+from tracker.collect import Fetcher, SourceReport
 from tracker.commands.pull import exit_code, show
 from tracker.commands.session import Session, to_json, with_session
 from tracker.errors import UsageError
 from tracker.sources import SOURCES
 from tracker.work import Done, Job
+
+if TYPE_CHECKING:
+    from tracker.daemon.asking import HourlyBudget
 
 
 @click.command("run", epilog="Example:  speedup run        (stays; cron instead:  speedup run --once)")
@@ -42,33 +45,42 @@ def command(session: Session, once: bool, only: tuple[str, ...]) -> int:
     return _once(session, only) if once else _stay(session, only)
 
 
-def _jobs(
-    session: Session, only: tuple[str, ...], stack: ExitStack, stop: threading.Event
-) -> tuple[Job, ...]:
-    """Every job, with the clients they ask through."""
+def every_job(session: Session, client: Fetcher, probe: Fetcher, stop: threading.Event) -> tuple[Job, ...]:
+    """All that the daemon does, at the times that the settings give."""
     from storage.engine import locate
     from tracker.daemon.chores import chores, own_jobs, poll_jobs
     from tracker.daemon.mailing import digest_builder, mail_jobs
+    from tracker.daemon.rounds import history_jobs, links_job, timed, trend_job
 
-    client, probe = (
-        stack.enter_context(session.client(stop=stop)),
-        stack.enter_context(session.client(1, stop=stop)),
-    )
-    settings = session.settings
+    settings, known, now = session.settings, session.catalogue, session.now
+    sources = tuple(SOURCES.values())
     every = (
         *poll_jobs(
-            tuple(SOURCES.values()),
-            session.catalogue,
-            settings,
-            client=client,
-            probe=probe,
-            now=session.now,
-            stop=stop,
+            tuple(polls.COLLECTED.values()), known, settings, client=client, probe=probe, now=now, stop=stop
         ),
-        *own_jobs(session.catalogue, session.now, stop),
-        *mail_jobs(settings, digest_builder(session.catalogue, settings), session.now, stop),
+        *history_jobs(sources, known, settings, client=client, now=now, stop=stop),
+        *own_jobs(known, now, stop),
+        trend_job(),
+        links_job(SOURCES, known, settings, client=client, now=now, stop=stop),
+        *mail_jobs(settings, digest_builder(known, settings), now, stop),
         *chores(settings, locate(settings.database()).path),
     )
+    return timed(every, settings.jobs)
+
+
+def _jobs(
+    session: Session,
+    only: tuple[str, ...],
+    stack: ExitStack,
+    stop: threading.Event,
+    budget: HourlyBudget,
+) -> tuple[Job, ...]:
+    """The jobs to run, with the clients they ask through, which share one budget."""
+    client, probe = (
+        stack.enter_context(session.client(stop=stop, budget=budget)),
+        stack.enter_context(session.client(1, stop=stop, budget=budget)),
+    )
+    every = every_job(session, client, probe, stop)
     names = {job.name for job in every}
     unknown = [name for name in only if not names & {name, polls.PREFIX + name}]
     if unknown:
@@ -81,11 +93,13 @@ def _jobs(
 
 
 def _once(session: Session, only: tuple[str, ...]) -> int:
+    from tracker.daemon.asking import HourlyBudget
     from tracker.daemon.service import run_once
 
     started = session.now()
     with ExitStack() as stack:
-        chosen = _jobs(session, only, stack, threading.Event())
+        budget = HourlyBudget(session.settings.requests_per_hour)
+        chosen = _jobs(session, only, stack, threading.Event(), budget)
         leader, outcomes = run_once(chosen, session.store, session.settings.daemon, session.now)
     reports = [done.report for _, _, done in outcomes if isinstance(done.report, SourceReport)]
     others = [(job, slot, done) for job, slot, done in outcomes if done.report is None]
@@ -118,6 +132,7 @@ def _show(leader: str, reports: Sequence[SourceReport], others: Sequence[tuple[J
 
 def _stay(session: Session, only: tuple[str, ...]) -> int:
     """The daemon, from its settings to its exit code."""
+    from tracker.daemon.asking import HourlyBudget
     from tracker.daemon.desk import Desk
     from tracker.daemon.logs import set_up
     from tracker.daemon.notify import Notifier
@@ -128,7 +143,8 @@ def _stay(session: Session, only: tuple[str, ...]) -> int:
 
     settings, stop = session.settings, threading.Event()
     with ExitStack() as stack:
-        every = _jobs(session, only, stack, stop)
+        budget = HourlyBudget(settings.requests_per_hour)
+        every = _jobs(session, only, stack, stop, budget)
         set_up(settings)
         session.store().close()  # makes an empty database, refuses one of another schema, before anything starts
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -140,7 +156,7 @@ def _stay(session: Session, only: tuple[str, ...]) -> int:
         def told() -> dict[str, Any]:
             store: Store = session.store(create=False)
             try:
-                return status(daemon.watch, store, every, daemon.clock(), daemon.troubles())
+                return status(daemon.watch, store, every, daemon.clock(), daemon.troubles(), budget)
             finally:
                 store.close()
 

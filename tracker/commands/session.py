@@ -99,9 +99,16 @@ class Session:
             return None
         return self.store(create=False)
 
-    def client(self, attempts: int = 3, *, stop: Event | None = None, quick: bool = False) -> HttpClient:
+    def client(
+        self,
+        attempts: int = 3,
+        *,
+        stop: Event | None = None,
+        quick: bool = False,
+        budget: Callable[[str], float] | None = None,
+    ) -> HttpClient:
         """The client that asks. Once ``stop`` is set its waits end at once, by Stopped; ``quick``: for calls
-        that nothing depends on."""
+        that nothing depends on; ``budget``: see ``HttpClient``."""
         from tracker import __version__
         from tracker.config import pace_file
         from tracker.http import HostLimits, HttpClient, HttpSettings, machine_limits, sleep_until
@@ -115,7 +122,7 @@ class Session:
             return HttpClient(user_agent=agent, settings=settings, limits=machine_limits(pace_file()))
         sleep = sleep_until(stop)
         pace = HostLimits(shared=pace_file(), sleep=sleep)
-        return HttpClient(user_agent=agent, settings=settings, limits=pace, sleep=sleep)
+        return HttpClient(user_agent=agent, settings=settings, limits=pace, sleep=sleep, budget=budget)
 
     def now(self) -> datetime:
         return datetime.now(UTC)

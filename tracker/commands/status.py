@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from threading import Event
 from typing import Any
 
 import click
@@ -35,6 +35,16 @@ ADVICE = {
     "stale": "the machine was off, or the source has not answered for two periods: run `speedup pull`",
 }
 
+
+JOB_ADVICE = {
+    "never": "it has not run yet: `speedup run` (or `speedup run --once --only {job}`)",
+    "running": "",
+    "done": "",
+    "late": "its time went by unused: is the daemon running? `speedup run --once --only {job}`",
+    "partial": "see the message",
+    "failed": "see the message; it is tried again by itself, or now: `speedup run --once --only {job}`",
+    "skipped": "its time went by unused; it runs at its next one",
+}
 
 LEASE = "daemon"
 DRIFTS_SHOWN = 50
@@ -107,17 +117,14 @@ def _leader(store: Store, now: datetime) -> str | None:
 
 def _jobs(store: Store, session: Session, now: datetime) -> list[dict[str, Any]]:
     """The daemon's other jobs; polls are told of by source."""
-    from storage.engine import locate
-    from tracker.daemon.chores import chores, own_jobs
-    from tracker.daemon.mailing import digest_builder, mail_jobs
+    from tracker.commands.run import every_job
+    from tracker.daemon.asking import Unasked
     from tracker.daemon.state import job_rows
 
-    stop = threading.Event()
-    about_the_database = chores(session.settings, locate(session.settings.database()).path)
-    own = own_jobs(session.catalogue, session.now, stop)
-    build = digest_builder(session.catalogue, session.settings)
-    mail = mail_jobs(session.settings, build, session.now, stop)
-    return job_rows((*own, *mail, *about_the_database), store, now)
+    asked = Unasked()
+    others = [job for job in every_job(session, asked, asked, Event()) if job.source is None]
+    rows = job_rows(others, store, now)
+    return [row | {"do": JOB_ADVICE[row["state"]].format(job=row["job"])} for row in rows]
 
 
 def _mail(store: Store) -> dict[str, Any]:
@@ -143,6 +150,7 @@ def _source_row(store: Store, source: Source, session: Session, now: datetime) -
         "state": state,
         "last_success": last_ok,
         "last_attempt": health.last_attempt_at if health else None,
+        "age_s": None if last_ok is None else max(0.0, (now - last_ok).total_seconds()),
         "last_change": health.last_change_at if health else None,
         "next_due": next_slot(jobs.PREFIX + name, period, now),
         "streams": len(latest),
@@ -209,39 +217,83 @@ def _series_row(
 
 def _show(document: dict[str, Any]) -> None:
     click.echo(document["database"])
+    _show_sources(document["sources"])
+    click.echo(f"leads: {document['leader'] or 'nobody (no daemon runs)'}")
+    _show_jobs(document["jobs"])
+    _show_mail(document["mail"])
+    _show_series(document["series"], document["series_changed"])
+    _show_questions(document["questions"])
+    _show_drift(document["drift"], document["drift_total"])
+    if document["quarantined"]:
+        click.echo(f"{document['quarantined']} payloads in quarantine: `speedup reparse` after an upgrade")
+    if document["gaps"]:
+        click.echo(f"{len(document['gaps'])} gaps recorded (see --json)")
+
+
+def _ago(seconds: float | None) -> str | None:
+    """How old something is: the two largest units of it."""
+    if seconds is None:
+        return None
+    minutes = int(seconds // 60)
+    days, hours, minutes = minutes // 1440, minutes // 60 % 24, minutes % 60
+    return f"{days} d {hours} h" if days else f"{hours} h {minutes} min" if hours else f"{minutes} min"
+
+
+def _wrong(row: dict[str, Any]) -> str:
+    """What is wrong, then what to do."""
+    return ": ".join(part for part in (row["message"], row["do"]) if part) if row["do"] else row["message"]
+
+
+def _show_sources(rows: Sequence[dict[str, Any]]) -> None:
     table(
         "sources",
-        ["source", "state", "last success", "next due", "streams", "values", "what to do"],
+        [
+            "source",
+            "state",
+            "last success",
+            "age",
+            "next due",
+            "streams",
+            "values",
+            "what is wrong, what to do",
+        ],
         [
             (
                 row["source"],
                 row["state"],
                 row["last_success"],
+                _ago(row["age_s"]),
                 row["next_due"],
                 row["streams"],
                 ", ".join(f"{n} {state}" for state, n in row["values"].items()),
-                row["message"] or row["do"],
+                _wrong(row),
             )
-            for row in document["sources"]
+            for row in rows
         ],
-        right=[4],
+        right=[5],
     )
-    click.echo(f"leads: {document['leader'] or 'nobody (no daemon runs)'}")
+
+
+def _show_jobs(rows: Sequence[dict[str, Any]]) -> None:
     table(
         "jobs",
-        ["job", "state", "last success", "next due", "message"],
-        [(r["job"], r["state"], r["last_success"], r["next_due"], r["message"]) for r in document["jobs"]],
+        ["job", "state", "last success", "age", "next due", "what it said, what to do"],
+        [(r["job"], r["state"], r["last_success"], _ago(r["age_s"]), r["next_due"], _wrong(r)) for r in rows],
     )
-    waiting = ", ".join(
-        f"{number} {state}" for state, number in document["mail"]["letters"].items() if number
-    )
+
+
+def _show_mail(mail: dict[str, Any]) -> None:
+    waiting = ", ".join(f"{number} {state}" for state, number in mail["letters"].items() if number)
     if waiting:
         click.echo(f"mail: {waiting}")
-    for address in document["mail"]["dead_addresses"]:
+    for address in mail["dead_addresses"]:
         click.echo(
             f"{address} was refused twice and gets nothing: `speedup recipients confirm` if it works again"
         )
-    if document["series"]:
+
+
+def _show_series(rows: Sequence[dict[str, Any]], changes: Sequence[dict[str, Any]]) -> None:
+    if rows:
         table(
             "series (a series that does not change is not a trend that stopped)",
             ["series", "state", "unchanged for (days)", "newest point", "its age (days)", "last seen", "why"],
@@ -255,30 +307,28 @@ def _show(document: dict[str, Any]) -> None:
                     r["last_seen"],
                     r["standing_reason"],
                 )
-                for r in document["series"]
+                for r in rows
             ],
             right=[2, 4],
         )
-    _show_questions(document["questions"])
-    if document["drift"]:
-        table(
-            f"answers that differ from the shape expected of them ({document['drift_total']} in all)",
-            ["first seen", "source", "where", "what"],
-            [
-                (d["seen_first"], d["source"], d["place"], f"{d['kind'].replace('_', ' ')} {d['detail']}")
-                for d in document["drift"][:DRIFTS_LISTED]
-            ],
-        )
-    for change in document["series_changed"]:
+    for change in changes:
         if change["surprising"]:
             click.echo(
                 f"the bytes of {change['series']} changed on {iso(change['at'])}, though its publisher had given it "
                 f"up: look at it with `speedup series diff`"
             )
-    if document["quarantined"]:
-        click.echo(f"{document['quarantined']} payloads in quarantine: `speedup reparse` after an upgrade")
-    if document["gaps"]:
-        click.echo(f"{len(document['gaps'])} gaps recorded (see --json)")
+
+
+def _show_drift(drifts: Sequence[dict[str, Any]], total: int) -> None:
+    if drifts:
+        table(
+            f"answers that differ from the shape expected of them ({total} in all)",
+            ["first seen", "source", "where", "what"],
+            [
+                (d["seen_first"], d["source"], d["place"], f"{d['kind'].replace('_', ' ')} {d['detail']}")
+                for d in drifts[:DRIFTS_LISTED]
+            ],
+        )
 
 
 def _show_questions(summary: dict[str, Any]) -> None:

@@ -17,7 +17,7 @@ from storage.records import RunState
 from storage.store import Store
 from tracker.collect import Fetcher
 from tracker.config import DaemonSettings, Settings
-from tracker.daemon.asking import Probing, Stoppable, held_until
+from tracker.daemon.asking import Probing, held_until, tries
 from tracker.errors import Stopped
 from tracker.jobs import poll_job
 from tracker.resolving import every_question, resolve_all
@@ -27,6 +27,7 @@ from tracker.work import Done, Job
 
 STAMP = "%Y%m%dT%H%M%SZ"
 _BACKUP = re.compile(r"speedup-(\d{8}T\d{6}Z)\.sqlite")
+LEAST_FREE = 64 * 2**20
 SPARE = 1.2  # a backup is begun with so many times the database's size free
 KEYLESS_AGAIN = timedelta(hours=1)
 
@@ -41,7 +42,7 @@ def poll_jobs(
     now: Callable[[], datetime],
     stop: threading.Event,
 ) -> tuple[Job, ...]:
-    """A job per source. One whose source failed last time begins with a single request, after a while."""
+    """A job per source. A source that is down is found out with few requests, and asked again after a while."""
 
     def job_of(source: Source) -> Job:
         name = source.traits.name
@@ -51,9 +52,8 @@ def poll_jobs(
 
         def run(store: Store, slot: datetime) -> Done:
             known = store.health().get(name)
-            failing = known is not None and known.failures > 0
-            asking = Probing(probe, client, stop) if failing else Stoppable(client, stop)
-            return polling(asking).run(store, slot)
+            chances = tries(known.failures if known is not None else 0, client, probe)
+            return polling(Probing(chances, client, stop)).run(store, slot)
 
         def held(store: Store) -> datetime | None:
             if source.traits.secret_required and settings.secret_of(source.traits.secret) is None:
@@ -129,7 +129,11 @@ def estimates_job(catalogue: Catalogue, now: Callable[[], datetime]) -> Job:
 def chores(settings: Settings, database: Path | None) -> tuple[Job, ...]:
     """The jobs about the database itself. ``database``: the SQLite file, None elsewhere (then no backups)."""
     own = settings.daemon
-    check = Job("check", LocalTime.parse(own.check_at), _check, lane="check", late=timedelta(days=2))
+
+    def look_over(store: Store, _slot: datetime) -> Done:
+        return check_self(store, database)
+
+    check = Job("check", LocalTime.parse(own.check_at), look_over, lane="check", late=timedelta(days=2))
     if database is None:
         return (check,)
     folder = Path(own.backup_folder).expanduser() if own.backup_folder else database.parent / "backups"
@@ -140,12 +144,22 @@ def chores(settings: Settings, database: Path | None) -> tuple[Job, ...]:
     return (check, Job("backup", LocalTime.parse(own.backup_at), back_up, lane="backup"))
 
 
-def _check(store: Store, _slot: datetime) -> Done:
-    """Every byte against its hash, every reference against what it names."""
+def check_self(store: Store, database: Path | None) -> Done:
+    """Every byte against its hash, every reference against what it names; and whether there is room to go on."""
     problems = store.check()
+    if database is not None:
+        problems += _room(database)
     if not problems:
         return Done(RunState.DONE)
     return Done(RunState.PARTIAL, f"{len(problems)} problems (`speedup db check`): {'; '.join(problems)}")
+
+
+def _room(database: Path) -> list[str]:
+    """Too little space for the database to grow by what a backup of it takes."""
+    size, free = database.stat().st_size, shutil.disk_usage(database.parent).free
+    if free >= max(SPARE * size, LEAST_FREE):
+        return []
+    return [f"{database.parent}: {free / 2**20:.0f} MiB free, the database has {size / 2**20:.0f} MiB"]
 
 
 def backup(store: Store, slot: datetime, database: Path, folder: Path, settings: DaemonSettings) -> Done:

@@ -12,6 +12,7 @@ from typing import TextIO
 from pydantic import SecretStr
 
 from tracker.config import Settings
+from tracker.daemon.ping import JOB
 
 MASK = "[secret]"
 SHORTEST_SECRET = 4
@@ -27,6 +28,7 @@ def secrets_of(settings: Settings) -> tuple[str, ...]:
     }
     login = settings.database().partition("://")[2].rpartition("@")[0]
     found.add(login.partition(":")[2])
+    found |= {text.partition(JOB)[0] for text in found if JOB in text}  # an address with a job's name put in
     return tuple(sorted((text for text in found if len(text) >= SHORTEST_SECRET), key=len, reverse=True))
 
 

@@ -19,19 +19,24 @@ from tracker.source import Request, SourceTraits
 
 log = logging.getLogger(__name__)
 
+JOB = "{job}"
+
 
 class Ping(Protocol):
     """Tells of one run of a job; calling it again with the outcome ends it. Never raises."""
 
-    def __call__(self, run: str, event: str) -> None: ...
+    def __call__(self, job: str, run: str, event: str) -> None: ...
 
 
-def no_ping(run: str, event: str) -> None:
+def no_ping(job: str, run: str, event: str) -> None:
     """Nobody wants to know."""
 
 
 def pinger(url: str | None, client: Fetcher, now: Callable[[], datetime]) -> Ping:
-    """What tells ``url`` of ``start``, ``ok`` and ``fail``; nothing when there is no URL."""
+    """What tells ``url`` of ``start``, ``ok`` and ``fail``; nothing when there is no URL.
+
+    ``{job}`` in it stands for the job's name, so that each can have a switch of its own (``poll-manifold``).
+    """
     if not url:
         return no_ping
     host = urlsplit(url).hostname or ""
@@ -40,11 +45,13 @@ def pinger(url: str | None, client: Fetcher, now: Callable[[], datetime]) -> Pin
         credit="", licence="", read_timeout_s=5.0, max_body_bytes=64 * 1024,
     )  # fmt: skip
 
-    def ping(run: str, event: str) -> None:
+    def ping(job: str, run: str, event: str) -> None:
         path = "" if event == "ok" else event
         request = Request("ping", event, path, params=(("rid", run),), accept_missing=True)
         try:
-            client.fetch(request, traits, base_url=url, secret=None, now=now)
+            client.fetch(
+                request, traits, base_url=url.replace(JOB, job.replace(":", "-")), secret=None, now=now
+            )
         except FetchError as error:
             # The address is a secret, and messages may hold it.
             log.warning("the dead-man switch was not reached (%s)", error.kind)

@@ -82,6 +82,10 @@ class Daemon:
     ) -> None:
         self.jobs, self._open, self.settings, self._stop = tuple(jobs), open_store, settings, stop
         self.watch = watch or Watch(monotonic)
+        limits = {job.name: job.limit for job in self.jobs}
+        self.watch.limits = {
+            name: limit.total_seconds() for name, limit in limits.items() if limit is not None
+        }
         self._notifier, self._ping, self._monotonic = notifier or Notifier({}), ping, monotonic
         self.holder = holder or new_holder()
         self._control = open_store()
@@ -242,7 +246,7 @@ class Daemon:
             if self._stop.is_set() or len(self.watch.running) >= self.settings.workers:
                 return
             with self.watch.lock:
-                busy = job.lane in self._lanes or job.name in self.watch.running
+                busy = bool(job.lanes & self._lanes) or job.name in self.watch.running
             waiting = self._waiting.get(job.name)
             present = job.slots.at(now)
             if busy or self._settled.get(job.name) == present:
@@ -259,7 +263,7 @@ class Daemon:
         thread = threading.Thread(target=self._work, args=(job, slot, lease), name=job.name, daemon=True)
         with self.watch.lock:
             self.watch.running[job.name] = self._monotonic()
-            self._lanes.add(job.lane)
+            self._lanes |= job.lanes
         self._threads[job.name] = thread
         thread.start()
 
@@ -277,10 +281,10 @@ class Daemon:
         finally:
             self._note(job, state)
             if not self._stop.is_set():
-                self._ping(run, "fail" if state is RunState.FAILED else "ok")
+                self._ping(job.name, run, "fail" if state is RunState.FAILED else "ok")
             with self.watch.lock:
                 del self.watch.running[job.name]
-                self._lanes.discard(job.lane)
+                self._lanes -= job.lanes
             if self._wake is not None and not self._stop.is_set():
                 self._wake.add_job(self.tick, "date", id="soon", replace_existing=True)
 
@@ -288,7 +292,7 @@ class Daemon:
         store = self._open()
         try:
             store.fence(lease)
-            self._ping(run, "start")
+            self._ping(job.name, run, "start")
             log.info("%s of %s begins", job.name, slot.isoformat())
             done = execute(job, slot, store, self.clock.wall)
         finally:

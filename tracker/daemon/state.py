@@ -10,9 +10,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from storage.records import Run
 from storage.store import Store
+from tracker.daemon.asking import HourlyBudget
 from tracker.work import Job, last_finished
 
+DAY = timedelta(days=1)
 Labels = tuple[tuple[str, str], ...]
 
 
@@ -30,6 +33,7 @@ class Watch:
     leader: str = ""
     clock_suspect: bool = False
     running: dict[str, float] = field(default_factory=dict)
+    limits: dict[str, float] = field(default_factory=dict)
     counts: Counter[tuple[str, Labels]] = field(default_factory=Counter)
     lock: threading.RLock = field(default_factory=threading.RLock)
 
@@ -44,10 +48,15 @@ class Watch:
         """Seconds since the last look that went well, or since the start."""
         return self.monotonic() - (self.started if self.tick_at is None else self.tick_at)
 
-    def longest_job_s(self) -> float:
-        """How long the oldest job under way has been at it."""
+    def stuck(self, job_limit_s: float) -> list[str]:
+        """Jobs that have been at it for longer than they should, and how long. ``limits``: for some, their own."""
         with self.lock:
-            return max((self.monotonic() - since for since in self.running.values()), default=0.0)
+            taken = {name: self.monotonic() - since for name, since in sorted(self.running.items())}
+        return [
+            f"{name} has been under way for {seconds:.0f} s"
+            for name, seconds in taken.items()
+            if seconds > self.limits.get(name, job_limit_s)
+        ]
 
     def troubles(self, tick_s: float, job_limit_s: float) -> list[str]:
         """Why this process should not be called well; empty when it should."""
@@ -56,18 +65,14 @@ class Watch:
             found.append("no look at what is due has gone well yet" + self._why())
         elif self.tick_age_s() > 2 * tick_s:
             found.append(f"the last good look at what is due was {self.tick_age_s():.0f} s ago" + self._why())
-        if self.longest_job_s() > job_limit_s:
-            with self.lock:
-                names = ", ".join(sorted(self.running))
-            found.append(f"a job has been under way for {self.longest_job_s():.0f} s ({names})")
-        return found
+        return found + self.stuck(job_limit_s)
 
     def _why(self) -> str:
         return f": {self.tick_failed}" if self.tick_failed else ""
 
 
 def job_rows(jobs: Sequence[Job], store: Store, now: datetime) -> list[dict[str, Any]]:
-    """Per job: last success, how the last run ended, the next slot."""
+    """Per job: last success, its age, how the last run ended, the next slot."""
     rows = []
     for job in jobs:
         runs = store.runs(job.name)
@@ -76,7 +81,8 @@ def job_rows(jobs: Sequence[Job], store: Store, now: datetime) -> list[dict[str,
             {
                 "job": job.name,
                 "last_success": good.finished_at if good else None,
-                "state": last.state.value if last else "never",
+                "age_s": _age_s(good, now),
+                "state": _state(job, good, last, now),
                 "slot": last.slot if last else None,
                 "message": last.message if last else "",
                 "next_due": job.slots.after(now),
@@ -85,11 +91,32 @@ def job_rows(jobs: Sequence[Job], store: Store, now: datetime) -> list[dict[str,
     return rows
 
 
+def _state(job: Job, good: Run | None, last: Run | None, now: datetime) -> str:
+    """How the last run ended; ``late`` when all is well but for a whole slot having gone by without one."""
+    if last is None:
+        return "never"
+    before = job.slots.at(job.slots.at(now) - timedelta(microseconds=1))
+    if good is last and last.slot < before:
+        return "late"
+    return last.state.value
+
+
+def _age_s(run: Run | None, now: datetime) -> float | None:
+    return (
+        None if run is None or run.finished_at is None else max(0.0, (now - run.finished_at).total_seconds())
+    )
+
+
 def source_rows(
-    store: Store, jobs: Sequence[Job], now: datetime, periods: dict[str, timedelta]
+    store: Store,
+    jobs: Sequence[Job],
+    now: datetime,
+    periods: dict[str, timedelta],
+    budget: HourlyBudget | None = None,
 ) -> list[dict[str, Any]]:
     """Per source: how it does, how old its word is against the promise of its period, when it is asked next."""
     health, rows = store.health(), []
+    lately = Counter(key.source for key, seen in store.latest().items() if now - seen.seen_last <= DAY)
     for job in jobs:
         if job.source is None:
             continue
@@ -107,6 +134,9 @@ def source_rows(
                 "period_s": period.total_seconds(),
                 "not_before": job.held(store) if job.held is not None else None,
                 "next_due": job.slots.after(now),
+                "streams_24h": lately[job.source],
+                "requests_last_hour": budget.spent(job.source) if budget else None,
+                "requests_per_hour": budget.limit(job.source) if budget else None,
                 "message": known.message if known else "",
             }
         )
@@ -114,7 +144,12 @@ def source_rows(
 
 
 def status(
-    watch: Watch, store: Store, jobs: Sequence[Job], now: datetime, troubles: Sequence[str]
+    watch: Watch,
+    store: Store,
+    jobs: Sequence[Job],
+    now: datetime,
+    troubles: Sequence[str],
+    budget: HourlyBudget | None = None,
 ) -> dict[str, Any]:
     """The whole of ``/status.json``."""
     periods = {job.source: job.period for job in jobs if job.source is not None and job.period is not None}
@@ -131,7 +166,7 @@ def status(
         "tick_age_s": round(watch.tick_age_s(), 3),
         "uptime_s": round(watch.monotonic() - watch.started, 3),
         "running": running,
-        "sources": source_rows(store, jobs, now, periods),
+        "sources": source_rows(store, jobs, now, periods, budget),
         "jobs": job_rows(jobs, store, now),
         "gaps": len(store.gaps()),
         "quarantined": len(store.quarantined()),
@@ -153,6 +188,9 @@ HELP = {
     "speedup_source_age_seconds": ("gauge", "Since the source last answered well."),
     "speedup_source_stale": ("gauge", "1 when it has not for two periods."),
     "speedup_source_failures": ("gauge", "Failed polls in a row."),
+    "speedup_source_requests_last_hour": ("gauge", "Requests to the source in the last hour."),
+    "speedup_source_streams_seen": ("gauge", "Streams of the source that were seen in the last day."),
+    "speedup_job_age_seconds": ("gauge", "Since the job last finished."),
     "speedup_gaps": ("gauge", "Recorded stretches without observation."),
     "speedup_quarantined": ("gauge", "Payloads no parser could read."),
     "speedup_letters": ("gauge", "Letters in the outbox by channel and state."),
@@ -182,6 +220,12 @@ def metrics(watch: Watch, document: dict[str, Any]) -> str:
             values.append(("speedup_source_age_seconds", label, row["age_s"]))
         values.append(("speedup_source_stale", label, row["stale"]))
         values.append(("speedup_source_failures", label, row["failures_in_a_row"]))
+        values.append(("speedup_source_streams_seen", label, row["streams_24h"]))
+        if row["requests_last_hour"] is not None:
+            values.append(("speedup_source_requests_last_hour", label, row["requests_last_hour"]))
+    for row in document["jobs"]:
+        if row["age_s"] is not None:
+            values.append(("speedup_job_age_seconds", (("job", row["job"]),), row["age_s"]))
     for name, number in document["letters"].items():
         channel, _, state = name.partition(" ")
         values.append(("speedup_letters", (("channel", channel), ("state", state)), number))

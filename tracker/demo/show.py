@@ -16,7 +16,7 @@ from questions.catalogue import Catalogue
 from questions.time import iso
 from storage import open_store
 from tracker import __version__
-from tracker.config import Settings
+from tracker.config import LinkSettings, Settings
 from tracker.demo.play import FIRST_DAY, LAST_DAY, PLATFORMS, POLL_HOURS, Played, Progress, moments, play
 from tracker.demo.recording import make_recording
 from tracker.digest.issue import digest_mail
@@ -83,8 +83,18 @@ class DemoResult:
         }
 
 
-def run_demo(folder: Path, catalogue: Catalogue, *, progress: Progress, last: date = LAST_DAY) -> DemoResult:
-    """Fill ``folder`` (it must exist and hold no database yet) up to a day and tell what was found."""
+def run_demo(
+    folder: Path,
+    catalogue: Catalogue,
+    *,
+    progress: Progress,
+    last: date = LAST_DAY,
+    limits: LinkSettings | None = None,
+) -> DemoResult:
+    """Fill ``folder`` (it must exist and hold no database yet) up to a day and tell what was found.
+
+    ``limits``: when a question counts as overdue.
+    """
     days = moments(last)
     store = open_store(f"sqlite:///{folder / DATABASE}")
     try:
@@ -105,6 +115,7 @@ def run_demo(folder: Path, catalogue: Catalogue, *, progress: Progress, last: da
             now=days[-1],
             database=_note(store.counts(), days[-1]),
             totals=played.totals,
+            limits=limits,
         )
         settings = Settings(poll_hours=POLL_HOURS)
         period = period_at(days[-1])
