@@ -22,7 +22,7 @@ class Alert:
 
     ``signal`` is the stable name of what changed (``move:manifold:ID``), ``at`` the instant as known at which the
     change was found: one signal alerts once at an instant. ``direction``: ``up``, ``down``, or a word of the kind's
-    own. ``rule``: the thresholds in force; ``evidence``: the records behind it with their payloads.
+    own; ``size``: how big the change is, in the unit of its rule. ``rule``: the thresholds in force; ``evidence``: the records behind it with their payloads.
     """
 
     signal: str
@@ -35,6 +35,7 @@ class Alert:
     text: str = ""
     url: str = ""
     areas: tuple[str, ...] = ()
+    size: float | None = None
     rule: Mapping[str, Any] = field(default_factory=dict)
     evidence: tuple[Exhibit, ...] = ()
 

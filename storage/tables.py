@@ -615,6 +615,7 @@ class AlertRow(Rows, table=True):
     text: str = column(Words)
     url: str = column(Words)
     areas: str = column(Words)
+    size: float | None = optional(Number)
     rule: str = column(Words)
     evidence: str = column(Words)
 

@@ -199,7 +199,7 @@ def stream_snapshots(draw: st.DrawFn, stream: StreamKey = KEY, most: int = 14) -
 
 def alert(at: float, signal: str = "move:manifold:q1", **more: Any) -> Alert:
     told: dict[str, Any] = {"kind": "move", "direction": "up", "title": "Will it?", "before": "20%"}
-    told |= {"after": "45%", "areas": ("evals",), "rule": {"log_odds": 1.0}}
+    told |= {"after": "45%", "areas": ("evals",), "size": 1.2, "rule": {"log_odds": 1.0}}
     told |= {"evidence": (Exhibit("value", "manifold", "q1", value=0.45, payload_sha256="a" * 64),)}
     return Alert(signal, hours(at), **(told | more))
 

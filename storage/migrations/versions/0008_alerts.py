@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from storage.columns import UtcMicros, Words
+from storage.columns import Number, UtcMicros, Words
 
 revision = "0008"
 down_revision = "0007"
@@ -26,6 +26,7 @@ def upgrade() -> None:
         sa.Column("text", Words(), nullable=False),
         sa.Column("url", Words(), nullable=False),
         sa.Column("areas", Words(), nullable=False),
+        sa.Column("size", Number, nullable=True),
         sa.Column("rule", Words(), nullable=False),
         sa.Column("evidence", Words(), nullable=False),
         sa.PrimaryKeyConstraint("signal", "at", name=op.f("pk_alert")),

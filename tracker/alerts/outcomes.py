@@ -1,0 +1,211 @@
+"""Questions that resolved, that should have, and that cannot be followed any more: on platforms, and our own."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from datetime import timedelta
+
+from questions.receipts import Exhibit, Receipt
+from questions.records import OutcomeState, QuestionState, Resolution
+from questions.time import iso
+from questions.verdicts import State as Life
+from storage.alerting import Alert
+from tracker.alerts.scene import ENDED, Found, Name, Scene, Step, own_word_first, step
+
+OPEN, OK = "open", "ok"
+LOST = (QuestionState.GONE, QuestionState.NOT_PERMITTED, QuestionState.CHANGED_SHAPE)
+FINE = (QuestionState.OK, QuestionState.NO_TRADE, QuestionState.NO_FORECAST, QuestionState.HIDDEN)
+
+
+def resolved(scene: Scene) -> Iterator[Found]:
+    """What became of each followed question; an outcome that is changed or taken back is a change too."""
+    told: dict[Name, list[Resolution]] = defaultdict(list)
+    for word in scene.resolutions:
+        told[word.platform, word.external_id].append(word)
+    for name, links in scene.links.items():
+        followed = {link.outcome for link in links}
+        words = _counting([word for word in told.get(name, ()) if word.outcome in followed])
+        signal = f"resolved:{name[0]}:{name[1]}"
+        taken = step(scene.armed.get(signal), _spoken(words), scene.at)
+        if taken.before is None:
+            yield Found(signal, taken.state)
+            continue
+        after = str(taken.state["told"])
+        alert = Alert(
+            signal,
+            scene.at,
+            "resolved",
+            "taken back" if after == OPEN else "resolved" if taken.before == OPEN else "changed",
+            before=taken.before,
+            after=after,
+            evidence=tuple(_exhibit(word) for word in words),
+            **scene.about(name),
+        )
+        yield Found(signal, taken.state, alert)
+
+
+def _counting(words: list[Resolution]) -> list[Resolution]:
+    """One word per outcome: the platform's own, or of several others' the first by name."""
+    found: dict[str, Resolution] = {}
+    for word in sorted(words, key=own_word_first):
+        found.setdefault(word.outcome, word)
+    return [found[outcome] for outcome in sorted(found)]
+
+
+def _spoken(words: list[Resolution]) -> str:
+    settled = [word for word in words if word.state is not OutcomeState.UNRESOLVED]
+    return "; ".join(_outcome(word, named=len(words) > 1) for word in settled) or OPEN
+
+
+def _outcome(word: Resolution, *, named: bool) -> str:
+    said = word.state.value
+    if word.state in (OutcomeState.FRACTION, OutcomeState.VALUE):
+        said = f"{said} {word.value if word.value is not None else word.text}"
+    return f"{word.outcome}: {said}" if named else said
+
+
+def _exhibit(word: Resolution) -> Exhibit:
+    return Exhibit(
+        "resolution",
+        f"{word.source}:{word.platform}",
+        key=f"{word.external_id}:{word.outcome}",
+        at=iso(word.resolved_at) if word.resolved_at else "",
+        published=iso(word.fetched_at),
+        value=word.value,
+        payload_sha256=word.payload_sha256,
+        text=word.text,
+    )
+
+
+def overdue(scene: Scene) -> Iterator[Found]:
+    """Followed questions that closed long ago and have no outcome. That they have one now is told as such."""
+    for name, view in scene.views.items():
+        signal = f"overdue:{name[0]}:{name[1]}"
+        taken = step(scene.armed.get(signal), "overdue" if view.overdue_days is not None else OK, scene.at)
+        if taken.before is None:
+            yield Found(signal, taken.state)
+            continue
+        days = scene.settings.links.overdue_days
+        closed = f"{view.closes_at:%Y-%m-%d}" if view.closes_at else "?"
+        alert = Alert(
+            signal,
+            scene.at,
+            "overdue",
+            ENDED if view.overdue_days is None else "overdue",
+            before="due" if view.overdue_days is not None else "overdue",
+            after="overdue" if view.overdue_days is not None else "due",
+            text=f"closed on {closed}, and no outcome is known: ask its creator",
+            size=float(view.overdue_days or 0),
+            rule={"overdue_days": days},
+            evidence=_closes(scene, name),
+            **scene.about(name),
+        )
+        yield Found(signal, taken.state, alert)
+
+
+def _closes(scene: Scene, name: Name) -> tuple[Exhibit, ...]:
+    return tuple(
+        Exhibit(
+            "closing time",
+            f"{info.source}:{info.platform}",
+            key=info.external_id,
+            at=iso(info.closes_at),
+            published=iso(info.fetched_at),
+            payload_sha256=info.payload_sha256,
+        )
+        for info in scene.infos.get(name, ())
+        if info.closes_at is not None
+    )
+
+
+def lost(scene: Scene) -> Iterator[Found]:
+    """Single questions that are gone, hidden from our account or cannot be read any more, and that are back.
+
+    Silent while their source as a whole is in trouble, which is one alert and not a hundred; and once decided.
+    """
+    decided = {(w.platform, w.external_id) for w in scene.resolutions if w.state is not OutcomeState.UNRESOLVED}
+    for name, view in scene.views.items():
+        signal = f"question:{name[0]}:{name[1]}"
+        word = None
+        if name not in decided and view.source not in scene.troubled:
+            word = view.state.value if view.state in LOST else OK if view.state in FINE else None
+        hold = timedelta(0) if word == OK else _patience(scene, view.source)
+        taken = step(scene.armed.get(signal), word, scene.at, hold)
+        yield Found(signal, taken.state, _lost_alert(scene, name, signal, taken))
+
+
+def _patience(scene: Scene, source: str) -> timedelta:
+    """Trouble must be there at the next poll too."""
+    from tracker.collect import period_of
+
+    known = scene.sources.get(source)
+    return timedelta(days=1) if known is None else period_of(known, scene.settings)
+
+
+def _lost_alert(scene: Scene, name: Name, signal: str, taken: Step) -> Alert | None:
+    if taken.before is None:
+        return None
+    view, after = scene.views[name], str(taken.state["told"])
+    told = [s.health for s in scene.standings if (s.health.platform, s.health.external_id) == name]
+    evidence = tuple(
+        Exhibit(
+            "health",
+            f"{one.source}:{one.platform}",
+            key=one.external_id,
+            published=iso(one.fetched_at),
+            text=f"{one.state.value}: {one.message}",
+            payload_sha256=one.payload_sha256,
+        )
+        for one in told
+    )
+    return Alert(
+        signal,
+        scene.at,
+        "question",
+        "back" if after == OK else "lost",
+        before=taken.before.replace("_", " "),
+        after=after.replace("_", " "),
+        text=view.message,
+        evidence=evidence,
+        **scene.about(name),
+    )
+
+
+def own_questions(scene: Scene) -> Iterator[Found]:
+    """Our own questions, each version by its last receipt: resolved, changed, overdue, disputed."""
+    last: dict[tuple[str, str], Receipt] = {}
+    for receipt in scene.store.receipts(known_at=scene.at):
+        last[receipt.question, receipt.version] = receipt
+    for (question, version), receipt in sorted(last.items()):
+        signal = f"ours:{question}:{version[:12]}"
+        taken = step(scene.armed.get(signal), _verdict(receipt), scene.at)
+        if taken.before is None:
+            yield Found(signal, taken.state)
+            continue
+        record = scene.catalogue.questions.get(question)
+        late = receipt.state is Life.OVERDUE
+        ended = _verdict(receipt) == OPEN and taken.before in (Life.OVERDUE.value, Life.DISPUTED.value)
+        alert = Alert(
+            signal,
+            scene.at,
+            "overdue" if late or (ended and taken.before == Life.OVERDUE.value) else "resolved",
+            ENDED if ended else "overdue" if late else receipt.state.value.replace("_", " "),
+            title=record.title if record is not None else question,
+            before=taken.before,
+            after=_verdict(receipt),
+            text=receipt.reason,
+            areas=record.areas if record is not None else (),
+            evidence=(
+                Exhibit("receipt", "ours", key=question, version=version, published=iso(receipt.made_at)),
+                *receipt.evidence,
+            ),
+        )
+        yield Found(signal, taken.state, alert)
+
+
+def _verdict(receipt: Receipt) -> str:
+    if receipt.state.final:
+        value = "" if receipt.value is None else f" ({receipt.value:g})"
+        return f"{receipt.outcome}{value}"
+    return receipt.state.value if receipt.state in (Life.OVERDUE, Life.DISPUTED) else OPEN
