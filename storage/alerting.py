@@ -22,7 +22,8 @@ class Alert:
 
     ``signal`` is the stable name of what changed (``move:manifold:ID``), ``at`` the instant as known at which the
     change was found: one signal alerts once at an instant. ``direction``: ``up``, ``down``, or a word of the kind's
-    own; ``size``: how big the change is, in the unit of its rule. ``rule``: the thresholds in force; ``evidence``: the records behind it with their payloads.
+    own; ``size``: how big the change is, in the unit of its rule. ``rule``: the thresholds in force; ``evidence``:
+    the records behind it with their payloads.
     """
 
     signal: str
@@ -141,8 +142,6 @@ def newest(armings: Iterable[Arming]) -> dict[str, Arming]:
         if known is None or one.at >= known.at:
             found[one.signal] = one
     return dict(sorted(found.items()))
-
-
 
 
 def in_time(record: Alert | Decision) -> tuple[datetime, str]:

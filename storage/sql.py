@@ -21,7 +21,18 @@ from questions.records import (
     StreamKey,
 )
 from questions.time import utc
-from storage import alerts as _alerts, care, lease as leases, ledger, lives, outbox, payloads, series as _series, values, words
+from storage import (
+    alerts as _alerts,
+    care,
+    lease as leases,
+    ledger,
+    lives,
+    outbox,
+    payloads,
+    series as _series,
+    values,
+    words,
+)
 from storage.alerting import Alert, Arming, Decision
 from storage.border import admit, admit_version, keepable, moment
 from storage.bulk import payload_ids

@@ -70,9 +70,7 @@ signals = st.sampled_from(["a", "b"])
 alerts = st.builds(lambda at, name, after: alert(at, name, after=after), hour, signals, st.sampled_from("xy"))
 armings = st.builds(lambda at, name, told: arming(at, name, told=told), hour, signals, st.integers(0, 1))
 calls = st.one_of(
-    st.tuples(
-        st.just("keep_alerts"), st.tuples(st.lists(alerts, max_size=2), st.lists(armings, max_size=2))
-    ),
+    st.tuples(st.just("keep_alerts"), st.tuples(st.lists(alerts, max_size=2), st.lists(armings, max_size=2))),
     st.tuples(
         st.just("decide_alerts"),
         st.tuples(st.lists(st.builds(decision, hour, hour, signals), max_size=2)),

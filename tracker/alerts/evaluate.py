@@ -9,7 +9,7 @@ from datetime import datetime
 from questions.catalogue import Catalogue
 from storage.alerting import Alert, Arming
 from storage.store import Store
-from tracker.alerts import moves, orders, outcomes, series, sources
+from tracker.alerts import digests, moves, orders, outcomes, series, sources
 from tracker.alerts.scene import Found, Scene
 from tracker.config import Settings
 from tracker.errors import TrackerError
@@ -28,6 +28,7 @@ RULES: Mapping[str, Rule] = {
     "own": outcomes.own_questions,
     "series": series.changes,
     "orders": orders.orders,
+    "digest": digests.missing,
 }
 
 
@@ -68,9 +69,7 @@ def evaluate(
             failed.append(f"{name}: {error}")
     muted = set(settings.alerts.mute)
     alerts = tuple(one.alert for one in found if one.alert is not None and one.alert.kind not in muted)
-    armings = tuple(
-        Arming(one.signal, at, one.state) for one in found if armed.get(one.signal) != one.state
-    )
+    armings = tuple(Arming(one.signal, at, one.state) for one in found if armed.get(one.signal) != one.state)
     return Evaluation(at, alerts, armings, tuple(failed))
 
 

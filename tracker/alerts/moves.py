@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import Enum, auto
 from typing import Any
@@ -161,9 +161,13 @@ class _Course(Enum):
     """Where a value has gone since its anchor."""
 
     NEAR = auto()
-    UNSURE = auto()  # it is beyond the threshold and has not stood there long enough, or is older than what was told
+    UNSURE = (
+        auto()
+    )  # it is beyond the threshold and has not stood there long enough, or is older than what was told
     MOVED = auto()
-    ELSEWHERE = auto()  # another stream that was never near what was told: its values cannot be compared with it
+    ELSEWHERE = (
+        auto()
+    )  # another stream that was never near what was told: its values cannot be compared with it
 
 
 def _course(scene: Scene, seen: Observation, anchor: State) -> _Course:
@@ -234,6 +238,24 @@ def _alert(
         rule={"log_odds": rules.move_log_odds, "hold_hours": rules.move_hold_hours},
         evidence=(start, exhibit_of(seen)),
         **scene.about(name),
+    )
+
+
+def as_one(first: Alert, last: Alert) -> Alert | None:
+    """Several moves of one question as one, from the first's start to the last's end; None when it is too small."""
+    start, end = first.evidence[0], last.evidence[1]
+    if start.key != end.key or start.value is None or end.value is None:
+        return last
+    moved = log_odds(end.value) - log_odds(start.value)
+    if abs(moved) < last.rule["log_odds"] - ROUNDING:
+        return None
+    return replace(
+        last,
+        direction="up" if moved > 0 else "down",
+        before=percent(start.value),
+        text=f"log-odds {moved:+.2f} since {_day(start.at)} ({end.source.partition(':')[0]})",
+        size=abs(moved),
+        evidence=(start, end),
     )
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from questions.receipts import Exhibit
 from questions.time import iso, parse_utc
 from storage.alerting import Alert
-from tracker.alerts.scene import ENDED, Found, Scene, step
+from tracker.alerts.scene import ENDED, Found, Scene, Step, step
 from tracker.estimates.voice import Comparison, Disagreement, Voice
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def _flips(scene: Scene, voice: Voice) -> Iterator[Found]:
             text=f"{chance:.0%}, noise {margin:.0%}; the other way since {taken.since:%Y-%m-%d}",
             areas=(first, second),
             size=abs(leaning - 0.5),
-            rule={"margin": margin, "hold_hours": rules.flip_hold_hours, "draws": DRAWS},
+            rule=taken.words | {"margin": margin, "hold_hours": rules.flip_hold_hours, "draws": DRAWS},
             evidence=(_pair(voice, one, two, leaning, margin), *_evidence(scene, voice, (one, two))),
         )
         yield Found(signal, taken.state, alert)
@@ -144,12 +144,10 @@ def _disagreements(scene: Scene, result: Orderings, comparison: Comparison) -> I
         if taken.before is None:
             yield Found(signal, taken.state)
             continue
-        yield Found(signal, taken.state, _disagreement(scene, signal, a, b, first, second, str(taken.state["told"])))
+        yield Found(signal, taken.state, _disagreement(scene, signal, (a, b), (first, second), taken))
 
 
-def _word(
-    scene: Scene, a: Voice, b: Voice, first: str, second: str, pair: Disagreement | None
-) -> str | None:
+def _word(scene: Scene, a: Voice, b: Voice, first: str, second: str, pair: Disagreement | None) -> str | None:
     if pair is not None:
         lasting = pair.weeks is not None and pair.weeks >= scene.settings.alerts.disagreement_weeks
         return "disagree" if lasting else None
@@ -157,7 +155,10 @@ def _word(
     return None if apart else "agree"
 
 
-def _disagreement(scene: Scene, signal: str, a: Voice, b: Voice, first: str, second: str, after: str) -> Alert:
+def _disagreement(
+    scene: Scene, signal: str, voices: tuple[Voice, Voice], pair: tuple[str, str], taken: Step
+) -> Alert:
+    (a, b), (first, second), after = voices, pair, str(taken.state["told"])
     names, weeks = scene.area_names, scene.settings.alerts.disagreement_weeks
     by_a, by_b = lean(a, first, second), lean(b, first, second)
     return Alert(
@@ -171,7 +172,7 @@ def _disagreement(scene: Scene, signal: str, a: Voice, b: Voice, first: str, sec
         text=f"on opposite sides for {weeks} weeks or more",
         areas=(first, second),
         size=by_a - by_b,
-        rule={"weeks": weeks},
+        rule=taken.words | {"weeks": weeks},
         evidence=(
             _pair(a, first, second, by_a, 0.0),
             _pair(b, first, second, by_b, 0.0),

@@ -39,6 +39,7 @@ def resolved(scene: Scene) -> Iterator[Found]:
             "taken back" if after == OPEN else "resolved" if taken.before == OPEN else "changed",
             before=taken.before,
             after=after,
+            rule=taken.words,
             evidence=tuple(_exhibit(word) for word in words),
             **scene.about(name),
         )
@@ -97,7 +98,7 @@ def overdue(scene: Scene) -> Iterator[Found]:
             after="overdue" if view.overdue_days is not None else "due",
             text=f"closed on {closed}, and no outcome is known: ask its creator",
             size=float(view.overdue_days or 0),
-            rule={"overdue_days": days},
+            rule=taken.words | {"overdue_days": days},
             evidence=_closes(scene, name),
             **scene.about(name),
         )
@@ -124,7 +125,9 @@ def lost(scene: Scene) -> Iterator[Found]:
 
     Silent while their source as a whole is in trouble, which is one alert and not a hundred; and once decided.
     """
-    decided = {(w.platform, w.external_id) for w in scene.resolutions if w.state is not OutcomeState.UNRESOLVED}
+    decided = {
+        (w.platform, w.external_id) for w in scene.resolutions if w.state is not OutcomeState.UNRESOLVED
+    }
     for name, view in scene.views.items():
         signal = f"question:{name[0]}:{name[1]}"
         word = None
@@ -167,6 +170,7 @@ def _lost_alert(scene: Scene, name: Name, signal: str, taken: Step) -> Alert | N
         before=taken.before.replace("_", " "),
         after=after.replace("_", " "),
         text=view.message,
+        rule=taken.words,
         evidence=evidence,
         **scene.about(name),
     )
@@ -195,6 +199,7 @@ def own_questions(scene: Scene) -> Iterator[Found]:
             before=taken.before,
             after=_verdict(receipt),
             text=receipt.reason,
+            rule=taken.words,
             areas=record.areas if record is not None else (),
             evidence=(
                 Exhibit("receipt", "ours", key=question, version=version, published=iso(receipt.made_at)),

@@ -123,6 +123,11 @@ class Step:
     before: str | None = None
     since: datetime | None = None
 
+    @property
+    def words(self) -> dict[str, str]:
+        """From which word to which, for whoever adds up several steps."""
+        return {"from": self.before or "", "to": str(self.state["told"])}
+
 
 def step(state: State | None, word: str | None, at: datetime, hold: timedelta = timedelta(0)) -> Step:
     """Take in what is said now. A change counts once the new word has stood for ``hold``, unbroken.

@@ -74,7 +74,11 @@ def _alert(
         url=record.source_url if record is not None else "",
         areas=record.areas if record is not None else (),
         size=max((_share(change) for change in revised), default=None),
-        rule={"revision_share": rules.revision_share},
+        rule={
+            "from": told["payload"],
+            "to": last.payload_sha256,
+            "revision_share": rules.revision_share,
+        },
         evidence=(
             _version_exhibit(series, told["payload"], told["seen"]),
             _version_exhibit(series, last.payload_sha256, iso(last.seen_first)),

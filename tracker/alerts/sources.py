@@ -23,7 +23,10 @@ from tracker.schedule import FINISHED
 from tracker.source import Source
 
 OK = "ok"
-IN_TROUBLE, WELL = 0.5, 0.25  # shares of a source's questions: from the first on it is in trouble, up to the other well
+IN_TROUBLE, WELL = (
+    0.5,
+    0.25,
+)  # shares of a source's questions: from the first on it is in trouble, up to the other well
 LOOKED_BACK = timedelta(days=60)
 TROUBLES = {
     QuestionState.NOT_PERMITTED: "not permitted",
@@ -66,6 +69,7 @@ def states(scene: Scene) -> Iterator[Found]:
             before=taken.before,
             after=after,
             text=f"{_said(words, runs, after)}: {ADVICE[after]}",
+            rule=taken.words,
             evidence=(*_exhibits(words, after), *_ledger(runs)),
         )
         yield Found(signal, taken.state, alert)
@@ -153,9 +157,7 @@ def drifts(scene: Scene) -> Iterator[Found]:
     for name in scene.sources:
         signal = f"drift:{name}"
         seen = {
-            _mark(one): one
-            for one in scene.store.drifts(name, known_at=scene.at)
-            if one.kind in BREAKING
+            _mark(one): one for one in scene.store.drifts(name, known_at=scene.at) if one.kind in BREAKING
         }
         armed = scene.armed.get(signal)
         told = set((armed or {}).get("told", ()))

@@ -40,6 +40,7 @@ def command(session: Session, once: bool, only: str | None) -> int:
 def _jobs(session: Session, only: str | None, stack: ExitStack, stop: threading.Event) -> tuple[Job, ...]:
     """Every job, with the clients they ask through."""
     from storage.engine import locate
+    from tracker.daemon.alerting import alert_jobs
     from tracker.daemon.chores import chores, own_jobs, poll_jobs
     from tracker.daemon.mailing import mail_jobs
 
@@ -59,6 +60,7 @@ def _jobs(session: Session, only: str | None, stack: ExitStack, stop: threading.
             stop=stop,
         ),
         *own_jobs(session.catalogue, session.now, stop),
+        *alert_jobs(settings, session.catalogue, polls.COLLECTED, client, session.now, stop),
         *mail_jobs(settings, None, session.now, stop),
         *chores(settings, locate(settings.database()).path),
     )
