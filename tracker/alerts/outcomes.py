@@ -96,7 +96,9 @@ def overdue(scene: Scene) -> Iterator[Found]:
             ENDED if view.overdue_days is None else "overdue",
             before="due" if view.overdue_days is not None else "overdue",
             after="overdue" if view.overdue_days is not None else "due",
-            text=f"closed on {closed}, and no outcome is known: ask its creator",
+            text=f"closed on {closed}, and no outcome is known: ask its creator"
+            if view.overdue_days is not None
+            else "it has an outcome, or closes later than was said",
             size=float(view.overdue_days or 0),
             rule=taken.words | {"overdue_days": days},
             evidence=_closes(scene, name),

@@ -136,7 +136,8 @@ def test(session: Session, dry_run: bool) -> int:
     if not letters:
         raise UsageError(
             "no way out is set: SPEEDUP_ALERT_WEBHOOK, SPEEDUP_SLACK_WEBHOOK, SPEEDUP_DISCORD_WEBHOOK,"
-            " SPEEDUP_MATRIX_WEBHOOK (each also as _FILE), or mail (SPEEDUP_SMTP_HOST, SPEEDUP_MAIL_FROM, SPEEDUP_MAIL_TO)"
+            " SPEEDUP_MATRIX_WEBHOOK (each also as _FILE), or mail (SPEEDUP_SMTP_HOST,"
+            " SPEEDUP_MAIL_FROM, SPEEDUP_MAIL_TO)"
         )
     rows = [_shown(letter) for letter in letters] if dry_run else _sent(session, letters)
     session.print(
