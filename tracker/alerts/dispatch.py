@@ -158,8 +158,12 @@ def letters(store: Store, settings: Settings, made: Plan) -> list[Letter]:
 
 
 def carry_out(store: Store, settings: Settings, made: Plan) -> int:
-    """Write down a plan and queue its message, both or neither; returns how many letters are new."""
-    if not made.decisions:
+    """Write down a plan and queue its message, both or neither; returns how many letters are new.
+
+    A plan that knows less than the store does by now, as under a clock that was set back, is not carried out.
+    """
+    decided = {(one.signal, one.alerted_at) for one in store.alert_decisions()}
+    if not made.decisions or any((one.signal, one.alerted_at) in decided for one in made.decisions):
         return 0
     queued = letters(store, settings, made)
     with store.together():

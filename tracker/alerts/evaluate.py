@@ -49,13 +49,15 @@ def evaluate(
     followed: Mapping[str, Source],
     at: datetime,
     rules: Mapping[str, Rule] = RULES,
+    known: Mapping[str, Arming] | None = None,
 ) -> Evaluation:
     """What is to be told as known at ``at``, after all that had been told by then.
 
-    An instant that was evaluated and changed something gives nothing when it is evaluated again. A rule that fails
-    is named and does not keep the others from looking; it looks again the next time, so that nothing is lost.
+    ``known``: how the signals were armed before that, by default as the store has it. An instant that was evaluated
+    and changed something gives nothing when it is evaluated again. A rule that fails is named and does not keep the
+    others from looking; it looks again the next time, so that nothing is lost.
     """
-    known = store.armings(known_at=at)
+    known = store.armings(known_at=at) if known is None else known
     if any(one.at >= at for one in known.values()):
         return Evaluation(at)
     armed = {name: one.state for name, one in known.items()}
