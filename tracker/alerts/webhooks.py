@@ -260,7 +260,7 @@ class Webhooks:
 
 def _attempt(error: FetchError) -> Attempt:
     """What an error means for a letter. Its words may hold the address, so its kind is all that is kept."""
-    refused = error.status is not None and 400 <= error.status < 500 and not error.retry
+    refused = error.status is not None and not error.retry
     if refused or error.kind in FINAL:
         return Attempt(Fate.REJECTED, error.kind)
     return Attempt(Fate.LATER, error.kind, timedelta(seconds=error.not_before_s or 0.0))
