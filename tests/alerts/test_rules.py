@@ -335,7 +335,7 @@ def mailing_world() -> World:
 
 def digest_letter(hour: float) -> Letter:
     return Letter(
-        "digest:2026-W32:x", Channel.MAIL, "ada@example.org", "digest", "2026-W32", "<1@example.org>", b"x",
+        "digest:2026-W31:x", Channel.MAIL, "ada@example.org", "digest", "2026-W31", "<1@example.org>", b"x",
         hours(hour), hours(hour + 100),
     )  # fmt: skip
 
@@ -345,7 +345,7 @@ def test_a_digest_that_did_not_go_out_in_time_is_told_once() -> None:
     assert world.look(0) == []  # two hours before its time
     assert world.look(7.9) == []
     (alert,) = world.look(8.1)
-    assert (alert.kind, alert.after, alert.title) == ("digest", "not sent", "The digest of 2026-W32")
+    assert (alert.kind, alert.after, alert.title) == ("digest", "not sent", "The digest of 2026-W31")
     assert [world.look(hour) for hour in (9, 30)] == [[], []]
     assert [one.after for one in world.look(8.1 + 7 * DAY)] == ["not sent"]
 
@@ -357,7 +357,7 @@ def test_a_digest_that_was_sent_is_no_alert_and_one_that_came_late_is_told_to_no
     (missing,) = world.look(9)
     assert "1 letters are queued" in missing.text
     assert world.store.claim_letter(Channel.MAIL, hours(9.5)) is not None
-    world.store.settle_letter("digest:2026-W32:x", LetterState.SENT, hours(9.6), "ok")
+    world.store.settle_letter("digest:2026-W31:x", LetterState.SENT, hours(9.6), "ok")
     assert brief(world.look(10)) == [("digest", "ended", f"due at {'2026-08-03T14:00:00Z'}", "sent")]
     assert world.look(11) == []
 

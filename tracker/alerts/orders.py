@@ -64,27 +64,30 @@ def _flips(scene: Scene, voice: Voice) -> Iterator[Found]:
         side = one if leaning >= 0.5 + margin else two if leaning <= 0.5 - margin else None
         signal = f"flip:{voice.name}:{one}|{two}"
         taken = step(scene.armed.get(signal), side, scene.at, hold)
-        if taken.before is None:
-            yield Found(signal, taken.state)
-            continue
-        first, second = (one, two) if taken.state["told"] == one else (two, one)
-        names = scene.area_names
-        chance = leaning if first == one else 1.0 - leaning
-        alert = Alert(
-            signal,
-            scene.at,
-            "flip",
-            "flipped",
-            title=VOICES.get(voice.name, voice.name),
-            before=f"{names[second]} before {names[first]}",
-            after=f"{names[first]} before {names[second]}",
-            text=f"{chance:.0%}, noise {margin:.0%}; the other way since {taken.since:%Y-%m-%d}",
-            areas=(first, second),
-            size=abs(leaning - 0.5),
-            rule=taken.words | {"margin": margin, "hold_hours": rules.flip_hold_hours, "draws": DRAWS},
-            evidence=(_pair(voice, one, two, leaning, margin), *_evidence(scene, voice, (one, two))),
-        )
-        yield Found(signal, taken.state, alert)
+        yield Found(signal, taken.state, _flip(scene, voice, signal, (one, two), taken))
+
+
+def _flip(scene: Scene, voice: Voice, signal: str, pair: tuple[str, str], taken: Step) -> Alert | None:
+    if taken.before is None:
+        return None
+    rules, names = scene.settings.alerts, scene.area_names
+    leaning, margin = lean(voice, *pair), noise(voice, *pair, rules.flip_margin)
+    first, second = pair if taken.state["told"] == pair[0] else pair[::-1]
+    chance = leaning if first == pair[0] else 1.0 - leaning
+    return Alert(
+        signal,
+        scene.at,
+        "flip",
+        "flipped",
+        title=VOICES.get(voice.name, voice.name),
+        before=f"{names[second]} before {names[first]}",
+        after=f"{names[first]} before {names[second]}",
+        text=f"{chance:.0%}, noise {margin:.0%}; the other way since {taken.since:%Y-%m-%d}",
+        areas=(first, second),
+        size=abs(leaning - 0.5),
+        rule=taken.words | {"margin": margin, "hold_hours": rules.flip_hold_hours, "draws": DRAWS},
+        evidence=(_pair(voice, *pair, leaning, margin), *_evidence(scene, voice, pair)),
+    )
 
 
 def _pair(voice: Voice, one: str, two: str, leaning: float, margin: float) -> Exhibit:
@@ -141,9 +144,6 @@ def _disagreements(scene: Scene, result: Orderings, comparison: Comparison) -> I
         if state is None and scene.armed.get(LOOK) is not None:
             state = {"told": "agree", "since": iso(scene.at)}  # looked at before, and not worth a word then
         taken = step(state, word, scene.at)
-        if taken.before is None:
-            yield Found(signal, taken.state)
-            continue
         yield Found(signal, taken.state, _disagreement(scene, signal, (a, b), (first, second), taken))
 
 
@@ -157,7 +157,9 @@ def _word(scene: Scene, a: Voice, b: Voice, first: str, second: str, pair: Disag
 
 def _disagreement(
     scene: Scene, signal: str, voices: tuple[Voice, Voice], pair: tuple[str, str], taken: Step
-) -> Alert:
+) -> Alert | None:
+    if taken.before is None:
+        return None
     (a, b), (first, second), after = voices, pair, str(taken.state["told"])
     names, weeks = scene.area_names, scene.settings.alerts.disagreement_weeks
     by_a, by_b = lean(a, first, second), lean(b, first, second)

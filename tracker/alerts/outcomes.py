@@ -12,8 +12,9 @@ from questions.time import iso
 from questions.verdicts import State as Life
 from storage.alerting import Alert
 from tracker.alerts.scene import ENDED, Found, Name, Scene, Step, own_word_first, step
+from tracker.collect import period_of
 
-OPEN, OK = "open", "ok"
+OPEN, OK, DUE, OVERDUE = "open", "ok", "due", "overdue"
 LOST = (QuestionState.GONE, QuestionState.NOT_PERMITTED, QuestionState.CHANGED_SHAPE)
 FINE = (QuestionState.OK, QuestionState.NO_TRADE, QuestionState.NO_FORECAST, QuestionState.HIDDEN)
 
@@ -28,22 +29,26 @@ def resolved(scene: Scene) -> Iterator[Found]:
         words = _counting([word for word in told.get(name, ()) if word.outcome in followed])
         signal = f"resolved:{name[0]}:{name[1]}"
         taken = step(scene.armed.get(signal), _spoken(words), scene.at)
-        if taken.before is None:
-            yield Found(signal, taken.state)
-            continue
-        after = str(taken.state["told"])
-        alert = Alert(
-            signal,
-            scene.at,
-            "resolved",
-            "taken back" if after == OPEN else "resolved" if taken.before == OPEN else "changed",
-            before=taken.before,
-            after=after,
-            rule=taken.words,
-            evidence=tuple(_exhibit(word) for word in words),
-            **scene.about(name),
-        )
-        yield Found(signal, taken.state, alert)
+        yield Found(signal, taken.state, _outcome_alert(scene, name, signal, taken, words))
+
+
+def _outcome_alert(
+    scene: Scene, name: Name, signal: str, taken: Step, words: list[Resolution]
+) -> Alert | None:
+    if taken.before is None:
+        return None
+    after = str(taken.state["told"])
+    return Alert(
+        signal,
+        scene.at,
+        "resolved",
+        "taken back" if after == OPEN else "resolved" if taken.before == OPEN else "changed",
+        before=taken.before,
+        after=after,
+        rule=taken.words,
+        evidence=tuple(_exhibit(word) for word in words),
+        **scene.about(name),
+    )
 
 
 def _counting(words: list[Resolution]) -> list[Resolution]:
@@ -83,28 +88,31 @@ def overdue(scene: Scene) -> Iterator[Found]:
     """Followed questions that closed long ago and have no outcome. That they have one now is told as such."""
     for name, view in scene.views.items():
         signal = f"overdue:{name[0]}:{name[1]}"
-        taken = step(scene.armed.get(signal), "overdue" if view.overdue_days is not None else OK, scene.at)
-        if taken.before is None:
-            yield Found(signal, taken.state)
-            continue
-        days = scene.settings.links.overdue_days
-        closed = f"{view.closes_at:%Y-%m-%d}" if view.closes_at else "?"
-        alert = Alert(
-            signal,
-            scene.at,
-            "overdue",
-            ENDED if view.overdue_days is None else "overdue",
-            before="due" if view.overdue_days is not None else "overdue",
-            after="overdue" if view.overdue_days is not None else "due",
-            text=f"closed on {closed}, and no outcome is known: ask its creator"
-            if view.overdue_days is not None
-            else "it has an outcome, or closes later than was said",
-            size=float(view.overdue_days or 0),
-            rule=taken.words | {"overdue_days": days},
-            evidence=_closes(scene, name),
-            **scene.about(name),
-        )
-        yield Found(signal, taken.state, alert)
+        taken = step(scene.armed.get(signal), DUE if view.overdue_days is None else OVERDUE, scene.at)
+        yield Found(signal, taken.state, _overdue_alert(scene, name, signal, taken))
+
+
+def _overdue_alert(scene: Scene, name: Name, signal: str, taken: Step) -> Alert | None:
+    if taken.before is None:
+        return None
+    view = scene.views[name]
+    late = view.overdue_days is not None
+    closed = f"{view.closes_at:%Y-%m-%d}" if view.closes_at else "?"
+    return Alert(
+        signal,
+        scene.at,
+        "overdue",
+        "overdue" if late else ENDED,
+        before=taken.before,
+        after=str(taken.state["told"]),
+        text=f"closed on {closed}, and no outcome is known: ask its creator"
+        if late
+        else "it has an outcome, or closes later than was said",
+        size=float(view.overdue_days or 0),
+        rule=taken.words | {"overdue_days": scene.settings.links.overdue_days},
+        evidence=_closes(scene, name),
+        **scene.about(name),
+    )
 
 
 def _closes(scene: Scene, name: Name) -> tuple[Exhibit, ...]:
@@ -142,8 +150,6 @@ def lost(scene: Scene) -> Iterator[Found]:
 
 def _patience(scene: Scene, source: str) -> timedelta:
     """Trouble must be there at the next poll too."""
-    from tracker.collect import period_of
-
     known = scene.sources.get(source)
     return timedelta(days=1) if known is None else period_of(known, scene.settings)
 
@@ -186,29 +192,38 @@ def own_questions(scene: Scene) -> Iterator[Found]:
     for (question, version), receipt in sorted(last.items()):
         signal = f"ours:{question}:{version[:12]}"
         taken = step(scene.armed.get(signal), _verdict(receipt), scene.at)
-        if taken.before is None:
-            yield Found(signal, taken.state)
-            continue
-        record = scene.catalogue.questions.get(question)
-        late = receipt.state is Life.OVERDUE
-        ended = _verdict(receipt) == OPEN and taken.before in (Life.OVERDUE.value, Life.DISPUTED.value)
-        alert = Alert(
-            signal,
-            scene.at,
-            "overdue" if late or (ended and taken.before == Life.OVERDUE.value) else "resolved",
-            ENDED if ended else "overdue" if late else receipt.state.value.replace("_", " "),
-            title=record.title if record is not None else question,
-            before=taken.before,
-            after=_verdict(receipt),
-            text=receipt.reason,
-            rule=taken.words,
-            areas=record.areas if record is not None else (),
-            evidence=(
-                Exhibit("receipt", "ours", key=question, version=version, published=iso(receipt.made_at)),
-                *receipt.evidence,
+        yield Found(signal, taken.state, _own_alert(scene, signal, taken, receipt))
+
+
+def _own_alert(scene: Scene, signal: str, taken: Step, receipt: Receipt) -> Alert | None:
+    if taken.before is None:
+        return None
+    record = scene.catalogue.questions.get(receipt.question)
+    after = str(taken.state["told"])
+    ended = after == OPEN and taken.before in (Life.OVERDUE.value, Life.DISPUTED.value)
+    about_time = Life.OVERDUE.value in (after, taken.before if ended else "")
+    return Alert(
+        signal,
+        scene.at,
+        "overdue" if about_time else "resolved",
+        ENDED if ended else receipt.state.value.replace("_", " "),
+        title=record.title if record is not None else receipt.question,
+        before=taken.before,
+        after=after,
+        text=receipt.reason,
+        areas=record.areas if record is not None else (),
+        rule=taken.words,
+        evidence=(
+            Exhibit(
+                "receipt",
+                "ours",
+                key=receipt.question,
+                version=receipt.version,
+                published=iso(receipt.made_at),
             ),
-        )
-        yield Found(signal, taken.state, alert)
+            *receipt.evidence,
+        ),
+    )
 
 
 def _verdict(receipt: Receipt) -> str:

@@ -16,7 +16,7 @@ from questions.records import QuestionState
 from questions.time import iso
 from storage.alerting import Alert
 from storage.records import Drift, DriftKind, Run, RunState, Standing
-from tracker.alerts.scene import Found, Scene, joined, step
+from tracker.alerts.scene import Found, Scene, Step, joined, step
 from tracker.collect import STALE_PERIODS, period_of
 from tracker.jobs import PREFIX
 from tracker.schedule import FINISHED
@@ -56,23 +56,27 @@ def states(scene: Scene) -> Iterator[Found]:
             scene.troubled.add(name)
         hold = timedelta(0) if word in (OK, "stale") else period_of(source, scene.settings)
         taken = step(known, word, scene.at, hold)
-        if taken.before is None:
-            yield Found(signal, taken.state)
-            continue
-        after = str(taken.state["told"])
-        alert = Alert(
-            signal,
-            scene.at,
-            "source",
-            "back" if after == OK else "down",
-            title=name,
-            before=taken.before,
-            after=after,
-            text=f"{_said(words, runs, after)}: {ADVICE[after]}",
-            rule=taken.words,
-            evidence=(*_exhibits(words, after), *_ledger(runs)),
-        )
-        yield Found(signal, taken.state, alert)
+        yield Found(signal, taken.state, _alert(scene, name, signal, taken, words, runs))
+
+
+def _alert(
+    scene: Scene, name: str, signal: str, taken: Step, words: Sequence[Standing], runs: Sequence[Run]
+) -> Alert | None:
+    if taken.before is None:
+        return None
+    after = str(taken.state["told"])
+    return Alert(
+        signal,
+        scene.at,
+        "source",
+        "back" if after == OK else "down",
+        title=name,
+        before=taken.before,
+        after=after,
+        text=f"{_said(words, runs, after)}: {ADVICE[after]}",
+        rule=taken.words,
+        evidence=(*_exhibits(words, after), *_ledger(runs)),
+    )
 
 
 def _words(scene: Scene, name: str) -> list[Standing]:
