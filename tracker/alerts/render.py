@@ -5,16 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
 from types import MappingProxyType
-from typing import TYPE_CHECKING
 
 from storage.alerting import Alert
 from tracker.mail.content import UNSUBSCRIBE, MailContent
+from tracker.report.page import html_templates
 from tracker.report.wording import clean, https_url, minute
-
-if TYPE_CHECKING:
-    from jinja2 import Template
 
 MOST = 25  # alerts spelt out in one message
 KINDS: Mapping[str, str] = MappingProxyType(
@@ -84,8 +80,10 @@ def content(alerts: Sequence[Alert], at: datetime) -> MailContent:
     """The mail; the same alerts and time give the same bytes."""
     found = items(alerts)
     shown, left = found[:MOST], max(0, len(found) - MOST)
-    html = _template().render(
-        subject=subject(found), items=shown, left=left, at=minute(at), unsubscribe=UNSUBSCRIBE
+    html = (
+        html_templates("tracker.alerts")
+        .get_template("alerts.html.j2")
+        .render(subject=subject(found), items=shown, left=left, at=minute(at), unsubscribe=UNSUBSCRIBE)
     )
     return MailContent(subject(found), _text(shown, left, at), html)
 
@@ -115,18 +113,3 @@ def _text(shown: Sequence[Item], left: int, at: datetime) -> str:
 
 def _indented(text: str | None) -> str:
     return f"  {text}" if text else ""
-
-
-@cache
-def _template() -> Template:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("tracker.alerts", "templates"),
-        autoescape=True,  # always: select_autoescape() does not know the ending .html.j2
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    return environment.get_template("alerts.html.j2")

@@ -108,6 +108,7 @@ def _leader(store: Store, now: datetime) -> str | None:
 def _jobs(store: Store, session: Session, now: datetime) -> list[dict[str, Any]]:
     """The daemon's other jobs; polls are told of by source."""
     from storage.engine import locate
+    from tracker.daemon.alerting import alerts_job
     from tracker.daemon.chores import chores, own_jobs
     from tracker.daemon.mailing import mail_jobs
     from tracker.daemon.state import job_rows
@@ -115,8 +116,9 @@ def _jobs(store: Store, session: Session, now: datetime) -> list[dict[str, Any]]
     stop = threading.Event()
     about_the_database = chores(session.settings, locate(session.settings.database()).path)
     own = own_jobs(session.catalogue, session.now, stop)
+    alerts = alerts_job(session.settings, session.catalogue, jobs.COLLECTED, session.now)
     mail = mail_jobs(session.settings, None, session.now, stop)
-    return job_rows((*own, *mail, *about_the_database), store, now)
+    return job_rows((*own, alerts, *mail, *about_the_database), store, now)
 
 
 def _mail(store: Store) -> dict[str, Any]:
