@@ -67,6 +67,17 @@ def test_from_a_value_to_a_webhook_once(server: LocalServer) -> None:
     assert world.store.next_letter_at(Channel.WEBHOOK) is None
 
 
+def test_a_look_by_a_clock_that_was_ahead_is_said_to_be_in_the_way() -> None:
+    world, clock = World(order_hours=24), Clock(hours(2))
+    world.value(0, 0.2)
+    world.look(5000)
+    world.value(1, 0.9)
+    done = alerts_job(world.settings, world.catalogue, world.sources, clock).run(world.store, hours(2))
+    assert done.state is RunState.PARTIAL
+    assert f"before {hours(5000):%Y-%m-%dT%H:%M}" in done.message
+    assert world.store.alerts() == []
+
+
 # the commands -------------------------------------------------------------------------------------
 
 

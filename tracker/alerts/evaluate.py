@@ -80,9 +80,12 @@ def record(store: Store, evaluation: Evaluation) -> int:
 
     Nothing is kept of an instant before the last one that was: the time between has been told of.
     """
-    if not evaluation.alerts and not evaluation.armings:
-        return 0
-    last = max((one.at for one in store.armings().values()), default=None)
-    if last is not None and last >= evaluation.at:
+    if not evaluation.armings or ahead(store, evaluation.at) is not None:
         return 0
     return store.keep_alerts(evaluation.alerts, evaluation.armings)
+
+
+def ahead(store: Store, at: datetime) -> datetime | None:
+    """The last instant that was kept, if it is not before ``at``; later than now only after a clock that was wrong."""
+    last = max((one.at for one in store.armings().values()), default=None)
+    return last if last is not None and last >= at else None

@@ -7,11 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from questions.catalogue import Catalogue
+from questions.time import iso
 from storage.mailing import Channel
 from storage.records import RunState
 from storage.store import Store
 from tracker.alerts.dispatch import carry_out, plan
-from tracker.alerts.evaluate import evaluate, record
+from tracker.alerts.evaluate import ahead, evaluate, record
 from tracker.alerts.webhooks import Poster, Webhooks
 from tracker.config import Settings
 from tracker.daemon.mailing import EACH, NEVER
@@ -30,13 +31,19 @@ def alerts_job(
     what was found is kept, and the next run queues it."""
 
     def run(store: Store, slot: datetime) -> Done:
+        later = ahead(store, slot)
         found = evaluate(store, catalogue, settings, sources, slot)
         new = record(store, found)
         made = plan(store, settings, now())
         queued = carry_out(store, settings, made)
         said = f"{new} new, {len(made.told)} told in {queued} messages"
-        parts = [said, *([f"{made.waiting} wait: {made.held}"] if made.waiting else []), *found.failed]
-        return Done(RunState.PARTIAL if found.failed else RunState.DONE, "; ".join(parts))
+        wrong = list(found.failed)
+        if later is not None and later > slot:
+            wrong.append(
+                f"what changes before {iso(later)} is not told: a clock was ahead when it was last looked"
+            )
+        parts = [said, *([f"{made.waiting} wait: {made.held}"] if made.waiting else []), *wrong]
+        return Done(RunState.PARTIAL if wrong else RunState.DONE, "; ".join(parts))
 
     return Job(NAME, Every(NAME, timedelta(minutes=settings.alerts.every_minutes)), run, lane=NAME)
 
