@@ -306,3 +306,23 @@ def test_pairs_of_one_area_are_one_item() -> None:
     found = items([flip("B"), flip("C"), alert(9)])
     assert [one.title for one in found] == ["Will it 9?", "the market"]
     assert found[1].change == "A before B (80%); A before C (80%)"
+
+
+def test_rules_are_set_in_the_settings_file_and_nonsense_is_named(tmp_path: Any) -> None:
+    from tracker.config import load_settings
+    from tracker.errors import ConfigError
+
+    toml, none = tmp_path / "settings.toml", tmp_path / ".env"
+    toml.write_text('[alerts]\nmove_log_odds = 0.5\nquiet = "22:00-07:00 Europe/Berlin"\nmute = ["drift"]\n')
+    rules = load_settings(config=toml, environ={}, dotenv=none).alerts
+    assert (rules.move_log_odds, rules.mute) == (0.5, ("drift",))
+    for wrong in (
+        "move_log_odds = 0",
+        'mute = ["everything"]',
+        'quiet = "night"',
+        "flip_margin = 0.5",
+        "new = 1",
+    ):
+        toml.write_text(f"[alerts]\n{wrong}\n")
+        with pytest.raises(ConfigError, match=rf"alerts\.{wrong.partition(' ')[0]}"):
+            load_settings(config=toml, environ={}, dotenv=none)

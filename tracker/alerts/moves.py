@@ -107,9 +107,7 @@ def _judge(
         if course is _Course.ELSEWHERE:
             anchors[outcome] = _anchor(seen)
         elif course is _Course.MOVED:
-            backing = _backing(
-                [scene.store.history(key, known_at=scene.at) for key in (seen.snapshot.key, *values)]
-            )
+            backing = _backing([scene.history(key) for key in (seen.snapshot.key, *values)])
             if backing.enough(scene.settings, traded=kind_of(seen.snapshot.key.quantity) != "forecasters"):
                 news.append(_alert(scene, name, signal, seen, anchor, backing))
     if news:
@@ -187,7 +185,7 @@ def _course(scene: Scene, seen: Observation, anchor: State) -> _Course:
     same = _stream(seen.snapshot.key) == anchor["stream"]
     if seen.snapshot.as_of < told_at or (seen.snapshot.as_of == told_at and not same):
         return _Course.UNSURE
-    history = [one.snapshot for one in scene.store.history(seen.snapshot.key, known_at=scene.at)]
+    history = [one.snapshot for one in scene.history(seen.snapshot.key)]
     past = [one for one in history if one.state is ValueState.OK]
     if not same and all(far(one, side) for one in _standing_since(past, told_at)):
         return _Course.ELSEWHERE

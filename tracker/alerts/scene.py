@@ -46,6 +46,7 @@ class Scene:
     at: datetime
     armed: Mapping[str, State]
     troubled: set[str] = field(default_factory=set)  # sources that are in trouble as a whole
+    _histories: dict[StreamKey, list[Observation]] = field(default_factory=dict)
 
     @cached_property
     def links(self) -> dict[Name, list[Link]]:
@@ -80,6 +81,12 @@ class Scene:
         for key, seen in self.store.latest(keys, known_at=self.at).items():
             found[key.platform, key.external_id][key] = seen
         return found
+
+    def history(self, key: StreamKey) -> list[Observation]:
+        """All of a stream, read once."""
+        if key not in self._histories:
+            self._histories[key] = self.store.history(key, known_at=self.at)
+        return self._histories[key]
 
     @cached_property
     def views(self) -> dict[Name, QuestionView]:
