@@ -43,21 +43,23 @@ class Item:
 
 
 def items(alerts: Sequence[Alert]) -> list[Item]:
-    """What there is to read, the weightiest kinds first; pairs of one area in one voice's order are one item."""
+    """What there is to read, the weightiest kinds first; the pairs that two voices disagree on,
+    and those of one area in one voice's order, are one item."""
     order = list(KINDS)
     groups: dict[tuple[str, ...], list[Alert]] = {}
     for alert in sorted(alerts, key=lambda one: (order.index(one.kind), -(one.size or 0.0), one.signal)):
-        paired = alert.kind in ("flip", "disagreement")
-        key = (alert.kind, alert.title, *alert.areas[:1]) if paired else (alert.signal,)
-        groups.setdefault(key, []).append(alert)
+        together = {"flip": (alert.title, *alert.areas[:1]), "disagreement": (alert.title,)}
+        groups.setdefault((alert.kind, *together.get(alert.kind, (alert.signal,))), []).append(alert)
     return [_item(group) for group in groups.values()]
 
 
 def _item(group: Sequence[Alert]) -> Item:
     first = group[0]
     if len(group) > 1:
-        change = "; ".join(f"{clean(one.after)} ({clean(one.text)})" for one in group)
-        return Item(KINDS[first.kind], clean(first.title), clean(change, limit=1500), "", None)
+        alike = len({one.text for one in group}) == 1
+        afters = [one.after if alike else f"{one.after} ({clean(one.text)})" for one in group]
+        change = clean("; ".join(afters), limit=1500)
+        return Item(KINDS[first.kind], clean(first.title), change, clean(first.text) if alike else "", None)
     sign = SIGNS.get(first.direction, "") if first.kind == "move" else ""
     return Item(
         KINDS[first.kind],
