@@ -280,6 +280,18 @@ def test_corrections_that_are_tiny_each_are_told_when_together_they_are_not() ->
     assert [alert.text for alert in told] == ["old p50 50 → 53 minutes"]
 
 
+def test_points_under_new_keys_are_no_revision_and_no_record() -> None:
+    world = World()
+    world.series(0, "a", {"1": 50.0, "2": 90.0, "3": 90.0}, OTHER)
+    world.look(1)
+    world.series(2, "b", {"one": 50.0, "two": 90.0, "three": 90.0}, OTHER)
+    assert world.look(3) == []
+    world.series(4, "c", {"one": 50.0, "zwei": 90.0, "vier": 95.0}, OTHER)
+    (alert,) = world.look(5)
+    assert "record: vier p50 95 minutes" in alert.text
+    assert alert.text.count("is gone") == 1
+
+
 def test_a_version_that_was_taken_back_before_anybody_looked_is_no_news() -> None:
     world = World()
     world.series(0, "a", {"old": 50.0}, OTHER)

@@ -6,6 +6,7 @@ untold until it has grown, and one that was taken back in the meantime is none.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from questions.receipts import Exhibit
@@ -46,7 +47,8 @@ def _alert(
     record = record_of(series, scene.catalogue.series)
     seen = parse_utc(told["seen"])
     before = scene.store.measurements(series, known_at=seen)
-    diff = scene.store.series_diff(series, seen, last.seen_first)
+    whole = scene.store.series_diff(series, seen, last.seen_first)
+    diff = _without_renames(whole)
     revised = [change for change in diff if _material(change, rules.revision_share)]
     records = _records(record, before, diff)
     given_up = _given_up(scene, series, record, versions)
@@ -60,7 +62,8 @@ def _alert(
         *([f"{added} points added"] if added else []),
         *([f"{minor} smaller changes"] if minor else []),
         *(["its publisher had given it up: look at it"] if given_up else []),
-        *(["only its bytes changed"] if not diff else []),
+        *([f"{(len(whole) - len(diff)) // 2} points renamed"] if len(diff) < len(whole) else []),
+        *(["only its bytes changed"] if not whole else []),
     ]
     return Alert(
         signal,
@@ -85,6 +88,28 @@ def _alert(
             *(_exhibit(series, change) for change in [*records, *revised][:SHOWN]),
         ),
     )
+
+
+def _without_renames(diff: Sequence[Change]) -> list[Change]:
+    """What changed, but for points that are gone and stand there under another key: same metric, day and value."""
+    gone = Counter(_self(one.before) for one in diff if one.kind == "removed" and one.before is not None)
+    came = Counter(_self(one.after) for one in diff if one.kind == "added" and one.after is not None)
+    renamed = gone & came
+    left = {"removed": renamed.copy(), "added": renamed.copy()}
+    kept = []
+    for change in diff:
+        point = change.before or change.after
+        pairs = left.get(change.kind)
+        if pairs is not None and point is not None and pairs[_self(point)] > 0:
+            pairs[_self(point)] -= 1
+        else:
+            kept.append(change)
+    return kept
+
+
+def _self(point: Measurement) -> tuple[object, ...]:
+    """What a point says, whatever it is called."""
+    return (point.metric, point.at, point.value, point.unit)
 
 
 def _given_up(
