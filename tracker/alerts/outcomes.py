@@ -11,7 +11,7 @@ from questions.records import OutcomeState, QuestionState, Resolution
 from questions.time import iso
 from questions.verdicts import State as Life
 from storage.alerting import Alert
-from tracker.alerts.scene import ENDED, Found, Name, Scene, Step, own_word_first, step
+from tracker.alerts.scene import ENDED, Found, Name, Scene, Step, health_exhibit, own_word_first, step
 from tracker.collect import period_of
 
 OPEN, OK, DUE, OVERDUE = "open", "ok", "due", "overdue"
@@ -159,17 +159,7 @@ def _lost_alert(scene: Scene, name: Name, signal: str, taken: Step) -> Alert | N
         return None
     view, after = scene.views[name], str(taken.state["told"])
     told = [s.health for s in scene.standings if (s.health.platform, s.health.external_id) == name]
-    evidence = tuple(
-        Exhibit(
-            "health",
-            f"{one.source}:{one.platform}",
-            key=one.external_id,
-            published=iso(one.fetched_at),
-            text=f"{one.state.value}: {one.message}",
-            payload_sha256=one.payload_sha256,
-        )
-        for one in told
-    )
+    evidence = tuple(health_exhibit(one) for one in told)
     return Alert(
         signal,
         scene.at,

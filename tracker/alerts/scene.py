@@ -12,7 +12,7 @@ from typing import Any
 from questions.catalogue import Catalogue
 from questions.model import Link
 from questions.receipts import Exhibit
-from questions.records import QuestionInfo, Resolution, StreamKey
+from questions.records import QuestionHealth, QuestionInfo, Resolution, StreamKey
 from questions.time import iso, parse_utc
 from storage.alerting import Alert
 from storage.records import Observation, Standing
@@ -168,6 +168,18 @@ def exhibit_of(seen: Observation) -> Exhibit:
         published=iso(seen.seen_first),
         value=one.probability,
         payload_sha256=one.payload_sha256,
+    )
+
+
+def health_exhibit(word: QuestionHealth) -> Exhibit:
+    """What a poll found of a question, as evidence."""
+    return Exhibit(
+        "health",
+        f"{word.source}:{word.platform}",
+        key=word.external_id,
+        published=iso(word.fetched_at),
+        text=f"{word.state.value}: {word.message}",
+        payload_sha256=word.payload_sha256,
     )
 
 

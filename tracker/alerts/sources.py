@@ -16,7 +16,7 @@ from questions.records import QuestionState
 from questions.time import iso
 from storage.alerting import Alert
 from storage.records import Drift, DriftKind, Run, RunState, Standing
-from tracker.alerts.scene import Found, Scene, Step, joined, step
+from tracker.alerts.scene import Found, Scene, Step, health_exhibit, joined, step
 from tracker.collect import STALE_PERIODS, period_of
 from tracker.jobs import PREFIX
 from tracker.schedule import FINISHED
@@ -136,17 +136,7 @@ def _said(words: Sequence[Standing], runs: Sequence[Run], after: str) -> str:
 def _exhibits(words: Sequence[Standing], after: str) -> tuple[Exhibit, ...]:
     """The first few words behind a state."""
     wanted = [one.health for one in words if TROUBLES.get(one.health.state, OK) == after]
-    return tuple(
-        Exhibit(
-            "health",
-            f"{one.source}:{one.platform}",
-            key=one.external_id,
-            published=iso(one.fetched_at),
-            text=f"{one.state.value}: {one.message}",
-            payload_sha256=one.payload_sha256,
-        )
-        for one in wanted[:5]
-    )
+    return tuple(health_exhibit(one) for one in wanted[:5])
 
 
 def _ledger(runs: Sequence[Run]) -> tuple[Exhibit, ...]:
