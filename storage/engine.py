@@ -25,7 +25,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 from storage.errors import SchemaTooNew, SchemaTooOld, StorageError
 from storage.tables import metadata, schema_version
 
-REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008")
 """Every schema revision in order. A constant, so that opening a database need not import Alembic."""
 
 HEAD = REVISIONS[-1]

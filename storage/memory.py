@@ -28,6 +28,7 @@ from questions.records import (
     StreamKey,
 )
 from questions.time import utc
+from storage.alerting import Alert, AlertBook, Arming, Decision, in_time
 from storage.border import admit, admit_version, keepable, moment
 from storage.decide import (
     Said,
@@ -180,6 +181,7 @@ class MemoryStore:
         self._letters: dict[str, Letter] = {}
         self._issues: dict[tuple[str, str], Issue] = {}
         self._recipients: list[Recipient] = []
+        self._book = AlertBook()
         self._leases: dict[str, Lease] = {}
         self._fence: Lease | None = None
 
@@ -558,6 +560,33 @@ class MemoryStore:
         validator = admit(validator)
         self._validators[validator.url] = validator
 
+    # alerts
+
+    def keep_alerts(self, alerts: Iterable[Alert], armings: Iterable[Arming]) -> int:
+        self._writes()
+        return self._book.keep(alerts, armings)
+
+    def decide_alerts(self, decisions: Iterable[Decision]) -> int:
+        self._writes()
+        return self._book.decide(decisions)
+
+    def alerts(self, signal: str | None = None, *, known_at: datetime | None = None) -> list[Alert]:
+        at = moment(known_at)
+        found = [
+            one
+            for one in self._book.alerts.values()
+            if signal in (None, one.signal) and (at is None or one.at <= at)
+        ]
+        return sorted(found, key=in_time)
+
+    def armings(self, *, known_at: datetime | None = None) -> dict[str, Arming]:
+        return self._book.last_armings(moment(known_at))
+
+    def alert_decisions(self, *, known_at: datetime | None = None) -> list[Decision]:
+        at = moment(known_at)
+        found = [one for one in self._book.decisions.values() if at is None or one.at <= at]
+        return sorted(found, key=in_time)
+
     # mail
 
     def queue_letters(self, letters: Iterable[Letter]) -> int:
@@ -663,6 +692,9 @@ class MemoryStore:
     def counts(self) -> dict[str, int]:
         return {
             "digest": len(self._issues),
+            "alert": len(self._book.alerts),
+            "alert_arming": len(self._book.armings),
+            "alert_decision": len(self._book.decisions),
             "drift": len(self._drifts),
             "forecast": len(self._forecasts),
             "gap": len(self._gaps),

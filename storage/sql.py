@@ -21,7 +21,19 @@ from questions.records import (
     StreamKey,
 )
 from questions.time import utc
-from storage import care, lease as leases, ledger, lives, outbox, payloads, series as _series, values, words
+from storage import (
+    alerts as _alerts,
+    care,
+    lease as leases,
+    ledger,
+    lives,
+    outbox,
+    payloads,
+    series as _series,
+    values,
+    words,
+)
+from storage.alerting import Alert, Arming, Decision
 from storage.border import admit, admit_version, keepable, moment
 from storage.bulk import payload_ids
 from storage.decide import changes, points, standing
@@ -413,6 +425,33 @@ class SqlStore:
     def recipient_history(self, address: str) -> list[Recipient]:
         with self._database.read() as connection:
             return outbox.recipients(connection, keepable(address))
+
+    # alerts
+
+    def keep_alerts(self, alerts: Iterable[Alert], armings: Iterable[Arming]) -> int:
+        found, armed = list(alerts), list(armings)
+        with self._database.write() as connection:
+            return _alerts.keep(connection, found, armed)
+
+    def decide_alerts(self, decisions: Iterable[Decision]) -> int:
+        made = list(decisions)
+        with self._database.write() as connection:
+            return _alerts.decide(connection, made)
+
+    def alerts(self, signal: str | None = None, *, known_at: datetime | None = None) -> list[Alert]:
+        known_at = moment(known_at)
+        with self._database.read() as connection:
+            return _alerts.alerts(connection, signal, known_at)
+
+    def armings(self, *, known_at: datetime | None = None) -> dict[str, Arming]:
+        known_at = moment(known_at)
+        with self._database.read() as connection:
+            return _alerts.armings(connection, known_at)
+
+    def alert_decisions(self, *, known_at: datetime | None = None) -> list[Decision]:
+        known_at = moment(known_at)
+        with self._database.read() as connection:
+            return _alerts.decisions(connection, known_at)
 
     # care
 

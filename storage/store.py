@@ -53,6 +53,7 @@ from questions.records import (
     Score,
     StreamKey,
 )
+from storage.alerting import Alert, Arming, Decision
 from storage.mailing import Channel, Issue, Letter, LetterState, Recipient
 from storage.records import (
     AppendReport,
@@ -356,6 +357,27 @@ class Store(Protocol):
 
     def recipient_history(self, address: str) -> list[Recipient]:
         """All records of an address in the order they were kept."""
+
+    # alerts -----------------------------------------------------------------------------------
+
+    def keep_alerts(self, alerts: Iterable[Alert], armings: Iterable[Arming]) -> int:
+        """Keep what one evaluation found, all or nothing; returns how many alerts were new.
+
+        Only ever added: the same record again is known, another one of the same signal and instant raises
+        StorageError."""
+
+    def decide_alerts(self, decisions: Iterable[Decision]) -> int:
+        """Write down what became of kept alerts; returns how many were new. An alert is decided once: another
+        decision raises StorageError, and so does one on an alert that is not kept."""
+
+    def alerts(self, signal: str | None = None, *, known_at: datetime | None = None) -> list[Alert]:
+        """Alerts found by then, by (at, signal)."""
+
+    def armings(self, *, known_at: datetime | None = None) -> dict[str, Arming]:
+        """How each signal was armed then, by signal."""
+
+    def alert_decisions(self, *, known_at: datetime | None = None) -> list[Decision]:
+        """What had become of alerts by then, by (at, signal)."""
 
     # care -------------------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 from sqlalchemy import (
     CheckConstraint,
     Column,
+    ForeignKeyConstraint,
     Index,
     MetaData,
     PrimaryKeyConstraint,
@@ -594,6 +595,55 @@ class RecipientRow(Rows, table=True):
     state: str = column(Words)
     options: str = column(Words)
     reason: str = column(Words)
+
+
+# alerts -------------------------------------------------------------------------------------------
+
+
+class AlertRow(Rows, table=True):
+    """A change that a person should hear of. ``areas``, ``rule`` and ``evidence`` are JSON."""
+
+    __tablename__ = "alert"
+    __table_args__ = CLUSTERED
+    signal: str = column(Words, primary_key=True)
+    at: datetime = column(UtcMicros, primary_key=True)
+    kind: str = column(Words)
+    direction: str = column(Words)
+    title: str = column(Words)
+    before: str = column(Words)
+    after: str = column(Words)
+    text: str = column(Words)
+    url: str = column(Words)
+    areas: str = column(Words)
+    size: float | None = optional(Number)
+    rule: str = column(Words)
+    evidence: str = column(Words)
+
+
+class ArmingRow(Rows, table=True):
+    """How a signal is armed from an instant on, as JSON; the newest row of a signal counts."""
+
+    __tablename__ = "alert_arming"
+    __table_args__ = CLUSTERED
+    signal: str = column(Words, primary_key=True)
+    at: datetime = column(UtcMicros, primary_key=True)
+    state: str = column(Words)
+
+
+class DecisionRow(Rows, table=True):
+    """What became of an alert, once; ``batch`` names the message it went out in."""
+
+    __tablename__ = "alert_decision"
+    __table_args__ = (
+        CheckConstraint("fate IN ('queued', 'folded', 'withdrawn', 'expired')", name="fate"),
+        ForeignKeyConstraint(["signal", "alerted_at"], ["alert.signal", "alert.at"]),
+        CLUSTERED,
+    )
+    signal: str = column(Words, primary_key=True)
+    alerted_at: datetime = column(UtcMicros, primary_key=True)
+    at: datetime = column(UtcMicros)
+    fate: str = column(Words)
+    batch: str = column(Words)
 
 
 def table(name: str) -> Table:

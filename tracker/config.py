@@ -26,12 +26,25 @@ from pydantic import (
 )
 
 from tracker.errors import ConfigError
-from tracker.schedule import LocalTime
+from tracker.schedule import LocalTime, QuietHours
 
 APP = "speedup-tracker"
 PREFIX = "SPEEDUP_"
-SECRETS = ("metaculus_token", "manifold_key", "fatebook_key", "ping_url", "smtp_password", "mail_secret")
-SECTIONS = ("poll_hours", "requests_per_hour", "jobs", "links", "daemon")
+WEBHOOKS = ("alert_webhook", "slack_webhook", "discord_webhook", "matrix_webhook")
+SECRETS = (
+    "metaculus_token",
+    "manifold_key",
+    "fatebook_key",
+    "ping_url",
+    "smtp_password",
+    "mail_secret",
+    *WEBHOOKS,
+)
+SECTIONS = ("poll_hours", "requests_per_hour", "jobs", "links", "daemon", "alerts")
+
+AlertKind = Literal[
+    "move", "flip", "disagreement", "series", "source", "drift", "question", "overdue", "resolved", "digest"
+]
 
 
 def _url(value: str) -> str:
@@ -154,6 +167,51 @@ class JobSettings(BaseModel):
         return self
 
 
+class AlertSettings(BaseModel):
+    """When an alert is due, and when it may go out; the section ``[alerts]`` of the TOML file.
+
+    A question alerts when its log-odds have moved by ``move_log_odds`` since what was last told of it (1 is from 50%
+    to 73%) and have stood there for ``move_hold_hours``, if it is ``min_age_days`` old and its value is not below the
+    floor of ``[links]``, a market's liquidity not below ``min_liquidity`` (``unbacked``: also where nobody tells how
+    many forecasters or how much money stand behind it). A pair of areas flips when its lean lies
+    beyond 1/2 by ``flip_margin``, or by the voice's own noise if that is more, for ``flip_hold_hours``. Voices
+    disagree after ``disagreement_weeks`` weeks running. A point of a series is revised when it changed by more than
+    the share ``revision_share``; of the series in ``every_change`` any change of bytes counts. The digest is missing
+    ``digest_late_hours`` after its time. The voices are asked every ``order_hours``, everything else every
+    ``every_minutes``.
+
+    ``quiet`` (``22:00-07:00 Europe/Berlin``) holds messages back, ``batch_minutes`` lie between two of them, and of
+    one signal nothing more is told for ``cooldown_hours``. ``mute``: kinds that are not told.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    every_minutes: Annotated[float, Field(ge=1, le=24 * 60)] = 15.0
+    order_hours: Annotated[float, Field(ge=0, le=24 * 7)] = 6.0
+    move_log_odds: Annotated[float, Field(gt=0, le=10)] = 1.0
+    move_hold_hours: Annotated[float, Field(ge=0, le=24 * 14)] = 12.0
+    min_age_days: Annotated[float, Field(ge=0, le=365)] = 3.0
+    min_liquidity: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 100.0
+    unbacked: bool = False
+    flip_margin: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
+    flip_hold_hours: Annotated[float, Field(ge=0, le=24 * 14)] = 24.0
+    disagreement_weeks: Annotated[int, Field(ge=1, le=52)] = 2
+    revision_share: Annotated[float, Field(ge=0, le=1)] = 0.05
+    every_change: tuple[str, ...] = ("metr_th11",)
+    digest_late_hours: Annotated[float, Field(gt=0, le=24 * 7)] = 6.0
+    quiet: str = ""
+    batch_minutes: Annotated[float, Field(ge=0, le=24 * 60)] = 60.0
+    cooldown_hours: Annotated[float, Field(ge=0, le=48)] = 24.0
+    mute: tuple[AlertKind, ...] = ()
+
+    @field_validator("quiet")
+    @classmethod
+    def _hours(cls, value: str) -> str:
+        if value:
+            QuietHours.parse(value)
+        return value
+
+
 class Settings(BaseModel):
     """Effective settings. Field ``x_y`` is ``SPEEDUP_X_Y`` in the environment and ``x_y`` in TOML.
 
@@ -162,7 +220,8 @@ class Settings(BaseModel):
     ``requests_per_hour`` (TOML) the most the daemon asks of it, ``jobs`` (TOML) the times of its other jobs,
     ``links`` (TOML) the limits of the check of links, ``daemon`` (TOML) the daemon's own clockwork.
     ``http_bind`` ``off``: the daemon answers no HTTP. ``ping_url`` is told of every job (a dead-man switch) and is
-    a secret, because whoever knows it can ping too.
+    a secret, because whoever knows it can ping too; so are the addresses of the webhooks that alerts go to.
+    ``alerts`` (TOML): when something is an alert.
 
     Mail leaves by ``smtp_host`` (``smtp_port`` 0: 465, 587 or 25 by ``smtp_tls``; ``smtp_ca_file``: who else may
     vouch for it) or into ``mail_drop``, a folder of .eml files or ``-`` for stdout. ``mail_base_url``: where people
@@ -199,6 +258,7 @@ class Settings(BaseModel):
     jobs: dict[str, JobSettings] = {}
     links: LinkSettings = LinkSettings()
     daemon: DaemonSettings = DaemonSettings()
+    alerts: AlertSettings = AlertSettings()
     log_format: Literal["text", "json"] = "text"
     http_bind: str = "127.0.0.1:8321"
     ping_url: SecretStr | None = None
@@ -214,6 +274,10 @@ class Settings(BaseModel):
     mail_base_url: str = ""
     mail_secret: SecretStr | None = None
     digest_at: str = "mon 07:00 UTC"
+    alert_webhook: SecretStr | None = None
+    slack_webhook: SecretStr | None = None
+    discord_webhook: SecretStr | None = None
+    matrix_webhook: SecretStr | None = None
 
     @field_validator("questions_path", mode="before")
     @classmethod
@@ -239,7 +303,7 @@ class Settings(BaseModel):
     def _base_url(cls, value: str) -> str:
         return _url(value)
 
-    @field_validator("ping_url")
+    @field_validator("ping_url", *WEBHOOKS)
     @classmethod
     def _ping(cls, value: SecretStr | None) -> SecretStr | None:
         return None if value is None else SecretStr(_url(value.get_secret_value()))

@@ -402,6 +402,7 @@ class _Job:
     now: Callable[[], datetime]
     validator: Validator | None
     content: bytes | None = field(default=None, repr=False)
+    idempotency_key: str = ""
     deadline: Deadline | None = None
     failed: FetchError | None = None
     sent_any: bool = False
@@ -467,6 +468,8 @@ class _Job:
     def headers(self, url: httpx.URL) -> dict[str, str]:
         """What this request adds to every request. The secret goes to the source's own origin alone."""
         headers = {} if self.content is None else {"Content-Type": "application/json"}
+        if self.idempotency_key:
+            headers["Idempotency-Key"] = self.idempotency_key
         may = self.request.private and self.traits.secret_param is None and _origin(url) == _origin(self.url)
         if may and self.secret:
             headers[self.traits.secret_header] = self.traits.secret_prefix + self.secret
@@ -620,8 +623,10 @@ class HttpClient:
         base_url: str,
         secret: str | None,
         now: Callable[[], datetime],
+        idempotency_key: str = "",
     ) -> RawPayload:
         """POST a JSON document, once: never again after a failure, and never on to where an answer points.
+        ``idempotency_key`` (plain ASCII) goes along in a header, so that a receiver can tell a document sent again.
 
         Pace, limits, the guard and the secret are as in ``fetch``. A RawPayload comes back for a 2xx alone.
         Every other end is a FetchError: of kind ``http_<status>`` when the source answered (its words are
@@ -629,6 +634,9 @@ class HttpClient:
         knows what it did with it then. Raises nothing else for what can go wrong outside this program.
         """
         job = self._job(request, traits, base_url, secret, now, None)
+        if idempotency_key and not _TOKEN_TEXT.fullmatch(idempotency_key):
+            raise job.error("request", "the idempotency key cannot stand in a header", retry=False)
+        job.idempotency_key = idempotency_key
         job.content = json.dumps(document, ensure_ascii=False, allow_nan=False).encode()
         answer = self._exchange(job, job.url)
         assert isinstance(answer, RawPayload)  # what is posted is not sent on, and a POST has no validator

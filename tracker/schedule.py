@@ -195,6 +195,34 @@ def jitter(job: str, most: timedelta) -> timedelta:
     return timedelta(seconds=crc32(job.encode()) % (int(most.total_seconds()) + 1))
 
 
+@dataclass(frozen=True)
+class QuietHours:
+    """A stretch of every local day, such as the night; exactly one a day, also when the clocks are changed."""
+
+    start: LocalTime
+    end: LocalTime
+
+    @classmethod
+    def parse(cls, text: str) -> QuietHours:
+        """Read ``22:00-07:00 Europe/Berlin`` (without a zone: UTC). ValueError otherwise.
+
+        >>> QuietHours.parse("22:00-07:00 Europe/Berlin").end.time
+        datetime.time(7, 0)
+        """
+        hours, _, zone = text.strip().partition(" ")
+        first, dash, last = hours.partition("-")
+        if not dash or not first or not last:
+            raise ValueError(f"{text!r}: write such as `22:00-07:00 Europe/Berlin`")
+        start, end = (LocalTime.parse(f"{part} {zone or 'UTC'}") for part in (first, last))
+        if start.time == end.time:
+            raise ValueError(f"{text!r}: begins when it ends")
+        return cls(start, end)
+
+    def until(self, now: datetime) -> datetime | None:
+        """When the quiet that ``now`` lies in ends; None when it lies in none. Begun is quiet, ended is not."""
+        return self.end.after(now) if self.start.at(now) > self.end.at(now) else None
+
+
 def owed(
     slots: Slots, runs: Sequence[Run], now: datetime, *, most: int = 1, late: timedelta | None = None
 ) -> tuple[tuple[datetime, ...], tuple[datetime, ...]]:

@@ -38,7 +38,7 @@ def at_rest(folder: Path) -> Daemon:
     """A daemon that leads and has done all that is due."""
     session = Session(f"sqlite:///{folder / 'rest.sqlite'}", _empty(folder), as_json=False)
     asked = Unasked()
-    jobs = every_job(session, asked, asked, threading.Event())
+    jobs = every_job(session, asked, asked, asked, threading.Event())
     now = datetime.now(UTC)
     store = open_store(session.settings.database())
     for job in jobs:

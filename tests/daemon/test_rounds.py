@@ -54,7 +54,7 @@ def every(tmp_path: Path, toml: str = "") -> Mapping[str, Job]:
     config.write_text(toml)
     session = Session(f"sqlite:///{tmp_path / 'db.sqlite'}", config, as_json=False)
     asked = Unasked()
-    return {job.name: job for job in every_job(session, asked, asked, threading.Event())}
+    return {job.name: job for job in every_job(session, asked, asked, asked, threading.Event())}
 
 
 def test_every_job_of_the_daemon_is_there_and_platforms_with_a_past_are_asked_for_it(tmp_path: Path) -> None:
@@ -275,7 +275,7 @@ def test_the_daemon_starts_without_what_takes_long_to_load() -> None:
         "import sys, threading; from tracker.commands.run import every_job, _stay;"
         "from tracker.commands.session import Session; from tracker.daemon.asking import Unasked;"
         "import tracker.daemon.service, tracker.daemon.web, tracker.daemon.ping;"
-        "every_job(Session('sqlite://', None, False), Unasked(), Unasked(), threading.Event());"
+        "every_job(Session('sqlite://', None, False), Unasked(), Unasked(), Unasked(), threading.Event());"
         "print({'pandas', 'matplotlib', 'scipy', 'numpy', 'pyarrow'} & set(sys.modules))"
     )
     ended = subprocess.run(

@@ -24,6 +24,7 @@ from questions.records import (
     ValueState,
 )
 from questions.verdicts import State
+from storage.alerting import Alert, Arming, Decision, Fate
 from storage.mailing import Channel, Issue, Letter, Picture, Recipient, RecipientState
 from storage.records import Drift, DriftKind, Grain, OrderingRecord, RawPayload, digest
 
@@ -194,3 +195,18 @@ def stream_snapshots(draw: st.DrawFn, stream: StreamKey = KEY, most: int = 14) -
             stream, hours(as_of), hours(fetched), timed_by_source=timed, **content, **quality
         )
     return list(found.values())
+
+
+def alert(at: float, signal: str = "move:manifold:q1", **more: Any) -> Alert:
+    told: dict[str, Any] = {"kind": "move", "direction": "up", "title": "Will it?", "before": "20%"}
+    told |= {"after": "45%", "areas": ("evals",), "size": 1.2, "rule": {"log_odds": 1.0}}
+    told |= {"evidence": (Exhibit("value", "manifold", "q1", value=0.45, payload_sha256="a" * 64),)}
+    return Alert(signal, hours(at), **(told | more))
+
+
+def arming(at: float, signal: str = "move:manifold:q1", **state: Any) -> Arming:
+    return Arming(signal, hours(at), state or {"told": 0.45})
+
+
+def decision(alerted: float, at: float, signal: str = "move:manifold:q1", **more: Any) -> Decision:
+    return Decision(signal, hours(alerted), hours(at), **({"fate": Fate.QUEUED, "batch": "b1"} | more))

@@ -87,6 +87,8 @@ def test_nothing_at_all_is_written_under_an_old_lease(store: Store) -> None:
         lambda: store.move_letters(LetterState.QUEUED, LetterState.HELD, T0),
         lambda: store.add_issue(issue("2026-W09", 0)),
         lambda: store.add_recipient(recipient("a@example.org", 0)),
+        lambda: store.keep_alerts([], []),
+        lambda: store.decide_alerts([]),
     ]
     for write in writes:
         with pytest.raises(LeaseLost):

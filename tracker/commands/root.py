@@ -28,6 +28,7 @@ COMMANDS = {
     "order": ("order", "Which area first? The voices' orderings and how they compare."),
     "forecast": ("forecast", "Forecasts by people and panels: add, import, list."),
     "digest": ("digest", "The week in one mail: look at it, send it, export the archive."),
+    "alerts": ("alerts", "What would alert, what did and on what grounds; a test message."),
     "export": ("export", "Everything stored, as CSV tables with a guide to their columns."),
     "calibration": ("calibration", "Scores and calibration of forecasters."),
     "recipients": ("recipients", "Who gets mail: add, confirm, set, remove, list, show."),

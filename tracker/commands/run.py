@@ -24,6 +24,7 @@ from tracker.sources import SOURCES
 from tracker.work import Done, Job
 
 if TYPE_CHECKING:
+    from tracker.alerts.webhooks import Poster
     from tracker.daemon.asking import HourlyBudget
 
 
@@ -45,9 +46,15 @@ def command(session: Session, once: bool, only: tuple[str, ...]) -> int:
     return _once(session, only) if once else _stay(session, only)
 
 
-def every_job(session: Session, client: Fetcher, probe: Fetcher, stop: threading.Event) -> tuple[Job, ...]:
-    """All that the daemon does, at the times that the settings give."""
+def every_job(
+    session: Session, client: Fetcher, probe: Fetcher, poster: Poster, stop: threading.Event
+) -> tuple[Job, ...]:
+    """All that the daemon does, at the times that the settings give.
+
+    ``client`` asks as often as it takes, ``probe`` once; ``poster`` carries what is told to webhooks.
+    """
     from storage.engine import locate
+    from tracker.daemon.alerting import alert_jobs
     from tracker.daemon.chores import chores, own_jobs, poll_jobs
     from tracker.daemon.mailing import digest_builder, mail_jobs
     from tracker.daemon.rounds import history_jobs, links_job, timed, trend_job
@@ -62,6 +69,7 @@ def every_job(session: Session, client: Fetcher, probe: Fetcher, stop: threading
         *own_jobs(known, now, stop),
         trend_job(),
         links_job(SOURCES, known, settings, client=client, now=now, stop=stop),
+        *alert_jobs(settings, known, polls.COLLECTED, poster, now, stop),
         *mail_jobs(settings, digest_builder(known, settings), now, stop),
         *chores(settings, locate(settings.database()).path),
     )
@@ -80,7 +88,7 @@ def _jobs(
         stack.enter_context(session.client(stop=stop, budget=budget)),
         stack.enter_context(session.client(1, stop=stop, budget=budget)),
     )
-    every = every_job(session, client, probe, stop)
+    every = every_job(session, client, probe, client, stop)
     names = {job.name for job in every}
     unknown = [name for name in only if not names & {name, polls.PREFIX + name}]
     if unknown:

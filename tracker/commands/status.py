@@ -122,7 +122,7 @@ def _jobs(store: Store, session: Session, now: datetime) -> list[dict[str, Any]]
     from tracker.daemon.state import job_rows
 
     asked = Unasked()
-    others = [job for job in every_job(session, asked, asked, Event()) if job.source is None]
+    others = [job for job in every_job(session, asked, asked, asked, Event()) if job.source is None]
     rows = job_rows(others, store, now)
     return [row | {"do": JOB_ADVICE[row["state"]].format(job=row["job"])} for row in rows]
 

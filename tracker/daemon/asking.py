@@ -125,6 +125,9 @@ class Unasked(Stoppable):
     def url_for(self, request: Request, base_url: str) -> str:
         raise Stopped("nothing is asked here")
 
+    def send(self, *_what: object, **_how: object) -> RawPayload:
+        raise Stopped("nothing is sent here")
+
 
 class Probing(Stoppable):
     """For one poll: until one is answered, requests go one by one, each through the next of ``tries``.

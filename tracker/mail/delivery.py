@@ -62,10 +62,12 @@ class Fate(StrEnum):
 
 @dataclass(frozen=True)
 class Attempt:
-    """What became of one attempt, and what was said. ``said`` may name the recipient: it is for the outbox only."""
+    """What became of one attempt, and what was said. ``said`` may name the recipient: it is for the outbox only.
+    ``wait``: for how long at least the other side wants to be left alone."""
 
     fate: Fate
     said: str
+    wait: timedelta = timedelta(0)
 
     @property
     def outcome(self) -> str:
@@ -402,7 +404,7 @@ def settle(store: Store, letter: Letter, attempt: Attempt, at: datetime) -> Lett
     elif attempt.fate in (Fate.REFUSED, Fate.REJECTED):
         state, again = LetterState.DEAD, None
     else:
-        state, again = LetterState.QUEUED, next_try(letter.attempts, at)
+        state, again = LetterState.QUEUED, max(next_try(letter.attempts, at), at + attempt.wait)
         if again >= letter.expires_at:
             state = LetterState.EXPIRED
     return store.settle_letter(letter.key, state, at, attempt.outcome, again).state

@@ -12,7 +12,7 @@ from tracker.report.svg import inline_svg
 from tracker.report.wording import clean, minute
 
 if TYPE_CHECKING:
-    from jinja2 import Template
+    from jinja2 import Environment
 
 TITLE = "Which areas of AI research does AI speed up first?"
 
@@ -31,15 +31,19 @@ def render_page(content: PageContent) -> str:
             key = _chart_key(part.key, index)
             # the one place where a string is trusted as markup: inline_svg lets only plain drawing through
             drawn[key] = Markup(inline_svg(chart.svg, key, chart.alt))  # noqa: S704
-    return _template().render(
-        title=TITLE,
-        headline=clean(content.headline, limit=600),
-        as_of=minute(content.as_of),
-        as_of_iso=iso(content.as_of),
-        program_version=clean(content.program_version),
-        sections=parts,
-        drawn=drawn,
-        chart_key=_chart_key,
+    return (
+        html_templates("tracker.report")
+        .get_template("page.html.j2")
+        .render(
+            title=TITLE,
+            headline=clean(content.headline, limit=600),
+            as_of=minute(content.as_of),
+            as_of_iso=iso(content.as_of),
+            program_version=clean(content.program_version),
+            sections=parts,
+            drawn=drawn,
+            chart_key=_chart_key,
+        )
     )
 
 
@@ -48,15 +52,15 @@ def _chart_key(section: str, index: int) -> str:
 
 
 @cache
-def _template() -> Template:
+def html_templates(package: str) -> Environment:
+    """The templates in a package's folder ``templates``: what is put in is escaped, nothing may be missing."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
-    environment = Environment(
-        loader=PackageLoader("tracker.report", "templates"),
+    return Environment(
+        loader=PackageLoader(package, "templates"),
         autoescape=True,  # always: select_autoescape() does not know the ending .html.j2
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    return environment.get_template("page.html.j2")
