@@ -54,7 +54,7 @@ def stored_lives(
 ) -> tuple[dict[tuple[str, str], Steps], dict[str, Life]]:
     """What everybody said over the whole lives of the questions that ran their course, as known at ``known_at``."""
     told = _told(store, catalogue, now, known_at)
-    opens = {key: question.dates.open for key, question in _ours(store, catalogue, known_at).items()}
+    opens = {key: question.dates.open for key, question in our_questions(store, catalogue, known_at).items()}
     for info in sorted(store.infos(known_at=known_at), key=lambda info: info.source == info.platform):
         if info.opens_at is not None:
             opens[info.platform, info.external_id] = info.opens_at
@@ -82,7 +82,7 @@ class _Told:
 def _told(store: Store, catalogue: Catalogue, now: datetime, known_at: datetime | None) -> _Told:
     resolutions = [*store.resolutions(known_at=known_at), *_verdicts(store, catalogue, known_at)]
     history: dict[StreamKey, Sequence[Observation]] = {
-        key: _as_told(key, store.history(key, known_at=known_at)) for key in store.streams()
+        key: as_told(key, store.history(key, known_at=known_at)) for key in store.streams()
     }
     people = _people(store, known_at=now if known_at is None else known_at)
     return _Told(
@@ -117,7 +117,9 @@ def events_of(catalogue: Catalogue) -> dict[QuestionKey, str]:
     return {key: find(name) for key, name in named.items()}
 
 
-def _ours(store: Store, catalogue: Catalogue, known_at: datetime | None) -> dict[QuestionKey, Question]:
+def our_questions(
+    store: Store, catalogue: Catalogue, known_at: datetime | None
+) -> dict[QuestionKey, Question]:
     """Our own questions, and every version of them that was seen, each by its own record where it can be read."""
     found = {(OWN, key): question for key, question in catalogue.questions.items()}
     for version in store.question_versions(known_at=known_at):
@@ -137,7 +139,7 @@ def _verdicts(store: Store, catalogue: Catalogue, known_at: datetime | None) -> 
     Each outcome is told by itself, 1 for the one that came about and 0 for the others.
     """
     last = {(one.question, one.version): one for one in store.receipts(known_at=known_at)}
-    ours = _ours(store, catalogue, known_at)
+    ours = our_questions(store, catalogue, known_at)
     told: list[Resolution] = []
     for (name, version), receipt in sorted(last.items()):
         question = ours.get((OWN, own_id(name, version)))
@@ -191,9 +193,7 @@ def _people(store: Store, *, known_at: datetime) -> dict[StreamKey, Sequence[Obs
     Of several that count from one moment (a file of old ones) the one made last stands. Quantiles are no
     stream: they are scored as distributions.
     """
-    versions: dict[str, list[QuestionVersion]] = {}
-    for version in store.question_versions(known_at=known_at):
-        versions.setdefault(version.question, []).append(version)
+    versions = versions_seen(store, known_at)
     said: dict[StreamKey, dict[datetime, Forecast]] = {}
     for forecast, at in sorted(counted(store, known_at=known_at), key=lambda pair: pair[0].made_at):
         if not forecast.outcome.startswith(BELOW):
@@ -219,7 +219,15 @@ def _people(store: Store, *, known_at: datetime) -> dict[StreamKey, Sequence[Obs
     return streams
 
 
-def _as_told(key: StreamKey, seen: Sequence[Observation]) -> Sequence[Observation]:
+def versions_seen(store: Store, known_at: datetime | None) -> dict[str, list[QuestionVersion]]:
+    """The versions of each of our questions that were seen by then, in order."""
+    versions: dict[str, list[QuestionVersion]] = {}
+    for version in store.question_versions(known_at=known_at):
+        versions.setdefault(version.question, []).append(version)
+    return versions
+
+
+def as_told(key: StreamKey, seen: Sequence[Observation]) -> Sequence[Observation]:
     """A stream's values; one that a person typed in counts from when it was entered, whatever it claims.
 
     Otherwise a value entered after the outcome would be scored as a forecast of it.
@@ -246,7 +254,7 @@ def scheduled_closes(
     """
     told_at = first_told(store, resolutions)
     closes: dict[QuestionKey, datetime] = {
-        key: question.dates.close for key, question in _ours(store, catalogue, known_at).items()
+        key: question.dates.close for key, question in our_questions(store, catalogue, known_at).items()
     }
     closes |= {(link.platform, link.external_id): link.by for link in catalogue.links if link.by is not None}
     moments = sorted({known_at, *(moment - timedelta(microseconds=1) for moment in told_at.values())})

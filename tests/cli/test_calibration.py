@@ -2,13 +2,46 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from questions.catalogue import load_catalogue
+from questions.records import (
+    Distribution,
+    OutcomeState,
+    Quantity,
+    QuestionInfo,
+    Resolution,
+    Snapshot,
+    StreamKey,
+)
+from storage import open_store
+from storage.records import Batch
 from tests.cli.speedup import Program
 
+DAY = timedelta(days=1)
+CLOSE = datetime(2025, 4, 11, tzinfo=UTC)
+LINK = next(one for one in load_catalogue().links if one.outcome == "value" and one.platform == "metaculus")
+
 COLUMNS = "probability=p,outcome=y,question=q,forecaster=f,made_at=m,closes_at=c"
+
+
+def dated(answer: datetime):
+    """A date question of a hundred days, a uniform forecast of 400 days on it, and its answer."""
+    name = ("metaculus", "metaculus", LINK.external_id)
+    key = StreamKey(*name, "value", Quantity.FORECASTER_MEDIAN)
+    opened = CLOSE - 100 * DAY
+    grid = tuple((answer + k * DAY).timestamp() for k in (-200, 0, 200))
+    shape = Distribution(grid, (0.0, 0.5, 1.0), "date")
+    seen = tuple(
+        Snapshot(key, at, at, distribution=shape) for k in range(0, 100, 2) for at in (opened + k * DAY,)
+    )
+    info = QuestionInfo(*name, opened, "t", opens_at=opened, closes_at=CLOSE)
+    value = answer.timestamp()
+    word = Resolution(*name, "value", OutcomeState.VALUE, CLOSE, resolved_at=CLOSE, value=value)
+    return seen, (), (word,), (info,)
 
 
 @pytest.fixture
@@ -91,3 +124,26 @@ def test_today_is_compared_with_an_earlier_day_only(program: Program, file: Path
     answer = program("calibration", "--input", str(file), "--columns", COLUMNS, "--and-today")
     assert answer.code == 2
     assert "--as-of" in answer.err
+
+
+def test_numbers_and_dates_in_the_database_have_headings_of_their_own(program: Program) -> None:
+    store = open_store(program.db)
+    try:
+        store.append(Batch(*dated(CLOSE + 100 * DAY)))
+    finally:
+        store.close()
+    arguments = ("calibration", "--resamples", "10")
+    document = program(*arguments, "--json").json
+    crps = {one["unit"]: one for one in document["distributions"]["scores"] if one["score"] == "crps"}
+    assert document["n_forecasts"] == 0
+    assert crps["days"]["over_life"]["value"] == pytest.approx(400 / 12)
+    assert {one["lead"] for one in crps["days"]["leads"]} == {"7", "30", "90", "midpoint"}
+    (middle,) = [one for one in document["distributions"]["calibration"] if one["lead"] == "midpoint"]
+    assert middle["pit"] == [[0.5, 0.5]]
+    assert middle["reason"].startswith("too few to say")
+    text = program(*arguments).out
+    assert "how often central intervals held the answer" in text
+    assert document["distributions"] == program(*arguments, "--json").json["distributions"]
+    early = program(*arguments, "--json", "--as-of", "2025-04-01").json["distributions"]
+    assert early["scores"] == []
+    assert early["not_scored"] == [{"reason": "pending: no outcome yet", "n": 1}]

@@ -111,6 +111,33 @@ class Beside:
         chosen = options["forecasters"]
         return [month for month in months if not chosen or month.forecaster in chosen]
 
+    @cached_property
+    def distributions(self) -> dict[str, Any]:
+        """Scores of numbers and dates in the database, which mix with nothing else."""
+        from tracker.numbers import stored_numbers
+        from tracker.scoring.lives import LEADS
+        from tracker.scoring.numeric import numeric_json
+
+        options = self.options
+        if any(options[name] for name in ("sources", "since", "until")):
+            return {
+                "scores": None,
+                "reason": "of whole lives: --source, --since and --until do not go with it",
+            }
+        store = self.session.store(create=False)
+        try:
+            found = stored_numbers(
+                store,
+                self.session.catalogue,
+                now=self.now,
+                known_at=self.session.as_of,
+                forecasters=options["forecasters"],
+                areas=options["areas"],
+            )
+        finally:
+            store.close()
+        return numeric_json(found.told, found.answers, found.not_scored, leads=options["leads"] or LEADS)
+
     def document(self, report: CalibrationReport) -> dict[str, Any]:
         """The parts that were asked for, under their public names; charts are written on the way."""
         from tracker.scoring.compare import comparison_json
@@ -119,6 +146,8 @@ class Beside:
 
         options = self.options
         found: dict[str, Any] = {}
+        if options["file"] is None:
+            found["distributions"] = self.distributions
         if options["over_life"]:
             found["over_life"] = records_json(self.records)
         if options["compare"]:
@@ -231,6 +260,8 @@ def today_json(
 
 def show(document: dict[str, Any], report: CalibrationReport) -> None:
     """Whatever of it there is, for people."""
+    if document.get("distributions", {}).get("scores") is not None:
+        _show_distributions(document["distributions"])
     if "over_life" in document:
         _show_lives(document["over_life"])
     if "comparison" in document:
@@ -274,6 +305,44 @@ def _show_lives(records: list[dict[str, Any]]) -> None:
         ],
         right=range(1, 7 + len(leads)),
     )
+
+
+def _show_distributions(found: dict[str, Any]) -> None:
+    """Numbers and dates, each measure by itself; nothing where none was said."""
+    if found["scores"]:
+        table(
+            "numbers and dates, over the life of each question (baseline: higher is better, the rest lower)",
+            ["", "score", "unit", "questions", "time covered", "score (95%)"],
+            [
+                (
+                    one["forecaster"],
+                    one["score"]
+                    + ("" if one["levels"] is None else f" at {', '.join(map(str, one['levels']))}"),
+                    one["unit"],
+                    one["n_questions"],
+                    one["time_covered"],
+                    _mean(one["over_life"]),
+                )
+                for one in found["scores"]
+            ],
+            right=range(3, 6),
+        )
+        table(
+            "how often central intervals held the answer (95%, questions of one event count once)",
+            ["", "lead", "questions", "50%", "80%", "90%"],
+            [
+                (one["forecaster"], one["lead"], one["n_questions"], *map(_share, one["coverage"]))
+                for one in found["calibration"]
+            ],
+            right=range(2, 6),
+        )
+    if found["not_scored"]:
+        told = ", ".join(f"{one['n']} {one['reason']}" for one in found["not_scored"])
+        click.echo(f"numbers and dates not scored: {told}")
+
+
+def _share(one: dict[str, Any]) -> str:
+    return f"{one['share']:.2f} ({one['ci95'][0]:.2f} to {one['ci95'][1]:.2f})"
 
 
 def _show_comparison(found: dict[str, Any]) -> None:
