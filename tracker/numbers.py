@@ -197,12 +197,12 @@ def _people(store: Store, voices: _Voices, facts: _Facts, known_at: datetime) ->
     entries = [(one, at) for one, at in counted(store, known_at=known_at) if one.outcome.startswith(BELOW)]
     from_when: dict[tuple[str, str, datetime], datetime] = {}
     about: dict[tuple[str, str, datetime], Forecast] = {}
-    for one, at in entries:
-        key = (one.question, one.forecaster, one.made_at)
+    for entry, at in entries:
+        key = (entry.question, entry.forecaster, entry.made_at)
         from_when[key] = max(at, from_when.get(key, at))
-        about[key] = one
+        about[key] = entry
     versions = versions_seen(store, known_at)
-    given = distributions(one for one, _ in entries)
+    given = distributions(entry for entry, _ in entries)
     for one in sorted(given, key=lambda one: one.made_at):
         key = (one.question, one.forecaster, one.made_at)
         platform, external_id = place(one.question)

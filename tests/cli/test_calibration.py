@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from pyarrow import parquet
 
 from questions.catalogue import load_catalogue
 from questions.records import (
@@ -20,6 +22,7 @@ from questions.records import (
 from storage import open_store
 from storage.records import Batch
 from tests.cli.speedup import Program
+from tracker.columns import cell
 
 DAY = timedelta(days=1)
 CLOSE = datetime(2025, 4, 11, tzinfo=UTC)
@@ -147,3 +150,33 @@ def test_numbers_and_dates_in_the_database_have_headings_of_their_own(program: P
     early = program(*arguments, "--json", "--as-of", "2025-04-01").json["distributions"]
     assert early["scores"] == []
     assert early["not_scored"] == [{"reason": "pending: no outcome yet", "n": 1}]
+
+
+def test_scores_are_exported_with_a_guide_and_the_same_rows_in_both_formats(
+    program: Program, file: Path
+) -> None:
+    arguments = ("calibration", "--input", str(file), "--columns", COLUMNS, "--group-by", "forecaster")
+    arguments += ("--resamples", "20", "--json")
+    told = program(*arguments, "--export", "out", "--dry-run").json["export"]
+    assert told["dry_run"]
+    assert not Path("out").exists()
+    document = program(*arguments, "--export", "out").json
+    assert document["export"]["files"] == told["files"]
+    program(*arguments, "--export", "out", "--format", "parquet")
+    guide = Path("out/README.md").read_text()
+    for name in ("forecasts", "reports", "bins"):
+        assert f"## {name}.parquet" in guide
+        with Path(f"out/{name}.csv").open(newline="") as opened:
+            in_csv = list(csv.DictReader(opened))
+        in_parquet = parquet.read_table(f"out/{name}.parquet").to_pylist()
+        assert [{key: cell(value) for key, value in row.items()} for row in in_parquet] == in_csv
+    forecasts = parquet.read_table("out/forecasts.parquet").to_pylist()
+    brier = [row["brier"] for row in forecasts if row["status"] == "scored"]
+    assert all(row["brier"] == pytest.approx((row["probability"] - row["outcome"]) ** 2) for row in forecasts)
+    assert sum(brier) / len(brier) == pytest.approx(document["brier"]["value"])
+    reports = {row["group"]: row for row in parquet.read_table("out/reports.parquet").to_pylist()}
+    assert reports[None]["questions"] == document["n_questions"]
+    assert (reports["forecaster=bob"]["brier"], reports[None]["score_version"]) == (
+        0.25,
+        document["score_version"],
+    )

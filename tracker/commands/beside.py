@@ -156,7 +156,24 @@ class Beside:
             found["recalibration"] = recalibration_json(today(self.forecasts), evaluate(self.forecasts))
         if options["history"]:
             found["history"] = [_month_json(month) for month in self.months]
-        return found | self._charts(report)
+        return found | self._charts(report) | self._export(report)
+
+    def _export(self, report: CalibrationReport) -> dict[str, Any]:
+        """Write the tables that were asked for; tell which files with how many rows."""
+        folder, form, dry_run = (self.options[name] for name in ("export", "form", "dry_run"))
+        if folder is None:
+            return {}
+        from tracker.commands.export import replace_file
+        from tracker.commands.score_files import files
+
+        numbers = self.distributions if self.options["file"] is None else None
+        written = []
+        for file in files(self.forecasts, report, numbers, at=self.now, form=form):
+            if not dry_run:
+                folder.mkdir(parents=True, exist_ok=True)
+                replace_file(folder / file.name, file.content)
+            written.append({"file": str(folder / file.name), "rows": file.rows, "bytes": len(file.content)})
+        return {"export": {"format": form, "dry_run": dry_run, "files": written}}
 
     def _charts(self, report: CalibrationReport) -> dict[str, Any]:
         """Write the charts that were asked for; tell which files, and why one is not there."""
@@ -283,6 +300,9 @@ def show(document: dict[str, Any], report: CalibrationReport) -> None:
             click.echo(f"  has another outcome now, or none: {printable(question)}")
     for path in document.get("files", []):
         click.echo(f"would be written: {path}" if document["dry_run"] else f"written: {path}")
+    for one in document.get("export", {}).get("files", []):
+        verb = "would be written" if document["export"]["dry_run"] else "written"
+        click.echo(f"{verb}: {one['file']} ({one['rows']:,} rows)")
     for chart, why in document.get("files_missing", {}).items():
         click.echo(f"not drawn: {chart}: {why}")
 

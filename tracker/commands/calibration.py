@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from storage.errors import StorageError
+from tracker.columns import FORMATS
 from tracker.commands.beside import Beside, show, today_json
 from tracker.commands.session import Day, Session, parse_pairs, table, with_session
 from tracker.errors import UsageError
@@ -65,7 +66,17 @@ NO_STORE = "no database yet: `speedup pull` collects values, or give --input CSV
     type=click.Path(file_okay=False, path_type=Path),
     help="Write reliability, history, comparison and lead-time charts (PNG, SVG) into this folder.",
 )
-@click.option("--dry-run", is_flag=True, help="With --plot and --charts: say which files, write none.")
+@click.option(
+    "--export",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Write each forecast with its scores, the reports and the bins into this folder, with a guide to the columns.",
+)
+@click.option(
+    "--format", "form", type=click.Choice(FORMATS), default="csv", show_default=True, help="Of --export."
+)
+@click.option(
+    "--dry-run", is_flag=True, help="With --plot, --charts and --export: say which files, write none."
+)
 @click.option(
     "--over-life", is_flag=True, help="Also scores averaged over time, at fixed leads, and Metaculus'."
 )

@@ -35,6 +35,7 @@ from tracker.scoring.reliability import (
 from tracker.scoring.resampling import bootstrap_questions, percentile_interval, question_sums
 from tracker.scoring.scores import (
     DEFAULT_LOG_CLIP,
+    SCORE_VERSION,
     FloatArray,
     brier_score,
     clipped,
@@ -486,6 +487,7 @@ def to_json(report: CalibrationReport) -> dict[str, Any]:
     counts = {one.name: getattr(report, one.name) for one in fields(report) if one.name.startswith("n_")}
     document: dict[str, Any] = {**report.group, **counts, "base_rate": report.base_rate}
     document["log_clip"] = report.log_clip
+    document["score_version"] = SCORE_VERSION
     document["ci_method"] = f"bootstrap over questions, {report.resamples} resamples, seed {report.seed}"
     for name in _SCORES:
         document[name] = _score_json(getattr(report, name)) | _reason(report, name)

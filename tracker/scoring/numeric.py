@@ -30,7 +30,7 @@ from tracker.scoring.distributions import (
 from tracker.scoring.inference import Mean, clustered_mean
 from tracker.scoring.lives import LEADS, MIDPOINT, Life, Steps, mean_json
 from tracker.scoring.metaculus import baseline_score_cdf, bucket_of
-from tracker.scoring.scores import FloatArray
+from tracker.scoring.scores import SCORE_VERSION, FloatArray
 
 DAY_S = 86_400.0
 COVERAGE_LEVELS = (0.5, 0.8, 0.9)
@@ -412,6 +412,7 @@ def numeric_json(
         reasons[why] = reasons.get(why, 0) + count
     records = numeric_records(told, answers, leads=leads)
     return {
+        "score_version": SCORE_VERSION,
         "n_questions": len({question for _, question in told}),
         "not_scored": [{"reason": why, "n": count} for why, count in sorted(reasons.items())],
         "scores": [_record_json(one) for one in records],
