@@ -36,7 +36,7 @@ def stored_forecasts(
     ``lead_days``: one forecast per lead before the scheduled close; None: the value at the end of each
     day. Questions without an outcome count as pending. Areas come from the catalogue's links.
     """
-    told = _told(store, catalogue, now, known_at)
+    told = everything_told(store, catalogue, now, known_at)
     return forecasts_from_history(
         told.history,
         told.resolutions,
@@ -53,7 +53,7 @@ def stored_lives(
     store: Store, catalogue: Catalogue, *, now: datetime, known_at: datetime | None = None
 ) -> tuple[dict[tuple[str, str], Steps], dict[str, Life]]:
     """What everybody said over the whole lives of the questions that ran their course, as known at ``known_at``."""
-    told = _told(store, catalogue, now, known_at)
+    told = everything_told(store, catalogue, now, known_at)
     opens = {key: question.dates.open for key, question in our_questions(store, catalogue, known_at).items()}
     for info in sorted(store.infos(known_at=known_at), key=lambda info: info.source == info.platform):
         if info.opens_at is not None:
@@ -70,7 +70,7 @@ def stored_lives(
 
 
 @dataclass(frozen=True)
-class _Told:
+class Told:
     """All that was said of questions and their outcomes, as known at one time."""
 
     history: Mapping[StreamKey, Sequence[Observation]]
@@ -79,13 +79,14 @@ class _Told:
     closes: Mapping[QuestionKey, datetime]
 
 
-def _told(store: Store, catalogue: Catalogue, now: datetime, known_at: datetime | None) -> _Told:
+def everything_told(store: Store, catalogue: Catalogue, now: datetime, known_at: datetime | None) -> Told:
+    """Every stream, what people said as streams, the outcomes and the scheduled closes, as known at ``known_at``."""
     resolutions = [*store.resolutions(known_at=known_at), *_verdicts(store, catalogue, known_at)]
     history: dict[StreamKey, Sequence[Observation]] = {
         key: as_told(key, store.history(key, known_at=known_at)) for key in store.streams()
     }
     people = _people(store, known_at=now if known_at is None else known_at)
-    return _Told(
+    return Told(
         {**history, **people},
         {key: key.source.removeprefix(PERSON) for key in people},
         resolutions,

@@ -146,7 +146,6 @@ def test_numbers_and_dates_in_the_database_have_headings_of_their_own(program: P
     assert middle["reason"].startswith("too few to say")
     text = program(*arguments).out
     assert "how often central intervals held the answer" in text
-    assert document["distributions"] == program(*arguments, "--json").json["distributions"]
     early = program(*arguments, "--json", "--as-of", "2025-04-01").json["distributions"]
     assert early["scores"] == []
     assert early["not_scored"] == [{"reason": "pending: no outcome yet", "n": 1}]
@@ -180,3 +179,23 @@ def test_scores_are_exported_with_a_guide_and_the_same_rows_in_both_formats(
         0.25,
         document["score_version"],
     )
+
+
+def test_before_anything_resolves_there_is_something_to_say_under_its_own_label(program: Program) -> None:
+    link = next(one for one in load_catalogue().links if one.outcome == "yes" and one.platform == "manifold")
+    key = StreamKey("manifold", *link.key, Quantity.PLAY_MONEY_PRICE)
+    store = open_store(program.db)
+    try:
+        days = [(CLOSE + n * DAY, 0.3 if n < 20 else 0.4) for n in range(40)]
+        store.append(Batch(tuple(Snapshot(key, at, at, probability=p) for at, p in days)))
+    finally:
+        store.close()
+    arguments = ("calibration", "--before-resolution", "--as-of", "2025-05-20")
+    found = program(*arguments, "--json").json["before_resolution"]
+    (movement,) = found["belief_movement"]["forecasters"]
+    assert movement["movement"] == pytest.approx(0.01)
+    assert [one["days_before"] for one in found["proxies"]["forecasters"]] == [30]
+    text = program(*arguments).out
+    assert "none of it is calibration" in text
+    refused = program(*arguments, "--since", "2025-01-01")
+    assert refused.code == 2

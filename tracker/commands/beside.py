@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from tracker.scoring.lives import Record
     from tracker.scoring.table import ForecastTable
 
+VIOLATIONS_SHOWN = 20
+
 
 @dataclass(frozen=True)
 class Beside:
@@ -138,6 +140,30 @@ class Beside:
             store.close()
         return numeric_json(found.told, found.answers, found.not_scored, leads=options["leads"] or LEADS)
 
+    @cached_property
+    def beforehand(self) -> dict[str, Any]:
+        from tracker.beforehand import before_resolution
+
+        options = self.options
+        if options["file"] is not None or any(
+            options[name] for name in ("sources", "since", "until", "leads")
+        ):
+            raise UsageError(
+                "--before-resolution is of the database; only --forecaster and --area go with it"
+            )
+        store = self.session.store(create=False)
+        try:
+            return before_resolution(
+                store,
+                self.session.catalogue,
+                now=self.now,
+                known_at=self.session.as_of,
+                forecasters=options["forecasters"],
+                areas=options["areas"],
+            )
+        finally:
+            store.close()
+
     def document(self, report: CalibrationReport) -> dict[str, Any]:
         """The parts that were asked for, under their public names; charts are written on the way."""
         from tracker.scoring.compare import comparison_json
@@ -154,6 +180,8 @@ class Beside:
             found["comparison"] = comparison_json(self.comparison)
         if options["recalibrate"]:
             found["recalibration"] = recalibration_json(today(self.forecasts), evaluate(self.forecasts))
+        if options["before_resolution"]:
+            found["before_resolution"] = self.beforehand
         if options["history"]:
             found["history"] = [_month_json(month) for month in self.months]
         return found | self._charts(report) | self._export(report)
@@ -285,6 +313,8 @@ def show(document: dict[str, Any], report: CalibrationReport) -> None:
         _show_comparison(document["comparison"])
     if "recalibration" in document:
         _show_recalibration(document["recalibration"])
+    if "before_resolution" in document:
+        _show_beforehand(document["before_resolution"])
     if "history" in document:
         table(
             "as it was known at each month's end",
@@ -359,6 +389,56 @@ def _show_distributions(found: dict[str, Any]) -> None:
     if found["not_scored"]:
         told = ", ".join(f"{one['n']} {one['reason']}" for one in found["not_scored"])
         click.echo(f"numbers and dates not scored: {told}")
+
+
+def _show_beforehand(found: dict[str, Any]) -> None:
+    click.echo(found["label"])
+    movement, coherence, proxies = (found[name] for name in ("belief_movement", "coherence", "proxies"))
+    table(
+        "belief movement",
+        ["", "questions", "movement", "uncertainty lost", "excess (95%)"],
+        [
+            (
+                one["forecaster"],
+                one["excess"]["n"],
+                one["movement"],
+                one["uncertainty_lost"],
+                _mean(one["excess"]),
+            )
+            for one in movement["forecasters"]
+        ],
+        right=range(1, 5),
+    )
+    click.echo(movement["label"])
+    broken = coherence["violations"]
+    table(
+        "coherence",
+        ["rule", "", "of", "said", "excess"],
+        [
+            (
+                f"{one['rule']} ({one['kind']})",
+                one["forecaster"],
+                ", ".join(one["about"]),
+                ", ".join(f"{p:.3f}" for p in one["said"]),
+                one["excess"],
+            )
+            for one in broken[:VIOLATIONS_SHOWN]
+        ],
+        right=(4,),
+    )
+    tried = ", ".join(f"{count} {rule}" for rule, count in coherence["n_checked"].items())
+    click.echo(f"{len(broken)} found; checked: {tried}; {coherence['label']}")
+    table(
+        "proxy scores",
+        ["", "days before", "questions", "proxy Brier (95%)", "proxy log (nats)"],
+        [
+            (one["forecaster"], one["days_before"], one["proxy_brier"]["n"], _mean(one["proxy_brier"]),
+             _mean(one["proxy_log_score"]))
+            for one in proxies["forecasters"]
+        ],
+        right=range(1, 5),
+    )  # fmt: skip
+    click.echo(proxies["label"])
 
 
 def _share(one: dict[str, Any]) -> str:

@@ -62,6 +62,11 @@ NO_STORE = "no database yet: `speedup pull` collects values, or give --input CSV
     "--and-today", is_flag=True, help="With --as-of: would the same forecasts score the same today?"
 )
 @click.option(
+    "--before-resolution",
+    is_flag=True,
+    help="Also what can be said without outcomes: belief movement, coherence, proxy scores.",
+)
+@click.option(
     "--charts",
     type=click.Path(file_okay=False, path_type=Path),
     help="Write reliability, history, comparison and lead-time charts (PNG, SVG) into this folder.",

@@ -125,6 +125,26 @@ def paths_from_history(
     return paths, lives
 
 
+def standing_words(
+    history: Mapping[StreamKey, Sequence[Seen]],
+    *,
+    people: Mapping[StreamKey, str] | None = None,
+    max_age: timedelta = timedelta(days=7),
+) -> dict[StreamKey, tuple[str, Steps]]:
+    """What each crowd and each person said over time, whether or not anything resolved: forecaster and steps.
+
+    Of one crowd's word heard twice the nearest; silence longer than ``max_age`` is not bridged.
+    """
+    people = people or {}
+    names = forecaster_names([key for key in history if key not in people]) | dict(people)
+    found = {}
+    for key in heard_nearest(history, people):
+        steps = _Stream.of(key, names[key], history[key], None, {}).steps(max_age)
+        if steps is not None:
+            found[key] = (names[key], steps)
+    return found
+
+
 @dataclass(frozen=True)
 class _Row:
     key: StreamKey
