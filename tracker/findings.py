@@ -51,7 +51,7 @@ from tracker.report.plots import (
 )
 from tracker.report.plots.canvas import svg_text
 from tracker.report.wording import voice_title
-from tracker.scorecard import stored_forecasts
+from tracker.scorecard import PAGE_LEAD_DAYS, stored_forecasts
 from tracker.scoring.calibration import CalibrationReport, calibrate
 from tracker.source import Source
 from tracker.week import Week
@@ -63,7 +63,6 @@ WEEKS_SHOWN = 13
 WEEKS_COMPARED = 4
 CAUSES_SHOWN = 6
 THRESHOLDS_MINUTES = (480.0, 2400.0, 10020.0, 120000.0)
-CALIBRATION_LEAD_DAYS = 14
 NO_CALIBRATION = "no followed question has run its course and resolved Yes or No yet"
 
 
@@ -351,7 +350,7 @@ def _horizon(
 
 
 def _calibration(store: Store, catalogue: Catalogue, now: datetime) -> CalibrationReport | None:
-    forecasts = stored_forecasts(store, catalogue, lead_days=(CALIBRATION_LEAD_DAYS,), now=now, known_at=now)
+    forecasts = stored_forecasts(store, catalogue, lead_days=(PAGE_LEAD_DAYS,), now=now, known_at=now)
     if not len(forecasts):
         return None
     return calibrate(forecasts, group_by=("forecaster",), bins=5)
@@ -360,13 +359,13 @@ def _calibration(store: Store, catalogue: Catalogue, now: datetime) -> Calibrati
 def _records(report: CalibrationReport | None) -> tuple[c.ReliabilityReport, ...]:
     if report is None:
         return ()
-    rows = [c.reliability_report(f"all, {CALIBRATION_LEAD_DAYS} days before the close", report)]
+    rows = [c.reliability_report(f"all, {PAGE_LEAD_DAYS} days before the close", report)]
     rows += [c.reliability_report(", ".join(group.group.values()), group) for group in report.groups]
     return tuple(row for row in rows if row is not None)
 
 
 def _reliability(report: CalibrationReport | None, now: datetime, figures: _Figures) -> tuple[c.Chart, ...]:
-    title = f"all platforms, {CALIBRATION_LEAD_DAYS} days before the close"
+    title = f"all platforms, {PAGE_LEAD_DAYS} days before the close"
     entry = c.reliability_report(title, report) if report is not None else None
     if entry is None:
         return ()

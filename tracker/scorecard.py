@@ -19,6 +19,7 @@ from tracker.scoring.lives import Life, Steps
 from tracker.scoring.table import ForecastTable
 
 IMPORTED = "imported"
+PAGE_LEAD_DAYS = 14  # before the scheduled close: the calibration that the page tells
 PERSON = "person:"  # before a forecaster's name: the source of what people said here
 QuestionKey = tuple[str, str]
 
