@@ -44,12 +44,11 @@ from tracker.report.plots import (
     pair_chart,
     rank_alt,
     rank_chart,
-    reliability_alt,
-    reliability_chart,
     slope_alt,
     slope_chart,
 )
 from tracker.report.plots.canvas import svg_text
+from tracker.report.plots.scores import corp_alt, corp_chart
 from tracker.report.wording import voice_title
 from tracker.scorecard import PAGE_LEAD_DAYS, stored_forecasts
 from tracker.scoring.calibration import CalibrationReport, calibrate
@@ -353,7 +352,7 @@ def _calibration(store: Store, catalogue: Catalogue, now: datetime) -> Calibrati
     forecasts = stored_forecasts(store, catalogue, lead_days=(PAGE_LEAD_DAYS,), now=now, known_at=now)
     if not len(forecasts):
         return None
-    return calibrate(forecasts, group_by=("forecaster",), bins=5)
+    return calibrate(forecasts, group_by=("forecaster",), curve=True)
 
 
 def _records(report: CalibrationReport | None) -> tuple[c.ReliabilityReport, ...]:
@@ -365,12 +364,11 @@ def _records(report: CalibrationReport | None) -> tuple[c.ReliabilityReport, ...
 
 
 def _reliability(report: CalibrationReport | None, now: datetime, figures: _Figures) -> tuple[c.Chart, ...]:
-    title = f"all platforms, {PAGE_LEAD_DAYS} days before the close"
-    entry = c.reliability_report(title, report) if report is not None else None
-    if entry is None:
+    if report is None or report.brier.value is None:
         return ()
-    figure = reliability_chart(entry, as_of=now)
-    return (figures.chart("calibration", "Calibration of the crowd", figure, reliability_alt(entry)),)
+    name = f"all platforms, {PAGE_LEAD_DAYS} days before the close"
+    figure = corp_chart(report, name=name, as_of=now)
+    return (figures.chart("calibration", "Calibration of the crowd", figure, corp_alt(report, name=name)),)
 
 
 def _revisions(store: Store, versions: Sequence[VersionInfo]) -> tuple[c.RevisionRow, ...]:

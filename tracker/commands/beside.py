@@ -230,11 +230,21 @@ class Beside:
         return {"files": [str(path) for _, path in files], "files_missing": missing, "dry_run": dry_run}
 
     def _drawers(self, report: CalibrationReport) -> dict[str, Callable[[], Any]]:
+        from tracker.report.content import reliability_report
+        from tracker.report.plots import reliability_chart
         from tracker.report.plots.scores import comparison_chart, corp_chart, history_chart, lead_chart
 
         name = ", ".join(self.options["forecasters"] or self.options["sources"]) or "all forecasts"
+
+        def binned() -> Any:
+            found = reliability_report(name, report)
+            if found is None:
+                raise ValueError("no scored forecast: nothing to draw")
+            return reliability_chart(found, as_of=self.now)
+
         return {
             "reliability": lambda: corp_chart(report, name=name, as_of=self.now),
+            "bins": binned,
             "history": lambda: history_chart(self.months, as_of=self.now),
             "comparison": lambda: comparison_chart(self.comparison, as_of=self.now),
             "leads": lambda: lead_chart(self.records, as_of=self.now),

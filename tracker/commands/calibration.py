@@ -69,7 +69,7 @@ NO_STORE = "no database yet: `speedup pull` collects values, or give --input CSV
 @click.option(
     "--charts",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Write reliability, history, comparison and lead-time charts (PNG, SVG) into this folder.",
+    help="Write charts (PNG, SVG) into this folder: reliability, bins, history, comparison, leads.",
 )
 @click.option(
     "--export",

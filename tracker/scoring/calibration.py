@@ -22,6 +22,7 @@ from tracker.scoring.recalibration import cox_line
 from tracker.scoring.reliability import (
     Corp,
     bin_index,
+    consistency_band,
     corp_band,
     corp_curve,
     corp_decomposition,
@@ -84,7 +85,9 @@ class Bin:
 class Curve:
     """The CORP reliability curve at the forecast values used, with its 90 % band, and questions per value.
 
-    ``n`` and ``n_questions`` are per value. More than 201 values are put on a grid of 0.01.
+    ``n`` and ``n_questions`` are per value. More than 201 values are put on a grid of 0.01. ``consistent_lower`` and
+    ``consistent_upper``: where 90 % of the curves of calibrated forecasts lie; empty unless each question (event) has
+    one forecast.
     """
 
     forecast: tuple[float, ...]
@@ -93,6 +96,8 @@ class Curve:
     upper: tuple[float, ...]
     n: tuple[int, ...]
     n_questions: tuple[int, ...]
+    consistent_lower: tuple[float, ...] = ()
+    consistent_upper: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -323,12 +328,11 @@ def _curve(scored: _Scored, settings: _Settings, reasons: dict[str, str]) -> Cur
     cell = scored.question * whole.forecast.size + which
     seen = np.bincount(cell, minlength=scored.n_questions * whole.forecast.size) > 0
     questions = seen.reshape(scored.n_questions, -1).sum(axis=0)
-    return Curve(
-        *(
-            tuple(column.tolist())
-            for column in (whole.forecast, whole.recalibrated, band.lower, band.upper, whole.n, questions)
-        )
-    )
+    columns = [whole.forecast, whole.recalibrated, band.lower, band.upper, whole.n, questions]
+    if scored.n_events == scored.probability.size and not np.any(scored.outcome % 1.0):
+        calibrated = consistency_band(whole.forecast, whole.n, resamples=resamples, seed=settings.seed)
+        columns += [calibrated.lower, calibrated.upper]
+    return Curve(*(tuple(column.tolist()) for column in columns))
 
 
 def _questions_without_close(
@@ -523,9 +527,14 @@ def _corp_json(report: CalibrationReport) -> dict[str, Any]:
 def _curve_json(report: CalibrationReport) -> dict[str, Any]:
     if report.curve is None:
         return {"points": None} | _reason(report, "curve")
-    columns = asdict(report.curve)
+    columns = {name: values for name, values in asdict(report.curve).items() if values}
     points = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
-    return {"band_level": 0.9, "points": points}
+    document: dict[str, Any] = {"band_level": 0.9, "points": points}
+    if not report.curve.consistent_lower:
+        document["reason"] = (
+            "no consistency band: a question (event) has several forecasts; ask for one lead time"
+        )
+    return document
 
 
 def _bin_json(one: Bin) -> dict[str, Any]:

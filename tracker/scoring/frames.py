@@ -145,7 +145,7 @@ def reliability(
     report = calibrate(table_of(frame, now=now), curve=True, resamples=resamples, seed=seed)
     if report.curve is None:
         raise UsageError(report.reasons["curve"])
-    return pd.DataFrame({name: list(values) for name, values in vars(report.curve).items()})
+    return pd.DataFrame({name: list(values) for name, values in vars(report.curve).items() if values})
 
 
 def over_life(

@@ -120,6 +120,24 @@ def corp_band(
     return Band(value, lower, upper, level)
 
 
+def consistency_band(
+    forecast: FloatArray, n: NDArray[np.int64], *, level: float = 0.9, resamples: int = 2000, seed: int = 0
+) -> Band:
+    """Where the CORP curve of calibrated forecasts would lie: about the diagonal, pointwise, at a level.
+
+    Outcomes are drawn from the forecasts themselves, ``n`` at each value, and violators pooled anew (Bröcker & Smith
+    2007, Weather Forecast 22:651; Dimitriadis, Gneiting & Jordan 2021). They are drawn apart, so it holds for one
+    forecast of each question alone: snapshots of one question share an outcome, and wander much further.
+    """
+    rng = np.random.default_rng(seed)
+    weight = n.astype(np.float64)
+    happened = rng.binomial(n, forecast, size=(resamples, n.size))
+    curves = np.array([_pooled(row / weight, weight) for row in happened])
+    tail = 0.5 * (1.0 - level)
+    lower, upper = np.quantile(curves, [tail, 1.0 - tail], axis=0)
+    return Band(forecast, lower, upper, level)
+
+
 def levels_of(probability: FloatArray) -> tuple[FloatArray, NDArray[np.int64]]:
     """The different forecasts in rising order, and which of them each row is.
 
