@@ -79,7 +79,7 @@ def _bands(report: CalibrationReport) -> str:
     if report.curve is None:
         return ""
     if report.curve.consistent_lower:
-        return "Bands, 90 % at each value: blue, the curve's; grey, of calibrated forecasts. "
+        return "Bands, 90 % at each value: purple, the curve's; grey, of calibrated forecasts. "
     return "Band: 90 % at each value; none shows where all outcomes agree. "
 
 
