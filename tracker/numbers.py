@@ -15,7 +15,6 @@ from datetime import UTC, date, datetime, time, timedelta
 from questions.catalogue import Catalogue
 from questions.model import Link, QuestionKind
 from questions.question import ANNUL, Question
-from questions.receipts import version_at
 from questions.records import Forecast, OutcomeState, Quantity, Resolution, StreamKey
 from questions.time import EPOCH
 from storage.records import Observation
@@ -28,6 +27,7 @@ from tracker.scorecard import (
     our_questions,
     own_id,
     scheduled_closes,
+    version_meant,
     versions_seen,
 )
 from tracker.scoring.history import (
@@ -207,8 +207,7 @@ def _people(store: Store, voices: _Voices, facts: _Facts, known_at: datetime) ->
         key = (one.question, one.forecaster, one.made_at)
         platform, external_id = place(one.question)
         if platform == OWN:
-            version = about[key].version or version_at(versions.get(external_id, ()), one.made_at)
-            external_id = own_id(external_id, version)
+            external_id = own_id(external_id, version_meant(about[key], versions.get(external_id, ())))
         where = (platform, external_id)
         _range_of_ours(where, facts, voices)
         if where in voices.spans and one.dated != (where in voices.dated):

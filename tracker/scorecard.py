@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -19,6 +20,7 @@ from tracker.scoring.lives import Life, Steps
 from tracker.scoring.table import ForecastTable
 
 IMPORTED = "imported"
+_DIGEST = re.compile(r"[0-9a-f]{12,64}")
 PAGE_LEAD_DAYS = 14  # before the scheduled close: the calibration that the page tells
 PERSON = "person:"  # before a forecaster's name: the source of what people said here
 QuestionKey = tuple[str, str]
@@ -201,8 +203,7 @@ def _people(store: Store, *, known_at: datetime) -> dict[StreamKey, Sequence[Obs
         if not forecast.outcome.startswith(BELOW):
             platform, external_id = place(forecast.question)
             if platform == OWN:
-                about = forecast.version or version_at(versions.get(external_id, ()), forecast.made_at)
-                external_id = own_id(external_id, about)
+                external_id = own_id(external_id, version_meant(forecast, versions.get(external_id, ())))
             source = PERSON + forecast.forecaster
             key = StreamKey(source, platform, external_id, forecast.outcome, Quantity.PANEL_MEDIAN)
             said.setdefault(key, {})[at] = forecast
@@ -227,6 +228,16 @@ def versions_seen(store: Store, known_at: datetime | None) -> dict[str, list[Que
     for version in store.question_versions(known_at=known_at):
         versions.setdefault(version.question, []).append(version)
     return versions
+
+
+def version_meant(forecast: Forecast, versions: Sequence[QuestionVersion]) -> str | None:
+    """Which version of our question a forecast is about: the one it names, else the one that stood when it was made.
+
+    A model tells of its own version there, in words: that names none of the question's, which are digests.
+    """
+    if _DIGEST.fullmatch(forecast.version):
+        return forecast.version
+    return version_at(versions, forecast.made_at)
 
 
 def as_told(key: StreamKey, seen: Sequence[Observation]) -> Sequence[Observation]:

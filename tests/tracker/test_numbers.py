@@ -106,6 +106,23 @@ def test_an_answer_beyond_the_range_is_scored_as_such():
     assert found["metaculus", "crps", "days"].mean.value == pytest.approx(400 / 3)
 
 
+def test_a_trend_that_gives_quantiles_is_scored_like_a_person():
+    kept = store()
+    cells = {
+        "question": ":".join(NAMED),
+        "forecaster": "metr-trend",
+        "kind": "trend",
+        "version": "mixture of shapes",
+    }
+    cells |= {"quantiles": "0.25=2026-05-01; 0.5=2026-07-20; 0.75=2026-12-01", "made_at": "2025-01-02"}
+    enter(kept, kept_file(NAME, one_row(cells), name="f.csv", who="x", at=OPEN + DAY, form="csv"), CATALOGUE)
+    found, _ = scores(kept)
+    width = (datetime(2026, 12, 1) - datetime(2026, 5, 1)).days
+    assert found["metr-trend", "weighted_interval_score", "days"].mean.value == pytest.approx(
+        0.25 * width / 1.5
+    )
+
+
 def test_quantiles_entered_when_the_question_was_over_are_no_forecast():
     kept = store()
     say(kept, CLOSE + DAY, "0.1=2026-05-20; 0.5=2026-07-20; 0.9=2026-10-20")
