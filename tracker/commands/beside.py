@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from tracker.scoring.table import ForecastTable
 
 VIOLATIONS_SHOWN = 20
+_LIFE_SCORES = ("brier", "log_score", "baseline", "peer", "spot_baseline", "spot_peer")
 
 
 @dataclass(frozen=True)
@@ -126,19 +127,23 @@ class Beside:
                 "scores": None,
                 "reason": "of whole lives: --source, --since and --until do not go with it",
             }
+        found = self._of_store(stored_numbers)
+        return numeric_json(found.told, found.answers, found.not_scored, leads=options["leads"] or LEADS)
+
+    def _of_store(self, ask: Callable[..., Any]) -> Any:
+        """What a question to the store answers, of the forecasters and areas that were asked for, as known then."""
         store = self.session.store(create=False)
         try:
-            found = stored_numbers(
+            return ask(
                 store,
                 self.session.catalogue,
                 now=self.now,
                 known_at=self.session.as_of,
-                forecasters=options["forecasters"],
-                areas=options["areas"],
+                forecasters=self.options["forecasters"],
+                areas=self.options["areas"],
             )
         finally:
             store.close()
-        return numeric_json(found.told, found.answers, found.not_scored, leads=options["leads"] or LEADS)
 
     @cached_property
     def beforehand(self) -> dict[str, Any]:
@@ -151,18 +156,8 @@ class Beside:
             raise UsageError(
                 "--before-resolution is of the database; only --forecaster and --area go with it"
             )
-        store = self.session.store(create=False)
-        try:
-            return before_resolution(
-                store,
-                self.session.catalogue,
-                now=self.now,
-                known_at=self.session.as_of,
-                forecasters=options["forecasters"],
-                areas=options["areas"],
-            )
-        finally:
-            store.close()
+        found: dict[str, Any] = self._of_store(before_resolution)
+        return found
 
     def document(self, report: CalibrationReport) -> dict[str, Any]:
         """The parts that were asked for, under their public names; charts are written on the way."""
@@ -351,19 +346,19 @@ def _show_lives(records: list[dict[str, Any]]) -> None:
     leads = list(dict.fromkeys(lead["lead"] for one in records for lead in one["leads"]))
     table(
         "over the life of each question, each counting once; baseline and peer: higher is better",
-        ["", "questions", "coverage", "Brier", "log (nats)", "baseline", "peer"]
+        ["", "questions", "coverage", "Brier", "log (nats)", "baseline", "peer", "spot baseline", "spot peer"]
         + [f"Brier {lead}" + (" d" if lead.isdigit() else "") for lead in leads],
         [
             (
                 one["forecaster"],
                 one["n_questions"],
                 one["coverage"],
-                *(_mean(one[name]) for name in ("brier", "log_score", "baseline", "peer")),
+                *(_mean(one[name]) for name in _LIFE_SCORES),
                 *(_mean({lead["lead"]: lead for lead in one["leads"]}.get(lead)) for lead in leads),
             )
             for one in records
         ],
-        right=range(1, 7 + len(leads)),
+        right=range(1, 9 + len(leads)),
     )
 
 

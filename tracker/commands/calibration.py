@@ -175,7 +175,8 @@ def _filtered(forecasts: ForecastTable, options: dict[str, Any]) -> ForecastTabl
 def _show(report: CalibrationReport) -> None:
     click.echo(
         f"{report.n_forecasts} forecasts on {report.n_questions} questions; "
-        f"not scored: {report.n_pending} pending, {report.n_void} void, {report.n_fraction} with another outcome, "
+        f"not scored: {report.n_pending} pending ({report.n_overdue} overdue), {report.n_void} void, "
+        f"{report.n_fraction} with another outcome, "
         f"{report.n_resolved_early} resolved early, {report.n_after_resolution} made after the outcome"
     )
     rows = [_row("all", report), *(_row(", ".join(group.group.values()), group) for group in report.groups)]

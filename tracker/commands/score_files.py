@@ -22,6 +22,7 @@ _COUNTS = (
     "questions",
     "events",
     "pending",
+    "overdue",
     "void",
     "fraction",
     "resolved_early",

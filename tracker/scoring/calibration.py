@@ -117,11 +117,11 @@ class CalibrationReport:
     """Scores and calibration of one set of forecasts.
 
     Counted rows: ``n_forecasts`` (scored) over ``n_questions`` about ``n_events`` events; not scored:
-    ``n_void`` (annulled), ``n_pending`` (no outcome yet), ``n_fraction`` (outcome other than 0 and 1, unless
-    scored because asked), ``n_after_resolution`` (made when the outcome was out), ``n_resolved_early`` (resolved
-    before a scheduled close that has not passed), ``n_repeated`` (a crowd's word that was heard nearer to it as
-    well). ``n_close_unknown`` counts scored questions without a scheduled close: with them early Yes outcomes may
-    be over-represented. ``n_clipped``: forecasts moved by ``log_clip``.
+    ``n_void`` (annulled), ``n_pending`` (no outcome yet; ``n_overdue`` of them past their close), ``n_fraction``
+    (outcome other than 0 and 1, unless scored because asked), ``n_after_resolution`` (made when the outcome was
+    out), ``n_resolved_early`` (resolved before a scheduled close that has not passed), ``n_repeated`` (a crowd's
+    word that was heard nearer to it as well). ``n_close_unknown`` counts scored questions without a scheduled close:
+    with them early Yes outcomes may be over-represented. ``n_clipped``: forecasts moved by ``log_clip``.
 
     All scores are losses, lower is better; ``log_score`` in nats, ``spherical`` = 1 - spherical reward.
     ``brier_skill`` = 1 - Brier / Brier of always saying ``reference``, a probability fixed in advance, or where
@@ -158,6 +158,7 @@ class CalibrationReport:
     notes: tuple[str, ...] = ()
     n_events: int = 0
     n_repeated: int = 0
+    n_overdue: int = 0
     reference: float | None = None
     intercept: ScoreEstimate = ScoreEstimate()
     slope: ScoreEstimate = ScoreEstimate()
@@ -285,6 +286,7 @@ def _report(told: ForecastTable, settings: _Settings) -> CalibrationReport:
         n_resolved_early=apart[Status.RESOLVED_EARLY],
         n_close_unknown=_questions_without_close(table, scored_rows, question),
         n_repeated=len(told) - len(table),
+        n_overdue=0 if table.overdue is None else int(table.overdue.sum()),
         n_clipped=int(tally.n[clipped(value, settings.log_clip)[0] != value].sum()),
         base_rate=tally.base_rate if some else None,
         log_clip=settings.log_clip,

@@ -120,6 +120,9 @@ def paths_from_history(
         life = stream.life(started[stream.life_name], events)
         steps = stream.steps(max_age)
         if life is not None and steps is not None:
+            known = lives.get(stream.life_name)
+            if known is not None and math.isnan(life.reveals):
+                life = replace(life, reveals=known.reveals)
             lives[stream.life_name] = life
             paths[stream.forecaster, stream.life_name] = steps
     return paths, lives
@@ -233,7 +236,9 @@ class _Stream:
             return None
         place = (self.key.platform, self.key.external_id)
         event = events.get(place) or "/".join(place)
-        return Life(self.life_name, _days(opens), _days(closes), _days(ends), verdict.value, event)
+        hidden = [one.snapshot.hidden_until for one in self.seen if one.snapshot.hidden_until is not None]
+        reveals = _days(hidden[-1]) if hidden else math.nan
+        return Life(self.life_name, _days(opens), _days(closes), _days(ends), verdict.value, event, reveals)
 
     def steps(self, max_age: timedelta) -> Steps | None:
         """What stood when, with a gap wherever it was not confirmed for too long; None for nothing at all."""

@@ -41,6 +41,7 @@ class ForecastTable:
 
     ``question`` is the unit of evidence: rows of one question are never treated as independent. Times are
     UTC (NaT: unknown); ``lead_days`` counts back from the scheduled close, else from the resolution.
+    ``overdue``: no outcome yet although the scheduled close has passed; such rows are pending all the same.
     ``question_code``: the question as a number, rising as its name does (None: not numbered yet).
     ``leads``: the lead times that were asked for (empty: all rows are there). ``area`` may hold several,
     joined by ``|``: such a row counts in each area's group and once in a total. ``event`` names what several
@@ -68,6 +69,7 @@ class ForecastTable:
     opens_at: Moments | None = None
     lead_days: FloatArray | None = None
     question_code: NDArray[np.int64] | None = None
+    overdue: NDArray[np.bool_] | None = None
     leads: tuple[int, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -141,12 +143,16 @@ def forecast_table(
     _check_columns(table)
     if annulled.shape != p.shape:
         raise ValueError(f"void has shape {annulled.shape}, probability has {p.size} rows")
-    numbered = codes(table.question)[0]
+    status = _status(table, annulled, now)
+    late = np.zeros(p.shape, dtype=bool)
+    if closes is not None and now is not None:
+        late = (status == Status.PENDING) & (closes <= _datetime64(now))
     return replace(
         table,
-        status=_status(table, annulled, now),
+        status=status,
         lead_days=_lead_days(table),
-        question_code=numbered,
+        question_code=codes(table.question)[0],
+        overdue=late,
     )
 
 
