@@ -1,7 +1,8 @@
-"""What the store holds of forecasts of numbers and dates, laid out for scoring: distributions, and what came of them.
+"""What the store holds of distributions, laid out for scoring, and what came of them: numbers, dates, options.
 
-Four kinds of voices: platforms' CDFs, the quantiles that people, panels and programs gave here, and the prices of the
-rungs of ladders. An answer counts as in ``tracker.scorecard``: only once the scheduled close has passed.
+Four kinds of words: platforms' CDFs, the quantiles that people, panels and programs gave here, the prices of the
+rungs of ladders, and probabilities of all options of a question together. An answer counts as in
+``tracker.scorecard``: only once the scheduled close has passed.
 """
 
 from __future__ import annotations
@@ -21,11 +22,14 @@ from storage.records import Observation
 from storage.store import Store
 from tracker.own import BELOW, OWN, VALUE, counted, distributions, place
 from tracker.scorecard import (
+    PERSON,
     areas_of,
     as_told,
     events_of,
     our_questions,
     own_id,
+    own_verdicts,
+    people_streams,
     scheduled_closes,
     version_meant,
     versions_seen,
@@ -35,12 +39,15 @@ from tracker.scoring.history import (
     heard_nearest,
     outcome_key,
     paths_from_history,
+    standing_words,
     verdicts_of,
 )
-from tracker.scoring.numeric import Answer, Form, Shape, Told, ladder
+from tracker.scoring.lives import Steps
+from tracker.scoring.numeric import Answer, Form, Shape, Told, ladder, options
 
 BUCKETS = "metaculus"  # whose grids divide the range into cells of equal weight
 MAX_AGE = timedelta(days=7)  # silence longer than this is not bridged, as for probabilities
+MIN_OPTIONS = 3  # two are yes and no
 BEYOND = {"below_lower_bound": -math.inf, "above_upper_bound": math.inf}
 
 QuestionKey = tuple[str, str]
@@ -111,6 +118,9 @@ def stored_numbers(
     for forecaster, said, answer in _ladders(store, catalogue, facts, known_at, voices.reasons, areas):
         if not forecasters or forecaster in forecasters:
             told[forecaster, answer.question], answers[answer.question] = said, answer
+    for forecaster, said, answer in _choices(store, facts, known_at, at, bearing, areas):
+        if not forecasters or forecaster in forecasters:
+            told[forecaster, answer.question], answers[answer.question] = said, answer
     return Numbers(told, answers, dict(voices.reasons))
 
 
@@ -123,7 +133,11 @@ def _facts(
     for info in sorted(store.infos(known_at=known_at), key=lambda info: info.source == info.platform):
         if info.opens_at is not None:
             opens[info.platform, info.external_id] = info.opens_at
-    told = [*resolutions, *_own_words(store, ours, known_at)]
+    told = [
+        *resolutions,
+        *_own_words(store, ours, known_at),
+        *(word for word in own_verdicts(store, catalogue, known_at) if word.outcome != VALUE),
+    ]
     closes = scheduled_closes(store, catalogue, told, at)
     return _Facts(verdicts_of(told)[0], ours, closes, opens, events_of(catalogue), now)
 
@@ -298,6 +312,56 @@ def _ladders(
                 reasons["ladder: not all rungs ran their course together, or their outcomes clash"] += 1
             else:
                 yield (forecaster, *found)
+
+
+def _choices(
+    store: Store,
+    facts: _Facts,
+    known_at: datetime | None,
+    at: datetime,
+    bearing: Mapping[QuestionKey, Sequence[str]],
+    areas: Collection[str],
+) -> Iterator[tuple[str, Told, Answer]]:
+    """Questions of three options or more of which exactly one came about, by forecaster, options in name's order."""
+    spoken: dict[QuestionKey, set[str]] = {}
+    for key in store.streams():
+        spoken.setdefault((key.platform, key.external_id), set()).add(key.outcome)
+    people = people_streams(store, known_at=at)
+    history = {
+        key: as_told(key, store.history(key, known_at=known_at))
+        for key in store.streams()
+        if len(spoken[key.platform, key.external_id] - {VALUE}) > MIN_OPTIONS - 1
+    }
+    named = {key: key.source.removeprefix(PERSON) for key in people}
+    together: dict[tuple[str, QuestionKey], dict[str, Steps]] = {}
+    for key, (forecaster, steps) in standing_words({**history, **people}, people=named).items():
+        if key.outcome != VALUE:
+            together.setdefault((forecaster, (key.platform, key.external_id)), {})[key.outcome] = steps
+    for (forecaster, question), said in sorted(together.items(), key=lambda item: item[0]):
+        if len(said) < MIN_OPTIONS or not _bears(question, bearing, areas):
+            continue
+        names = sorted(said)
+        words = [facts.resolutions.get((*question, name)) for name in names]
+        whole = options([said[name] for name in names])
+        chosen = [k for k, word in enumerate(words) if word is not None and word.state is OutcomeState.YES]
+        over = all(word is not None and word.state in (OutcomeState.YES, OutcomeState.NO) for word in words)
+        closes = facts.closes.get(question)
+        if whole is None or not over or len(chosen) != 1 or closes is None or closes > facts.now:
+            continue  # each option is counted, and scored, by itself as well
+        word = words[chosen[0]]
+        assert word is not None
+        first = min(float(steps.at[0]) for steps in said.values())
+        opens = _days(facts.opens[question]) if question in facts.opens else first
+        ends = min(_days(word.resolved_at or word.fetched_at), _days(closes))
+        if opens < ends:
+            yield (
+                forecaster,
+                whole,
+                Answer(
+                    f"{'/'.join(question)} (options)", chosen[0], opens, _days(closes), ends,
+                    event=facts.events.get(question, "/".join(question)),
+                ),
+            )  # fmt: skip
 
 
 def _rung(link: Link) -> float:

@@ -84,11 +84,11 @@ class Told:
 
 def everything_told(store: Store, catalogue: Catalogue, now: datetime, known_at: datetime | None) -> Told:
     """Every stream, what people said as streams, the outcomes and the scheduled closes, as known at ``known_at``."""
-    resolutions = [*store.resolutions(known_at=known_at), *_verdicts(store, catalogue, known_at)]
+    resolutions = [*store.resolutions(known_at=known_at), *own_verdicts(store, catalogue, known_at)]
     history: dict[StreamKey, Sequence[Observation]] = {
         key: as_told(key, store.history(key, known_at=known_at)) for key in store.streams()
     }
-    people = _people(store, known_at=now if known_at is None else known_at)
+    people = people_streams(store, known_at=now if known_at is None else known_at)
     return Told(
         {**history, **people},
         {key: key.source.removeprefix(PERSON) for key in people},
@@ -137,7 +137,7 @@ def our_questions(
     return found
 
 
-def _verdicts(store: Store, catalogue: Catalogue, known_at: datetime | None) -> list[Resolution]:
+def own_verdicts(store: Store, catalogue: Catalogue, known_at: datetime | None) -> list[Resolution]:
     """What our own questions came to, as a platform would say it: the last receipt of each version.
 
     Each outcome is told by itself, 1 for the one that came about and 0 for the others.
@@ -191,7 +191,7 @@ def areas_of(catalogue: Catalogue, streams: Iterable[StreamKey] = ()) -> dict[Qu
     return areas
 
 
-def _people(store: Store, *, known_at: datetime) -> dict[StreamKey, Sequence[Observation]]:
+def people_streams(store: Store, *, known_at: datetime) -> dict[StreamKey, Sequence[Observation]]:
     """What people and other programs said, as streams: a forecast stands until the same one says another.
 
     Of several that count from one moment (a file of old ones) the one made last stands. Quantiles are no

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -11,6 +12,7 @@ from questions.catalogue import load_catalogue
 from questions.receipts import Receipt
 from questions.records import (
     Distribution,
+    Forecast,
     OutcomeState,
     Quantity,
     QuestionInfo,
@@ -181,6 +183,43 @@ def test_a_ladder_counts_when_all_its_rungs_ran_their_course():
     assert list(numbers.not_scored) == [
         "ladder: not all rungs ran their course together, or their outcomes clash"
     ]
+
+
+def test_options_that_exclude_each_other_are_scored_together_where_they_sum_to_one():
+    kept = MemoryStore()
+    said = {"a": (0.5, 0.7), "b": (0.3, 0.2), "c": (0.2, 0.9)}  # the second day they no longer sum to 1
+    close = OPEN + 2 * DAY
+    for outcome, values in said.items():
+        key = StreamKey("metaculus", "metaculus", "m", outcome, Quantity.FORECASTER_MEDIAN)
+        seen = tuple(
+            Snapshot(key, OPEN + n * DAY, OPEN + n * DAY, probability=p) for n, p in enumerate(values)
+        )
+        won = float(outcome == "b")
+        word = Resolution(
+            "metaculus", "metaculus", "m", outcome, OutcomeState.YES if won else OutcomeState.NO, close,
+            resolved_at=close, value=won,
+        )  # fmt: skip
+        info = QuestionInfo("metaculus", "metaculus", "m", OPEN, "t", opens_at=OPEN, closes_at=close)
+        kept.append(Batch(snapshots=seen, infos=(info,), resolutions=(word,)))
+    found, _ = scores(kept)
+    brier = found["metaculus", "brier_choice", "options"]
+    assert brier.mean.value == pytest.approx((0.5**2 + 0.7**2 + 0.2**2) / 2)
+    assert brier.coverage == pytest.approx(0.5)
+    assert found["metaculus", "log_choice", "nats"].mean.value == pytest.approx(-math.log(0.3))
+
+
+def test_our_ordering_questions_are_scored_over_all_their_outcomes():
+    pair = next(q for q in CATALOGUE.questions.values() if q.kind == "ordering" and len(q.outcomes) == 4)
+    kept = MemoryStore()
+    made = pair.dates.open + DAY
+    chances = dict(zip(pair.outcomes, (0.4, 0.3, 0.2, 0.1), strict=True))
+    kept.add_forecasts([Forecast(pair.id, name, "ann", "person", made, p) for name, p in chances.items()])
+    later = pair.dates.resolve
+    won = pair.outcomes[1]
+    kept.add_receipts([Receipt(pair.id, "", later, later, State.RESOLVED, "rule", won, resolved_at=later)])
+    found, _ = scores(kept, later + DAY)
+    score = found["ann", "brier_choice", "options"].mean.value
+    assert score == pytest.approx((0.4**2 + 0.7**2 + 0.2**2 + 0.1**2) / 2)
 
 
 def key_of(link) -> tuple[str, str, str]:

@@ -1,6 +1,7 @@
 """How good forecasts of numbers and dates were: scores over each question's life, at fixed leads, PIT and coverage.
 
-A forecast here is a distribution: a CDF on a grid, a few quantiles, or the prices of a ladder's rungs. None of its
+A forecast here is a distribution: a CDF on a grid, a few quantiles, the prices of a ladder's rungs, or a probability
+for each of several options that exclude each other. None of its
 scores mixes with those of probabilities. Two units stand apart: ``range``, the question's own range as 1, which can be
 averaged over questions, and ``days``, for dates alone. CDFs are scored by CRPS, quantiles by the weighted interval
 score (where they are not symmetric, the quantile score) under its own name and with its levels: other levels give
@@ -18,6 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tracker.scoring.choices import brier_choice_score, log_choice_score, spherical_choice_score
 from tracker.scoring.distributions import (
     crps_cdf,
     held_shares,
@@ -44,6 +46,7 @@ class Form(StrEnum):
     CDF = "cdf"  # linear between the points, the mass p[0] below and 1 - p[-1] above
     GRID = "grid"  # a CDF on one of Metaculus' grids: each cell is 1/K of the range, however it bends
     QUANTILES = "quantiles"  # nothing is said between and beyond the points
+    OPTIONS = "options"  # x counts them; p is the probability of each, together 1
     RUNGS = "rungs"  # prices of one thing at several deadlines or thresholds; they may fail to rise
 
 
@@ -111,8 +114,8 @@ class Told:
 class Measure:
     """Which number is told, and in what: ``unit`` is range, days, rungs, or points of Metaculus.
 
-    ``crps``, ``weighted_interval_score``, ``quantile_score`` and ``ranked_probability_score`` are losses,
-    ``baseline`` is a reward. ``levels`` of the quantiles: only equal ones compare.
+    ``crps``, ``weighted_interval_score``, ``quantile_score``, ``ranked_probability_score`` and those of options are
+    losses, ``baseline`` is a reward. ``levels`` of the quantiles: only equal ones compare.
     """
 
     name: str
@@ -167,6 +170,7 @@ def measures(shape: Shape, answer: Answer) -> dict[Measure, float]:
     A CDF: CRPS in days and over the width of its grid; on Metaculus' grids with all cells of one width, as they are
     asked. Quantiles: in days, and over the width of the question's range where one is known; an answer beyond the
     range has no value that they could be measured against. Rungs: the mean of (p - [answer at most x])^2.
+    Options: the scores of ``tracker.scoring.choices``; the answer is the position of the one that came about.
 
     >>> found = measures(Shape((0.0, 1.0), (0.0, 1.0)), Answer("q", 0.25, 0.0, 2.0, 2.0))
     >>> {measure.name: round(loss, 4) for measure, loss in found.items()}
@@ -174,6 +178,13 @@ def measures(shape: Shape, answer: Answer) -> dict[Measure, float]:
     """
     if shape.form is Form.QUANTILES:
         return _of_quantiles(shape, answer)
+    if shape.form is Form.OPTIONS:
+        p, y = [shape.p], [int(answer.value)]
+        return {
+            Measure("brier_choice", "options"): float(brier_choice_score(p, y)[0]),
+            Measure("log_choice", "nats"): float(log_choice_score(p, y)[0]),
+            Measure("spherical_choice", "options"): float(spherical_choice_score(p, y)[0]),
+        }
     if shape.form is Form.RUNGS:
         gap = np.array(shape.p) - (np.array(shape.x) >= answer.value)
         return {Measure("ranked_probability_score", "rungs"): float(np.mean(np.square(gap)))}
@@ -224,12 +235,15 @@ def _place(x: FloatArray, value: float) -> float:
 
 
 def pit_of(shape: Shape, answer: Answer) -> tuple[float, float] | None:
-    """Where the answer fell, as an interval of probability: a point only inside a CDF. None for rungs that do not rise.
+    """Where the answer fell, as an interval of probability: a point only inside a CDF. None for options, which have no
+    order, and for rungs that do not rise.
 
     >>> said = Shape((1.0, 2.0, 3.0), (0.1, 0.5, 0.9), Form.QUANTILES)
     >>> pit_of(said, Answer("q", 2.5, 0.0, 2.0, 2.0))
     (0.5, 0.9)
     """
+    if shape.form is Form.OPTIONS:
+        return None
     if shape.form in (Form.QUANTILES, Form.RUNGS):
         if not shape.rises:
             return None
@@ -340,6 +354,23 @@ def ladder(
             Shape(x, tuple(1.0 - one if harder else one for one in p), Form.RUNGS) if known else None
         )
     return Told(tuple(at), tuple(shapes)), Answer(name, value, opens, closes, ends, event=event)
+
+
+def options(said: Sequence[Steps], *, tolerance: float = 0.03) -> Told | None:
+    """What was said of each option over time as one forecast, in their order; it stands while all options have a word.
+
+    Probabilities that sum to 1 within the tolerance are divided by their sum (a market's overround), others are no
+    distribution: then nothing stands. None when it never does.
+    """
+    at = sorted({moment for steps in said for moment in steps.at.tolist()})
+    shapes: list[Shape | None] = []
+    for moment in at:
+        p = [steps.standing(moment) for steps in said]
+        total = math.fsum(p)  # NaN where one is missing
+        whole = abs(total - 1.0) <= tolerance
+        x = tuple(float(k) for k in range(len(p)))
+        shapes.append(Shape(x, tuple(one / total for one in p), Form.OPTIONS) if whole else None)
+    return Told(tuple(at), tuple(shapes)) if any(shapes) else None
 
 
 def clustered_share(held: FloatArray, cluster: NDArray[np.int64]) -> tuple[float, float]:
