@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from questions.catalogue import Catalogue
-from questions.records import Measurement, StreamKey
+from questions.records import StreamKey
 from questions.series import record_of
 from storage.records import VersionInfo
 from storage.store import Store
@@ -20,7 +20,7 @@ from tracker.collect import SourceReport
 from tracker.config import LinkSettings
 from tracker.estimates.attribution import Cause
 from tracker.estimates.releases import fan, passage, simulate
-from tracker.estimates.trend import Crossing, crossing
+from tracker.estimates.trend import crossing
 from tracker.freshness import freshness
 from tracker.health import views
 from tracker.history import VoiceChange, cause_name, change_between, said, weeks_until
@@ -110,18 +110,12 @@ def find(
     result = orderings(catalogue, store, options, now=now, known_at=now)
     voices = tuple(result.voices.values())
     versions = store.versions(TREND_SERIES, known_at=now)
-    points = {
-        v.seen_first.date(): store.measurements(TREND_SERIES, "p50", known_at=v.seen_first) for v in versions
-    }
-    crossings = (
-        [crossing(result.trend_fit, minutes) for minutes in THRESHOLDS_MINUTES] if result.trend_fit else []
-    )
     record = _calibration(store, catalogue, now)
     figures = _Figures()
     slope = _slope(result, figures)
     weeks = weeks_until(catalogue, store, options, now=now, count=WEEKS_SHOWN, known_at=now)
     titles = _titles(store, catalogue, now)
-    horizon = _horizon(points, result, crossings, _outlook(result, options.seed), figures)
+    horizon = _horizon(store, versions, result, _outlook(result, options.seed), figures)
     reliability = _reliability(record, now, figures)
     reasons = {
         "comparisons": "fewer than two voices have a view",
@@ -335,12 +329,18 @@ def _area_dates(result: Orderings) -> tuple[c.AreaDateRow, ...]:
 
 
 def _horizon(
-    points: Mapping[date, Sequence[Measurement]],
+    store: Store,
+    versions: Sequence[VersionInfo],
     result: Orderings,
-    crossings: Sequence[Crossing],
     outlook: Outlook | None,
     figures: _Figures,
 ) -> c.Chart | None:
+    points = {
+        v.seen_first.date(): store.measurements(TREND_SERIES, "p50", known_at=v.seen_first) for v in versions
+    }
+    crossings = (
+        [crossing(result.trend_fit, minutes) for minutes in THRESHOLDS_MINUTES] if result.trend_fit else []
+    )
     if not any(points.values()):
         return None
     figure = horizon_chart(points, result.trend_fit, crossings, as_of=result.now, outlook=outlook)

@@ -1,4 +1,4 @@
-"""What the daemon does, each thing a job: polls; daily resolving, estimates, scores, backup; weekly comparing, check."""
+"""The daemon's jobs: polls; daily resolving, estimates, scores and backup; weekly comparing and check."""
 
 from __future__ import annotations
 

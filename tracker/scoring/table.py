@@ -143,10 +143,15 @@ def forecast_table(
     _check_columns(table)
     if annulled.shape != p.shape:
         raise ValueError(f"void has shape {annulled.shape}, probability has {p.size} rows")
-    status = _status(table, annulled, now)
-    late = np.zeros(p.shape, dtype=bool)
-    if closes is not None and now is not None:
-        late = (status == Status.PENDING) & (closes <= _datetime64(now))
+    return _decided(table, annulled, now)
+
+
+def _decided(table: ForecastTable, void: NDArray[np.bool_], now: datetime | None) -> ForecastTable:
+    """The table with what may be scored, what is overdue, lead times and questions as numbers."""
+    status = _status(table, void, now)
+    late = np.zeros(status.shape, dtype=bool)
+    if table.closes_at is not None and now is not None:
+        late = (status == Status.PENDING) & (table.closes_at <= _datetime64(now))
     return replace(
         table,
         status=status,
