@@ -1,30 +1,18 @@
-"""Everything that is stored, as typed tables in plain files, with a README that explains each column.
-
-One CSV per table: UTF-8, a header line, commas, times ISO 8601 UTC with ``Z``, probabilities 0..1, nothing for
-"not known". The same store gives the same bytes. Spreadsheets run cells that look like formulas, so text from
-elsewhere that begins with one of ``= + - @`` gets an apostrophe before it.
-"""
+"""Everything that is stored, as typed tables in plain files, with a README that explains each column."""
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import date, datetime
-from enum import Enum
+from datetime import UTC, datetime
 
 from questions.catalogue import Catalogue
 from questions.time import iso
 from storage.store import Store
+from tracker.columns import File, Format, Rows, Sheet, columns as _columns, guide, write
 from tracker.own import counted
 from tracker.scorecard import stored_forecasts
-from tracker.scoring.table import Status
-
-README = "README.md"
-Cell = object
-Rows = Iterator[Sequence[Cell]]
+from tracker.scoring.table import Moments, Status
 
 
 @dataclass(frozen=True)
@@ -38,95 +26,33 @@ class View:
 
 
 @dataclass(frozen=True)
-class Column:
-    """A column's name, what kind of value it holds and what that means."""
+class Table(Sheet):
+    """One file of an export, and where its rows come from."""
 
-    name: str
-    kind: str
-    meaning: str
-
-
-@dataclass(frozen=True)
-class Table:
-    """One file of an export."""
-
-    name: str
-    what: str
-    columns: tuple[Column, ...]
     rows: Callable[[View], Rows]
 
 
-@dataclass(frozen=True)
-class File:
-    """A file as it is to be written, and how many rows it has (a README has none)."""
-
-    name: str
-    content: bytes
-    rows: int
-
-
 def export(
-    store: Store, catalogue: Catalogue, *, now: datetime, known_at: datetime | None = None
+    store: Store,
+    catalogue: Catalogue,
+    *,
+    now: datetime,
+    known_at: datetime | None = None,
+    form: Format = "csv",
 ) -> Iterator[File]:
     """All tables one after the other, then the README; as known at ``known_at`` (default: now)."""
     view = View(store, catalogue, now, known_at)
-    counts: dict[str, int] = {}
+    told: list[tuple[Sheet, int]] = []
     for table in TABLES:
-        text = io.StringIO(newline="")
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow([column.name for column in table.columns])
-        count = 0
-        for row in table.rows(view):
-            writer.writerow([cell(value) for value in row])
-            count += 1
-        counts[table.name] = count
-        yield File(f"{table.name}.csv", text.getvalue().encode(), count)
-    yield File(README, guide(counts, now if known_at is None else known_at).encode(), 0)
-
-
-def cell(value: Cell) -> str:
-    """A value as it stands in the file.
-
-    >>> cell(None), cell(0.25), cell(True), cell("=1+1"), cell((1.0, 2.0))
-    ('', '0.25', 'true', "'=1+1", '[1.0, 2.0]')
-    """
-    if value is None or value == "":
-        return ""
-    if isinstance(value, Enum):
-        return str(value.value)
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, datetime):
-        return iso(value)
-    if isinstance(value, date):
-        return value.isoformat()
-    if isinstance(value, float):
-        return repr(value)
-    if isinstance(value, list | tuple):
-        return json.dumps(list(value))
-    text = " ".join(str(value).split())
-    return f"'{text}" if text[:1] in "=+-@" and not isinstance(value, int) else text
-
-
-def guide(counts: Mapping[str, int], at: datetime) -> str:
-    """The README of an export: each table, each column, its type and meaning."""
-    lines = [
-        "# Export of Speedup Tracker",
-        "",
-        f"As known at {iso(at)}. CSV, UTF-8, one header line, commas; times ISO 8601 UTC, probabilities 0..1, an empty",
-        "cell means not known or not there. Text that begins with `=`, `+`, `-` or `@` has an apostrophe before it.",
+        file = write(table, table.rows(view), form)
+        told.append((table, file.rows))
+        yield file
+    about = (
+        f"As known at {iso(now if known_at is None else known_at)}.",
         "Whose data this is and on what terms: `speedup doctor` and the README of the program; crowd values from",
         "ForecastBench are CC BY-SA 4.0 (Forecasting Research Institute) and stay so here.",
-    ]
-    for table in TABLES:
-        lines += ["", f"## {table.name}.csv ({counts[table.name]:,} rows)", "", table.what, ""]
-        lines += ["| column | type | meaning |", "| --- | --- | --- |"]
-        lines += [f"| {column.name} | {column.kind} | {column.meaning} |" for column in table.columns]
-    return "\n".join(lines) + "\n"
-
-
-def _columns(*told: tuple[str, str, str]) -> tuple[Column, ...]:
-    return tuple(Column(*one) for one in told)
+    )
+    yield guide("Export of Speedup Tracker", about, told, form)
 
 
 def _values(view: View) -> Rows:
@@ -190,22 +116,24 @@ def _scored(view: View) -> Rows:
         view.store, view.catalogue, lead_days=None, now=view.known_at or view.now, known_at=view.known_at
     )
 
-    def moments(name: str) -> Iterable[object]:
-        column = getattr(table, name)
-        return ("" if text == "NaT" else f"{text}Z" for text in column.astype("datetime64[s]").astype(str))
-
     assert table.option is not None
     assert table.forecaster is not None
     assert table.area is not None
     assert table.event is not None
     columns = (
-        table.question, table.option, table.forecaster, table.area, table.event, moments("made_at"),
-        moments("closes_at"), moments("resolved_at"), table.probability.tolist(), table.outcome.tolist(),
+        table.question, table.option, table.forecaster, table.area, table.event, _times(table.made_at),
+        _times(table.closes_at), _times(table.resolved_at), table.probability.tolist(), table.outcome.tolist(),
         table.status.tolist(),
     )  # fmt: skip
     for *rest, outcome, status in zip(*columns, strict=True):
         known = None if outcome != outcome else outcome
         yield (*rest, known, Status(status).name.lower())
+
+
+def _times(column: Moments | None) -> Iterator[datetime | None]:
+    assert column is not None
+    for moment in column.astype("datetime64[s]").tolist():
+        yield None if moment is None else moment.replace(tzinfo=UTC)
 
 
 def _questions(view: View) -> Rows:
@@ -256,8 +184,8 @@ TABLES = (
             ("volume", "number", "the platform's money"),
             ("liquidity", "number", "the platform's money"),
             ("spread", "number", "ask less bid, 0..1"),
-            ("cdf_x", "JSON list", "places of the distribution"),
-            ("cdf", "JSON list", "P(at most x) at each place"),
+            ("cdf_x", "numbers", "places of the distribution"),
+            ("cdf", "numbers", "P(at most x) at each place"),
             ("cdf_unit", "text", "date: places are Unix seconds"),
             ("timed_by_source", "true/false", "whether as_of is the source's own time"),
             ("seen_first", "time", "when we first saw it"),
@@ -385,7 +313,7 @@ TABLES = (
             ("open", "time", ""),
             ("close", "time", ""),
             ("resolve", "time", ""),
-            ("outcomes", "JSON list", ""),
+            ("outcomes", "texts", ""),
             ("default_outcome", "text", "if nothing happens"),
         ),
         _questions,

@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from questions.catalogue import Catalogue
-from questions.records import Measurement, StreamKey
+from questions.records import StreamKey
 from questions.series import record_of
 from storage.records import VersionInfo
 from storage.store import Store
@@ -20,7 +20,7 @@ from tracker.collect import SourceReport
 from tracker.config import LinkSettings
 from tracker.estimates.attribution import Cause
 from tracker.estimates.releases import fan, passage, simulate
-from tracker.estimates.trend import Crossing, crossing
+from tracker.estimates.trend import crossing
 from tracker.freshness import freshness
 from tracker.health import views
 from tracker.history import VoiceChange, cause_name, change_between, said, weeks_until
@@ -44,14 +44,13 @@ from tracker.report.plots import (
     pair_chart,
     rank_alt,
     rank_chart,
-    reliability_alt,
-    reliability_chart,
     slope_alt,
     slope_chart,
 )
 from tracker.report.plots.canvas import svg_text
+from tracker.report.plots.scores import corp_alt, corp_chart
 from tracker.report.wording import voice_title
-from tracker.scorecard import stored_forecasts
+from tracker.scorecard import PAGE_LEAD_DAYS, stored_forecasts
 from tracker.scoring.calibration import CalibrationReport, calibrate
 from tracker.source import Source
 from tracker.week import Week
@@ -63,7 +62,6 @@ WEEKS_SHOWN = 13
 WEEKS_COMPARED = 4
 CAUSES_SHOWN = 6
 THRESHOLDS_MINUTES = (480.0, 2400.0, 10020.0, 120000.0)
-CALIBRATION_LEAD_DAYS = 14
 NO_CALIBRATION = "no followed question has run its course and resolved Yes or No yet"
 
 
@@ -114,18 +112,12 @@ def find(
     result = orderings(catalogue, store, options, now=now, known_at=now)
     voices = tuple(result.voices.values())
     versions = store.versions(TREND_SERIES, known_at=now)
-    points = {
-        v.seen_first.date(): store.measurements(TREND_SERIES, "p50", known_at=v.seen_first) for v in versions
-    }
-    crossings = (
-        [crossing(result.trend_fit, minutes) for minutes in THRESHOLDS_MINUTES] if result.trend_fit else []
-    )
     record = _calibration(store, catalogue, now)
     figures = _Figures()
     slope = _slope(result, figures)
     weeks = weeks_until(catalogue, store, options, now=now, count=WEEKS_SHOWN, known_at=now)
     titles = _titles(store, catalogue, now)
-    horizon = _horizon(points, result, crossings, _outlook(result, options.seed), figures)
+    horizon = _horizon(store, versions, result, _outlook(result, options.seed), figures)
     reliability = _reliability(record, now, figures)
     page = c.PageContent(
         headline=headline(result),
@@ -346,12 +338,18 @@ def _area_dates(result: Orderings) -> tuple[c.AreaDateRow, ...]:
 
 
 def _horizon(
-    points: Mapping[date, Sequence[Measurement]],
+    store: Store,
+    versions: Sequence[VersionInfo],
     result: Orderings,
-    crossings: Sequence[Crossing],
     outlook: Outlook | None,
     figures: _Figures,
 ) -> c.Chart | None:
+    points = {
+        v.seen_first.date(): store.measurements(TREND_SERIES, "p50", known_at=v.seen_first) for v in versions
+    }
+    crossings = (
+        [crossing(result.trend_fit, minutes) for minutes in THRESHOLDS_MINUTES] if result.trend_fit else []
+    )
     if not any(points.values()):
         return None
     figure = horizon_chart(points, result.trend_fit, crossings, as_of=result.now, outlook=outlook)
@@ -360,27 +358,26 @@ def _horizon(
 
 
 def _calibration(store: Store, catalogue: Catalogue, now: datetime) -> CalibrationReport | None:
-    forecasts = stored_forecasts(store, catalogue, lead_days=(CALIBRATION_LEAD_DAYS,), now=now, known_at=now)
+    forecasts = stored_forecasts(store, catalogue, lead_days=(PAGE_LEAD_DAYS,), now=now, known_at=now)
     if not len(forecasts):
         return None
-    return calibrate(forecasts, group_by=("forecaster",), bins=5)
+    return calibrate(forecasts, group_by=("forecaster",), curve=True)
 
 
 def _records(report: CalibrationReport | None) -> tuple[c.ReliabilityReport, ...]:
     if report is None:
         return ()
-    rows = [c.reliability_report(f"all, {CALIBRATION_LEAD_DAYS} days before the close", report)]
+    rows = [c.reliability_report(f"all, {PAGE_LEAD_DAYS} days before the close", report)]
     rows += [c.reliability_report(", ".join(group.group.values()), group) for group in report.groups]
     return tuple(row for row in rows if row is not None)
 
 
 def _reliability(report: CalibrationReport | None, now: datetime, figures: _Figures) -> tuple[c.Chart, ...]:
-    title = f"all platforms, {CALIBRATION_LEAD_DAYS} days before the close"
-    entry = c.reliability_report(title, report) if report is not None else None
-    if entry is None:
+    if report is None or report.brier.value is None:
         return ()
-    figure = reliability_chart(entry, as_of=now)
-    return (figures.chart("calibration", "Calibration of the crowd", figure, reliability_alt(entry)),)
+    name = f"all platforms, {PAGE_LEAD_DAYS} days before the close"
+    figure = corp_chart(report, name=name, as_of=now)
+    return (figures.chart("calibration", "Calibration of the crowd", figure, corp_alt(report, name=name)),)
 
 
 def _revisions(store: Store, versions: Sequence[VersionInfo]) -> tuple[c.RevisionRow, ...]:

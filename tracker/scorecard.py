@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -19,6 +20,8 @@ from tracker.scoring.lives import Life, Steps
 from tracker.scoring.table import ForecastTable
 
 IMPORTED = "imported"
+_DIGEST = re.compile(r"[0-9a-f]{12,64}")
+PAGE_LEAD_DAYS = 14  # before the scheduled close: the calibration that the page tells
 PERSON = "person:"  # before a forecaster's name: the source of what people said here
 QuestionKey = tuple[str, str]
 
@@ -38,7 +41,7 @@ def stored_forecasts(
     day. Questions without an outcome count as pending; with ``pending`` False they are not read, which changes
     no score. Areas come from the catalogue's links.
     """
-    told = _told(store, catalogue, now, known_at, pending=pending)
+    told = everything_told(store, catalogue, now, known_at, pending=pending)
     return forecasts_from_history(
         told.history,
         told.resolutions,
@@ -55,8 +58,8 @@ def stored_lives(
     store: Store, catalogue: Catalogue, *, now: datetime, known_at: datetime | None = None
 ) -> tuple[dict[tuple[str, str], Steps], dict[str, Life]]:
     """What everybody said over the whole lives of the questions that ran their course, as known at ``known_at``."""
-    told = _told(store, catalogue, now, known_at)
-    opens = {key: question.dates.open for key, question in _ours(store, catalogue, known_at).items()}
+    told = everything_told(store, catalogue, now, known_at)
+    opens = {key: question.dates.open for key, question in our_questions(store, catalogue, known_at).items()}
     for info in sorted(store.infos(known_at=known_at), key=lambda info: info.source == info.platform):
         if info.opens_at is not None:
             opens[info.platform, info.external_id] = info.opens_at
@@ -72,7 +75,7 @@ def stored_lives(
 
 
 @dataclass(frozen=True)
-class _Told:
+class Told:
     """All that was said of questions and their outcomes, as known at one time."""
 
     history: Mapping[StreamKey, Sequence[Observation]]
@@ -81,19 +84,23 @@ class _Told:
     closes: Mapping[QuestionKey, datetime]
 
 
-def _told(
+def everything_told(
     store: Store, catalogue: Catalogue, now: datetime, known_at: datetime | None, *, pending: bool = True
-) -> _Told:
-    resolutions = [*store.resolutions(known_at=known_at), *_verdicts(store, catalogue, known_at)]
+) -> Told:
+    """Every stream, what people said as streams, the outcomes and the scheduled closes, as known at ``known_at``.
+
+    With ``pending`` False the streams of questions without an outcome are empty.
+    """
+    resolutions = [*store.resolutions(known_at=known_at), *own_verdicts(store, catalogue, known_at)]
     decided = {(word.platform, word.external_id) for word in resolutions}
     history: dict[StreamKey, Sequence[Observation]] = {
-        key: _as_told(key, store.history(key, known_at=known_at))
+        key: as_told(key, store.history(key, known_at=known_at))
         if pending or (key.platform, key.external_id) in decided
         else ()
         for key in store.streams()
     }
-    people = _people(store, known_at=now if known_at is None else known_at)
-    return _Told(
+    people = people_streams(store, known_at=now if known_at is None else known_at)
+    return Told(
         {**history, **people},
         {key: key.source.removeprefix(PERSON) for key in people},
         resolutions,
@@ -125,7 +132,9 @@ def events_of(catalogue: Catalogue) -> dict[QuestionKey, str]:
     return {key: find(name) for key, name in named.items()}
 
 
-def _ours(store: Store, catalogue: Catalogue, known_at: datetime | None) -> dict[QuestionKey, Question]:
+def our_questions(
+    store: Store, catalogue: Catalogue, known_at: datetime | None
+) -> dict[QuestionKey, Question]:
     """Our own questions, and every version of them that was seen, each by its own record where it can be read."""
     found = {(OWN, key): question for key, question in catalogue.questions.items()}
     for version in store.question_versions(known_at=known_at):
@@ -139,13 +148,13 @@ def _ours(store: Store, catalogue: Catalogue, known_at: datetime | None) -> dict
     return found
 
 
-def _verdicts(store: Store, catalogue: Catalogue, known_at: datetime | None) -> list[Resolution]:
+def own_verdicts(store: Store, catalogue: Catalogue, known_at: datetime | None) -> list[Resolution]:
     """What our own questions came to, as a platform would say it: the last receipt of each version.
 
     Each outcome is told by itself, 1 for the one that came about and 0 for the others.
     """
     last = {(one.question, one.version): one for one in store.receipts(known_at=known_at)}
-    ours = _ours(store, catalogue, known_at)
+    ours = our_questions(store, catalogue, known_at)
     told: list[Resolution] = []
     for (name, version), receipt in sorted(last.items()):
         question = ours.get((OWN, own_id(name, version)))
@@ -193,22 +202,19 @@ def areas_of(catalogue: Catalogue, streams: Iterable[StreamKey] = ()) -> dict[Qu
     return areas
 
 
-def _people(store: Store, *, known_at: datetime) -> dict[StreamKey, Sequence[Observation]]:
+def people_streams(store: Store, *, known_at: datetime) -> dict[StreamKey, Sequence[Observation]]:
     """What people and other programs said, as streams: a forecast stands until the same one says another.
 
     Of several that count from one moment (a file of old ones) the one made last stands. Quantiles are no
     stream: they are scored as distributions.
     """
-    versions: dict[str, list[QuestionVersion]] = {}
-    for version in store.question_versions(known_at=known_at):
-        versions.setdefault(version.question, []).append(version)
+    versions = versions_seen(store, known_at)
     said: dict[StreamKey, dict[datetime, Forecast]] = {}
     for forecast, at in sorted(counted(store, known_at=known_at), key=lambda pair: pair[0].made_at):
         if not forecast.outcome.startswith(BELOW):
             platform, external_id = place(forecast.question)
             if platform == OWN:
-                about = forecast.version or version_at(versions.get(external_id, ()), forecast.made_at)
-                external_id = own_id(external_id, about)
+                external_id = own_id(external_id, version_meant(forecast, versions.get(external_id, ())))
             source = PERSON + forecast.forecaster
             key = StreamKey(source, platform, external_id, forecast.outcome, Quantity.PANEL_MEDIAN)
             said.setdefault(key, {})[at] = forecast
@@ -227,7 +233,25 @@ def _people(store: Store, *, known_at: datetime) -> dict[StreamKey, Sequence[Obs
     return streams
 
 
-def _as_told(key: StreamKey, seen: Sequence[Observation]) -> Sequence[Observation]:
+def versions_seen(store: Store, known_at: datetime | None) -> dict[str, list[QuestionVersion]]:
+    """The versions of each of our questions that were seen by then, in order."""
+    versions: dict[str, list[QuestionVersion]] = {}
+    for version in store.question_versions(known_at=known_at):
+        versions.setdefault(version.question, []).append(version)
+    return versions
+
+
+def version_meant(forecast: Forecast, versions: Sequence[QuestionVersion]) -> str | None:
+    """Which version of our question a forecast is about: the one it names, else the one that stood when it was made.
+
+    A model tells of its own version there, in words: that names none of the question's, which are digests.
+    """
+    if _DIGEST.fullmatch(forecast.version):
+        return forecast.version
+    return version_at(versions, forecast.made_at)
+
+
+def as_told(key: StreamKey, seen: Sequence[Observation]) -> Sequence[Observation]:
     """A stream's values; one that a person typed in counts from when it was entered, whatever it claims.
 
     Otherwise a value entered after the outcome would be scored as a forecast of it.
@@ -254,7 +278,7 @@ def scheduled_closes(
     """
     told_at = first_told(store, resolutions)
     closes: dict[QuestionKey, datetime] = {
-        key: question.dates.close for key, question in _ours(store, catalogue, known_at).items()
+        key: question.dates.close for key, question in our_questions(store, catalogue, known_at).items()
     }
     closes |= {(link.platform, link.external_id): link.by for link in catalogue.links if link.by is not None}
     newest = _infos(store, known_at)

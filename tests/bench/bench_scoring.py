@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import resource
 import sys
-from time import perf_counter
+from time import perf_counter, process_time
 
 import numpy as np
 from scipy.optimize import isotonic_regression
@@ -51,12 +51,12 @@ def pieces(p: np.ndarray, y: np.ndarray, question: np.ndarray) -> None:
     np.quantile(curves, [0.05, 0.95], axis=0)
 
 
-def best(function, *arguments, **options) -> float:
+def best(function, *arguments, clock=perf_counter, **options) -> float:
     times = []
     for _ in range(REPEATS):
-        start = perf_counter()
+        start = clock()
         function(*arguments, **options)
-        times.append(perf_counter() - start)
+        times.append(clock() - start)
     return min(times)
 
 
@@ -76,8 +76,10 @@ def main() -> None:
     times = {}
     for power in range(5, largest + 1):
         made = table(10**power, 10 ** (power - 2))
-        times[power] = best(calibrate, made, curve=True, resamples=200)
-        print(f"1e{power} rows, 1e{power - 2} questions, 200 replicates: {times[power]:.3f} s")
+        times[power] = best(calibrate, made, curve=True, resamples=200, clock=process_time)
+        print(
+            f"1e{power} rows, 1e{power - 2} questions, 200 replicates: {times[power]:.3f} s of processor time"
+        )
     exponent = np.polyfit(list(times), np.log10(list(times.values())), 1)[0]
     print(f"time grows as rows^{exponent:.2f}")
 

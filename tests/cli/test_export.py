@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from pyarrow import parquet
 
 from questions.catalogue import load_catalogue
 from questions.records import (
@@ -22,6 +23,7 @@ from questions.records import (
 from storage import open_store
 from storage.records import Batch
 from tests.cli.speedup import Program
+from tracker.columns import cell
 
 LINK = next(link for link in load_catalogue().links if link.outcome == "yes")
 CLOSE = datetime(2026, 2, 1, tzinfo=UTC)
@@ -122,7 +124,32 @@ def test_a_dry_run_writes_nothing_and_other_files_are_left_alone(filled: Program
     assert not [path for path in Path("out").iterdir() if path.name.startswith(".")]
 
 
-def test_parquet_is_refused_with_what_to_do_instead(filled: Program) -> None:
-    answer = filled("export", "out", "--format", "parquet")
-    assert answer.code == 2
-    assert "pyarrow" in answer.err
+def test_parquet_has_the_same_rows_typed(filled: Program) -> None:
+    as_of = ("--as-of", "2027-02-03")
+    assert filled("export", "out", *as_of).code == 0
+    answer = filled("export", "out", "--format", "parquet", "--json", *as_of)
+    assert answer.code == 0, answer.err
+    told = {Path(one["file"]).name: one["rows"] for one in answer.json["files"]}
+    for path in Path("out").glob("*.csv"):
+        table = parquet.read_table(path.with_suffix(".parquet"))
+        assert table.num_rows == told[f"{path.stem}.parquet"]
+        again = [{name: cell(value) for name, value in row.items()} for row in table.to_pylist()]
+        assert again == rows(path)
+        assert all(field.metadata and b"meaning" in field.metadata for field in table.schema)
+    values = parquet.read_table("out/values.parquet")
+    kinds = dict(zip(values.schema.names, map(str, values.schema.types), strict=True))
+    assert kinds["as_of"] == "timestamp[us, tz=UTC]"
+    assert (kinds["probability"], kinds["times_seen"], kinds["timed_by_source"]) == (
+        "double",
+        "int64",
+        "bool",
+    )
+    shape = next(row for row in values.to_pylist() if row["outcome"] == "value")
+    assert (shape["cdf_x"], shape["cdf"], shape["probability"]) == ([0.0, 1.0], [0.1, 0.9], None)
+    assert shape["as_of"] == CLOSE - 5 * DAY
+    (info,) = parquet.read_table("out/question_facts.parquet").to_pylist()
+    assert info["title"] == "=HYPERLINK(1)\nsecond line"  # a program runs no formula
+    assert "## values.parquet" in Path("out/README.md").read_text()
+    before = Path("out/values.parquet").read_bytes()
+    filled("export", "out", "--format", "parquet", *as_of)
+    assert Path("out/values.parquet").read_bytes() == before

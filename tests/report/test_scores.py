@@ -8,7 +8,14 @@ import numpy as np
 import pytest
 
 from tracker.report.plots import overlapping_texts, png_bytes, svg_text
-from tracker.report.plots.scores import Month, comparison_chart, corp_chart, history_chart, lead_chart
+from tracker.report.plots.scores import (
+    Month,
+    comparison_chart,
+    corp_alt,
+    corp_chart,
+    history_chart,
+    lead_chart,
+)
 from tracker.scoring import calibrate, forecast_table
 from tracker.scoring.compare import compare
 from tracker.scoring.lives import from_table, records
@@ -81,6 +88,25 @@ def test_the_reliability_chart_says_what_it_rests_on():
         assert said in text
     few = svg_text(corp_chart(calibrate(forecasts(6), curve=True), name="few", as_of=NOW))
     assert "too few questions to say" in few
+
+
+def test_with_one_forecast_a_question_the_band_of_calibrated_forecasts_is_drawn_and_told():
+    table = forecasts(60, ("ann",))
+    report = calibrate(table.rows(table.lead_days == 9), curve=True, resamples=50)
+    figure = corp_chart(report, name="ann", as_of=NOW)
+    assert len(figure.axes[0].collections) == 2
+    assert "grey, of calibrated forecasts" in svg_text(figure)
+    assert overlapping_texts(figure) == []
+    alt = corp_alt(report, name="ann")
+    for said in (
+        f"{report.brier.value:.3f}",
+        "60 forecasts",
+        f"said {report.curve.forecast[0]:.2f}",
+        "90 % band",
+    ):
+        assert said in alt
+    few = corp_alt(calibrate(forecasts(6), curve=True), name="few")
+    assert "too few to say" in few
 
 
 def test_a_corrected_voice_is_set_against_its_raw_one_alone():

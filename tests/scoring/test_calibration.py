@@ -13,6 +13,7 @@ from hypothesis import given, settings, strategies as st
 from tests.scoring.crowd import FILE, ROLES
 from tracker.errors import UsageError
 from tracker.scoring import CalibrationReport, calibrate, forecast_table, read_forecasts_csv, select, to_json
+from tracker.scoring.table import joined
 
 # Computed once from the same file with plain numpy, independently of this program.
 PUBLISHED = {
@@ -367,3 +368,31 @@ def test_skill_against_a_reference_fixed_in_advance():
     assert alike.brier_skill.value == pytest.approx(0.0)  # the base rate would leave it undefined
     with pytest.raises(UsageError, match="reference"):
         calibrate(table, reference=1.0)
+
+
+def test_neither_the_order_of_rows_nor_how_they_came_together_changes_a_digit():
+    rng = np.random.default_rng(6)
+    p, question = rng.random(900).round(3), rng.integers(0, 45, 900)
+    y, event = (question % 3 == 0).astype(float), (question // 2).astype(str)
+    options = {"curve": True, "resamples": 40, "bins": "quantile:7"}
+
+    def made(rows):
+        return forecast_table(p[rows], y[rows], question[rows].astype(str), event=event[rows])
+
+    whole = calibrate(made(np.arange(900)), **options)
+    assert calibrate(made(rng.permutation(900)), **options) == whole
+    assert calibrate(joined(made(np.arange(300)), made(np.arange(300, 900))), **options) == whole
+    assert calibrate(made(np.arange(900)).rows(np.arange(900)[::-1]), **options) == whole
+
+
+def test_fractions_are_scored_where_asked_for_by_the_same_formulas():
+    p, y = np.array([0.2, 0.7, 0.7]), np.array([0.5, 1.0, 0.25])
+    report = calibrate(forecast_table(p, y, list("abc")), score_fractions=True, resamples=0)
+    assert report.brier.value == pytest.approx(np.mean((p - y) ** 2))
+    log = -(y * np.log(p) + (1 - y) * np.log(1 - p))
+    assert report.log_score.value == pytest.approx(log.mean())
+    assert report.corp.uncertainty == pytest.approx(np.var(y))
+    assert report.brier.value == pytest.approx(
+        report.corp.miscalibration - report.corp.discrimination + report.corp.uncertainty
+    )
+    assert report.ece == pytest.approx((abs(0.2 - 0.5) + abs(1.4 - 1.25)) / 3)

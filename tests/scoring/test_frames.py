@@ -10,7 +10,15 @@ from tests.scoring.crowd import FILE, ROLES
 from tests.scoring.test_recalibration import world
 from tracker.errors import UsageError
 from tracker.scoring import calibrate, read_forecasts_csv
-from tracker.scoring.frames import calibration, comparison, over_life, recalibrated, reliability, scores
+from tracker.scoring.frames import (
+    calibration,
+    comparison,
+    numbers,
+    over_life,
+    recalibrated,
+    reliability,
+    scores,
+)
 from tracker.scoring.recalibration import out_of_sample
 
 
@@ -88,3 +96,26 @@ def test_what_is_wrong_is_refused_with_its_column(change, said):
 def test_a_missing_column_is_named():
     with pytest.raises(UsageError, match="no column 'outcome'"):
         calibration(pd.DataFrame({"probability": [0.5], "question": ["a"]}))
+
+
+def test_numbers_in_a_frame_score_as_the_records_do_and_say_which_row_is_wrong():
+    said = pd.DataFrame(
+        {
+            "question": ["a", "a", "b"], "forecaster": "ann", "form": ["cdf", "cdf", "quantiles"],
+            "made_at": ["2025-01-01", "2025-01-21", "2025-01-01"], "opens_at": "2025-01-01",
+            "closes_at": "2025-01-31", "resolved_at": "2025-03-01", "value": [2.0, 2.0, 86400.0 * 3],
+            "x": [[0.0, 4.0], [1.0, 3.0], [86400.0, 2 * 86400.0, 4 * 86400.0]],
+            "p": [[0.0, 1.0], [0.0, 1.0], [0.1, 0.5, 0.9]], "dated": [False, False, True],
+        }
+    )  # fmt: skip
+    found = numbers(said, leads=(15, 5)).set_index("score")
+    # uniform with the answer in the middle costs a twelfth of the width, which is the unit
+    assert found.loc["crps", ["over_life", "lead_15", "lead_5"]].tolist() == pytest.approx([1 / 12] * 3)
+    assert found.loc["weighted_interval_score", "over_life"] == pytest.approx((0.5 * 1 + 0.1 * 3) / 1.5)
+    assert found.loc["weighted_interval_score", "unit"] == "days"
+    with pytest.raises(UsageError, match=r"row 1: .*no_such"):
+        numbers(said.assign(form=["cdf", "no_such", "cdf"]))
+    with pytest.raises(UsageError, match="no column 'p'"):
+        numbers(said.drop(columns="p"))
+    with pytest.raises(UsageError, match="never fall"):
+        numbers(said.assign(p=[[1.0, 0.0], [0.0, 1.0], [0.1, 0.5, 0.9]]))

@@ -242,3 +242,19 @@ def test_the_spot_score_is_of_what_stood_at_that_moment():
     assert spot_scores(everybody, TEN, 5.0) == {"a": (pytest.approx(84.79969066), 0.0)}
     both = spot_scores(everybody, TEN, 7.0)
     assert both["a"][1] == pytest.approx(200 * math.log(0.9 / math.sqrt(0.45)))
+
+
+def test_a_record_has_spot_scores_at_the_reveal_or_just_before_the_end():
+    said = {"ann": steps((0, 0.5), (6, 0.8)), "bob": steps((0, 0.4), (9.5, 0.6)), "late": steps((10, 0.99))}
+    paths = {(name, "q"): one for name, one in said.items()}
+    found = {one.forecaster: one for one in records(paths, {"q": TEN})}
+    assert found["ann"].spot_baseline.value == pytest.approx(100 * math.log(0.8 * 2) / math.log(2))
+    assert found["ann"].spot_peer.value == pytest.approx(100 * math.log(0.8 / 0.6))  # of two: 2 ln(p / mean)
+    revealed = Life("q", 0.0, 10.0, 10.0, 1.0, reveals=3.0)
+    at_reveal = {one.forecaster: one for one in records(paths, {"q": revealed})}
+    assert at_reveal["ann"].spot_baseline.value == pytest.approx(0.0)
+    assert at_reveal["bob"].spot_peer.value == pytest.approx(-100 * math.log(0.5 / 0.4))
+    assert "late" not in found
+    nothing = records({("ann", "q"): steps((5, 0.8))}, {"q": revealed})
+    assert nothing[0].spot_peer is None
+    assert records_json(nothing)[0]["spot_peer"]["reason"] == "nothing stood at that moment"

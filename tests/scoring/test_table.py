@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tracker.errors import UsageError
-from tracker.scoring import Status, at_leads, calibrate, forecast_table, select
+from tracker.scoring import Status, at_leads, calibrate, forecast_table, select, to_json
 
 DAY = timedelta(days=1)
 CLOSE = datetime(2025, 6, 1, tzinfo=UTC)
@@ -181,3 +181,12 @@ def test_what_is_pending_is_counted_once_though_its_last_values_differ_in_time()
         [0.9, 0.5], [nan, nan], ["a", "a"], made_at=[CLOSE, later], crowd=["m", "m"], hops=[0, 1]
     )
     assert calibrate(table).n_pending == 1
+
+
+def test_a_pending_question_past_its_close_is_overdue_and_still_pending():
+    closes = [datetime(2025, 1, 1, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC), None]
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    table = forecast_table([0.5] * 3, [np.nan] * 3, list("abc"), closes_at=closes, now=now)
+    report = calibrate(table, resamples=0)
+    assert (report.n_pending, report.n_overdue) == (3, 1)
+    assert to_json(report)["n_overdue"] == 1

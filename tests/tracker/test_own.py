@@ -9,7 +9,7 @@ from hypothesis import given, strategies as st
 
 from questions.catalogue import load_catalogue
 from questions.receipts import Receipt, seen
-from questions.records import OutcomeState, Resolution
+from questions.records import Forecast, OutcomeState, Resolution
 from questions.verdicts import State
 from storage.memory import MemoryStore
 from tracker.errors import UsageError
@@ -218,6 +218,18 @@ def test_what_was_said_of_one_version_is_not_scored_by_what_another_came_to():
     store.add_receipts([receipt(first.version, PAIR.outcomes[1])])
     report = calibrate(stored_forecasts(store, CATALOGUE, **late))
     assert report.brier.value == pytest.approx(0.49)
+
+
+def test_a_model_that_tells_of_its_own_version_is_scored_by_the_question_that_stood():
+    store = MemoryStore()
+    version = seen(PAIR, [], NOW - DAY)
+    store.add_question_versions([version])
+    words = "1f2e3d4c lognormal weights sd 0.5, seed 0"
+    said = Forecast(PAIR.id, PAIR.outcomes[0], "factor-model:base", "model", NOW, 0.7, version=words)
+    store.add_forecasts([said])
+    store.add_receipts([receipt(version.version, PAIR.outcomes[0])])
+    report = calibrate(stored_forecasts(store, CATALOGUE, lead_days=(30,), now=PAIR.dates.close + 9 * DAY))
+    assert report.brier.value == pytest.approx(0.09)
 
 
 def test_what_was_entered_after_the_outcome_is_no_forecast_of_it():

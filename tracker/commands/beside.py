@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from tracker.scoring.lives import Record
     from tracker.scoring.table import ForecastTable
 
+VIOLATIONS_SHOWN = 20
+_LIFE_SCORES = ("brier", "log_score", "baseline", "peer", "spot_baseline", "spot_peer")
+
 
 @dataclass(frozen=True)
 class Beside:
@@ -111,6 +114,51 @@ class Beside:
         chosen = options["forecasters"]
         return [month for month in months if not chosen or month.forecaster in chosen]
 
+    @cached_property
+    def distributions(self) -> dict[str, Any]:
+        """Scores of numbers and dates in the database, which mix with nothing else."""
+        from tracker.numbers import stored_numbers
+        from tracker.scoring.lives import LEADS
+        from tracker.scoring.numeric import numeric_json
+
+        options = self.options
+        if any(options[name] for name in ("sources", "since", "until")):
+            return {
+                "scores": None,
+                "reason": "of whole lives: --source, --since and --until do not go with it",
+            }
+        found = self._of_store(stored_numbers)
+        return numeric_json(found.told, found.answers, found.not_scored, leads=options["leads"] or LEADS)
+
+    def _of_store(self, ask: Callable[..., Any]) -> Any:
+        """What a question to the store answers, of the forecasters and areas that were asked for, as known then."""
+        store = self.session.store(create=False)
+        try:
+            return ask(
+                store,
+                self.session.catalogue,
+                now=self.now,
+                known_at=self.session.as_of,
+                forecasters=self.options["forecasters"],
+                areas=self.options["areas"],
+            )
+        finally:
+            store.close()
+
+    @cached_property
+    def beforehand(self) -> dict[str, Any]:
+        from tracker.beforehand import before_resolution
+
+        options = self.options
+        if options["file"] is not None or any(
+            options[name] for name in ("sources", "since", "until", "leads")
+        ):
+            raise UsageError(
+                "--before-resolution is of the database; only --forecaster and --area go with it"
+            )
+        found: dict[str, Any] = self._of_store(before_resolution)
+        return found
+
     def document(self, report: CalibrationReport) -> dict[str, Any]:
         """The parts that were asked for, under their public names; charts are written on the way."""
         from tracker.scoring.compare import comparison_json
@@ -119,15 +167,36 @@ class Beside:
 
         options = self.options
         found: dict[str, Any] = {}
+        if options["file"] is None:
+            found["distributions"] = self.distributions
         if options["over_life"]:
             found["over_life"] = records_json(self.records)
         if options["compare"]:
             found["comparison"] = comparison_json(self.comparison)
         if options["recalibrate"]:
             found["recalibration"] = recalibration_json(today(self.forecasts), evaluate(self.forecasts))
+        if options["before_resolution"]:
+            found["before_resolution"] = self.beforehand
         if options["history"]:
             found["history"] = [_month_json(month) for month in self.months]
-        return found | self._charts(report)
+        return found | self._charts(report) | self._export(report)
+
+    def _export(self, report: CalibrationReport) -> dict[str, Any]:
+        """Write the tables that were asked for; tell which files with how many rows."""
+        folder, form, dry_run = (self.options[name] for name in ("export", "form", "dry_run"))
+        if folder is None:
+            return {}
+        from tracker.commands.export import replace_file
+        from tracker.commands.score_files import files
+
+        numbers = self.distributions if self.options["file"] is None else None
+        written = []
+        for file in files(self.forecasts, report, numbers, at=self.now, form=form):
+            if not dry_run:
+                folder.mkdir(parents=True, exist_ok=True)
+                replace_file(folder / file.name, file.content)
+            written.append({"file": str(folder / file.name), "rows": file.rows, "bytes": len(file.content)})
+        return {"export": {"format": form, "dry_run": dry_run, "files": written}}
 
     def _charts(self, report: CalibrationReport) -> dict[str, Any]:
         """Write the charts that were asked for; tell which files, and why one is not there."""
@@ -156,11 +225,21 @@ class Beside:
         return {"files": [str(path) for _, path in files], "files_missing": missing, "dry_run": dry_run}
 
     def _drawers(self, report: CalibrationReport) -> dict[str, Callable[[], Any]]:
+        from tracker.report.content import reliability_report
+        from tracker.report.plots import reliability_chart
         from tracker.report.plots.scores import comparison_chart, corp_chart, history_chart, lead_chart
 
         name = ", ".join(self.options["forecasters"] or self.options["sources"]) or "all forecasts"
+
+        def binned() -> Any:
+            found = reliability_report(name, report)
+            if found is None:
+                raise ValueError("no scored forecast: nothing to draw")
+            return reliability_chart(found, as_of=self.now)
+
         return {
             "reliability": lambda: corp_chart(report, name=name, as_of=self.now),
+            "bins": binned,
             "history": lambda: history_chart(self.months, as_of=self.now),
             "comparison": lambda: comparison_chart(self.comparison, as_of=self.now),
             "leads": lambda: lead_chart(self.records, as_of=self.now),
@@ -231,12 +310,16 @@ def today_json(
 
 def show(document: dict[str, Any], report: CalibrationReport) -> None:
     """Whatever of it there is, for people."""
+    if document.get("distributions", {}).get("scores") is not None:
+        _show_distributions(document["distributions"])
     if "over_life" in document:
         _show_lives(document["over_life"])
     if "comparison" in document:
         _show_comparison(document["comparison"])
     if "recalibration" in document:
         _show_recalibration(document["recalibration"])
+    if "before_resolution" in document:
+        _show_beforehand(document["before_resolution"])
     if "history" in document:
         table(
             "as it was known at each month's end",
@@ -252,6 +335,9 @@ def show(document: dict[str, Any], report: CalibrationReport) -> None:
             click.echo(f"  has another outcome now, or none: {printable(question)}")
     for path in document.get("files", []):
         click.echo(f"would be written: {path}" if document["dry_run"] else f"written: {path}")
+    for one in document.get("export", {}).get("files", []):
+        verb = "would be written" if document["export"]["dry_run"] else "written"
+        click.echo(f"{verb}: {one['file']} ({one['rows']:,} rows)")
     for chart, why in document.get("files_missing", {}).items():
         click.echo(f"not drawn: {chart}: {why}")
 
@@ -260,20 +346,108 @@ def _show_lives(records: list[dict[str, Any]]) -> None:
     leads = list(dict.fromkeys(lead["lead"] for one in records for lead in one["leads"]))
     table(
         "over the life of each question, each counting once; baseline and peer: higher is better",
-        ["", "questions", "coverage", "Brier", "log (nats)", "baseline", "peer"]
+        ["", "questions", "coverage", "Brier", "log (nats)", "baseline", "peer", "spot baseline", "spot peer"]
         + [f"Brier {lead}" + (" d" if lead.isdigit() else "") for lead in leads],
         [
             (
                 one["forecaster"],
                 one["n_questions"],
                 one["coverage"],
-                *(_mean(one[name]) for name in ("brier", "log_score", "baseline", "peer")),
+                *(_mean(one[name]) for name in _LIFE_SCORES),
                 *(_mean({lead["lead"]: lead for lead in one["leads"]}.get(lead)) for lead in leads),
             )
             for one in records
         ],
-        right=range(1, 7 + len(leads)),
+        right=range(1, 9 + len(leads)),
     )
+
+
+def _show_distributions(found: dict[str, Any]) -> None:
+    """Numbers and dates, each measure by itself; nothing where none was said."""
+    if found["scores"]:
+        table(
+            "numbers and dates, over the life of each question (baseline: higher is better, the rest lower)",
+            ["", "score", "unit", "questions", "time covered", "score (95%)"],
+            [
+                (
+                    one["forecaster"],
+                    one["score"]
+                    + ("" if one["levels"] is None else f" at {', '.join(map(str, one['levels']))}"),
+                    one["unit"],
+                    one["n_questions"],
+                    one["time_covered"],
+                    _mean(one["over_life"]),
+                )
+                for one in found["scores"]
+            ],
+            right=range(3, 6),
+        )
+        table(
+            "how often central intervals held the answer (95%, questions of one event count once)",
+            ["", "lead", "questions", "50%", "80%", "90%"],
+            [
+                (one["forecaster"], one["lead"], one["n_questions"], *map(_share, one["coverage"]))
+                for one in found["calibration"]
+            ],
+            right=range(2, 6),
+        )
+    if found["not_scored"]:
+        told = ", ".join(f"{one['n']} {one['reason']}" for one in found["not_scored"])
+        click.echo(f"numbers and dates not scored: {told}")
+
+
+def _show_beforehand(found: dict[str, Any]) -> None:
+    click.echo(found["label"])
+    movement, coherence, proxies = (found[name] for name in ("belief_movement", "coherence", "proxies"))
+    table(
+        "belief movement",
+        ["", "questions", "movement", "uncertainty lost", "excess (95%)"],
+        [
+            (
+                one["forecaster"],
+                one["excess"]["n"],
+                one["movement"],
+                one["uncertainty_lost"],
+                _mean(one["excess"]),
+            )
+            for one in movement["forecasters"]
+        ],
+        right=range(1, 5),
+    )
+    click.echo(movement["label"])
+    broken = coherence["violations"]
+    table(
+        "coherence",
+        ["rule", "", "of", "said", "excess"],
+        [
+            (
+                f"{one['rule']} ({one['kind']})",
+                one["forecaster"],
+                ", ".join(one["about"]),
+                ", ".join(f"{p:.3f}" for p in one["said"]),
+                one["excess"],
+            )
+            for one in broken[:VIOLATIONS_SHOWN]
+        ],
+        right=(4,),
+    )
+    tried = ", ".join(f"{count} {rule}" for rule, count in coherence["n_checked"].items())
+    click.echo(f"{len(broken)} found; checked: {tried}; {coherence['label']}")
+    table(
+        "proxy scores",
+        ["", "days before", "questions", "proxy Brier (95%)", "proxy log (nats)"],
+        [
+            (one["forecaster"], one["days_before"], one["proxy_brier"]["n"], _mean(one["proxy_brier"]),
+             _mean(one["proxy_log_score"]))
+            for one in proxies["forecasters"]
+        ],
+        right=range(1, 5),
+    )  # fmt: skip
+    click.echo(proxies["label"])
+
+
+def _share(one: dict[str, Any]) -> str:
+    return f"{one['share']:.2f} ({one['ci95'][0]:.2f} to {one['ci95'][1]:.2f})"
 
 
 def _show_comparison(found: dict[str, Any]) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from storage.errors import StorageError
+from tracker.columns import FORMATS
 from tracker.commands.beside import Beside, show, today_json
 from tracker.commands.session import Day, Session, parse_pairs, table, with_session
 from tracker.errors import UsageError
@@ -61,11 +62,26 @@ NO_STORE = "no database yet: `speedup pull` collects values, or give --input CSV
     "--and-today", is_flag=True, help="With --as-of: would the same forecasts score the same today?"
 )
 @click.option(
+    "--before-resolution",
+    is_flag=True,
+    help="Also what can be said without outcomes: belief movement, coherence, proxy scores.",
+)
+@click.option(
     "--charts",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Write reliability, history, comparison and lead-time charts (PNG, SVG) into this folder.",
+    help="Write charts (PNG, SVG) into this folder: reliability, bins, history, comparison, leads.",
 )
-@click.option("--dry-run", is_flag=True, help="With --plot and --charts: say which files, write none.")
+@click.option(
+    "--export",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Write each forecast with its scores, the reports and the bins into this folder, with a guide to the columns.",
+)
+@click.option(
+    "--format", "form", type=click.Choice(FORMATS), default="csv", show_default=True, help="Of --export."
+)
+@click.option(
+    "--dry-run", is_flag=True, help="With --plot, --charts and --export: say which files, write none."
+)
 @click.option(
     "--over-life", is_flag=True, help="Also scores averaged over time, at fixed leads, and Metaculus'."
 )
@@ -159,7 +175,8 @@ def _filtered(forecasts: ForecastTable, options: dict[str, Any]) -> ForecastTabl
 def _show(report: CalibrationReport) -> None:
     click.echo(
         f"{report.n_forecasts} forecasts on {report.n_questions} questions; "
-        f"not scored: {report.n_pending} pending, {report.n_void} void, {report.n_fraction} with another outcome, "
+        f"not scored: {report.n_pending} pending ({report.n_overdue} overdue), {report.n_void} void, "
+        f"{report.n_fraction} with another outcome, "
         f"{report.n_resolved_early} resolved early, {report.n_after_resolution} made after the outcome"
     )
     rows = [_row("all", report), *(_row(", ".join(group.group.values()), group) for group in report.groups)]

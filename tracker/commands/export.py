@@ -7,21 +7,16 @@ from pathlib import Path
 
 import click
 
+from tracker.columns import FORMATS, Format
 from tracker.commands.session import Session, table, with_session
-from tracker.errors import UsageError
-
-NO_PARQUET = (
-    "Parquet needs pyarrow, which this program does not bring along; CSV has the same columns, and "
-    "`pandas.read_csv(…).to_parquet(…)` makes Parquet of it where pyarrow is installed"
-)
 
 
 @click.command("export", epilog="Example:  speedup export out --as-of 2026-06-30")
 @click.argument("folder", metavar="DIR", type=click.Path(file_okay=False, path_type=Path))
-@click.option("--format", "form", type=click.Choice(["csv", "parquet"]), default="csv", show_default=True)
+@click.option("--format", "form", type=click.Choice(FORMATS), default="csv", show_default=True)
 @click.option("--dry-run", is_flag=True, help="Say which files with how many rows; write none.")
 @with_session(as_of=True)
-def command(session: Session, folder: Path, form: str, dry_run: bool) -> int:
+def command(session: Session, folder: Path, form: Format, dry_run: bool) -> int:
     """Write all tables into DIR: values, outcomes, forecasts, scores, series, questions and links.
 
     A file that is there already is replaced, each at once or not at all; other files are left alone. README.md
@@ -29,17 +24,15 @@ def command(session: Session, folder: Path, form: str, dry_run: bool) -> int:
     """
     from tracker.exports import export
 
-    if form == "parquet":
-        raise UsageError(f"--format parquet: {NO_PARQUET}")
     store = session.store(create=False)
     written = []
     try:
         if not dry_run:
             folder.mkdir(parents=True, exist_ok=True)
-        for file in export(store, session.catalogue, now=session.now(), known_at=session.as_of):
+        for file in export(store, session.catalogue, now=session.now(), known_at=session.as_of, form=form):
             path = folder / file.name
             if not dry_run:
-                _replace(path, file.content)
+                replace_file(path, file.content)
             written.append({"file": str(path), "rows": file.rows, "bytes": len(file.content)})
     finally:
         store.close()
@@ -53,7 +46,8 @@ def command(session: Session, folder: Path, form: str, dry_run: bool) -> int:
     return 0
 
 
-def _replace(path: Path, content: bytes) -> None:
+def replace_file(path: Path, content: bytes) -> None:
+    """Put a file in place of what was there, at once or not at all."""
     fresh = path.with_name(f".{path.name}.{os.getpid()}.new")
     try:
         fresh.write_bytes(content)

@@ -1,4 +1,4 @@
-"""What the daemon does, each thing a job: polls; daily resolving, estimates and backup; weekly comparing and check."""
+"""The daemon's jobs: polls; daily resolving, estimates, scores and backup; weekly comparing and check."""
 
 from __future__ import annotations
 
@@ -90,6 +90,7 @@ def own_jobs(catalogue: Catalogue, now: Callable[[], datetime], stop: threading.
         resolve_job(catalogue.questions, now),
         estimates_job(catalogue, now),
         compare_job(catalogue, now, stop),
+        *score_jobs(catalogue, now),
     )
 
 
@@ -124,6 +125,33 @@ def estimates_job(catalogue: Catalogue, now: Callable[[], datetime]) -> Job:
         return Done(RunState.DONE, f"{new} new forecasts of the model; {said}")
 
     return Job("estimates", Every("estimates", timedelta(days=1)), run, lane="compare")
+
+
+def score_jobs(catalogue: Catalogue, now: Callable[[], datetime]) -> tuple[Job, ...]:
+    """Daily: the score of every forecast that counts, and the record of each month that is over.
+
+    A month's record is what was known at its end, so that it does not matter when after that it is made.
+    """
+
+    def scores(store: Store, _slot: datetime) -> Done:
+        from tracker.recorded import record_scores
+
+        return Done(RunState.DONE, f"{record_scores(store, catalogue, now=now())} new scores")
+
+    def history(store: Store, _slot: datetime) -> Done:
+        from tracker.monthly import stored_history
+        from tracker.scorecard import PAGE_LEAD_DAYS
+
+        before = len(store.scores())
+        for leads in (None, (PAGE_LEAD_DAYS,)):
+            stored_history(store, catalogue, lead_days=leads, now=now())
+        return Done(RunState.DONE, f"{len(store.scores()) - before} new entries")
+
+    day = timedelta(days=1)
+    return (
+        Job("scores", Every("scores", day), scores, lane="scores"),
+        Job("calibration", Every("calibration", day), history, lane="scores"),
+    )
 
 
 def chores(settings: Settings, database: Path | None) -> tuple[Job, ...]:

@@ -18,30 +18,44 @@ from numpy.typing import NDArray
 
 from tracker.errors import UsageError
 from tracker.scoring.grouping import groups_of
-from tracker.scoring.recalibration import cox_line
+from tracker.scoring.recalibration import line_of
 from tracker.scoring.reliability import (
+    MAX_LEVELS,
     Corp,
+    Tally,
+    band_of_counts,
     bin_index,
-    corp_band,
-    corp_curve,
-    corp_decomposition,
+    calibration_error_of,
+    cell_counts,
+    consistency_band,
+    curve_of,
+    decomposition_of,
     equal_width_edges,
-    expected_calibration_error,
+    in_order,
     levels_of,
-    on_grid,
     quantile_edges,
-    smooth_calibration_error,
+    smooth_error_of,
+    tally_of,
 )
 from tracker.scoring.resampling import bootstrap_questions, percentile_interval, question_sums
 from tracker.scoring.scores import (
     DEFAULT_LOG_CLIP,
+    SCORE_VERSION,
     FloatArray,
     brier_score,
     clipped,
     log_score,
     spherical_score,
 )
-from tracker.scoring.table import ForecastTable, Status, codes, evidence, heard_once
+from tracker.scoring.table import (
+    ForecastTable,
+    Status,
+    codes,
+    evidence,
+    heard_once,
+    numbered_questions,
+    picked_from,
+)
 
 MIN_QUESTIONS = 10  # below it a percentile bootstrap covers less than 90 % where it says 95 %
 MIN_CURVE_QUESTIONS = 20  # below it a curve shows noise
@@ -83,7 +97,9 @@ class Bin:
 class Curve:
     """The CORP reliability curve at the forecast values used, with its 90 % band, and questions per value.
 
-    ``n`` and ``n_questions`` are per value. More than 201 values are put on a grid of 0.01.
+    ``n`` and ``n_questions`` are per value. More than 201 values are put on a grid of 0.01. ``consistent_lower`` and
+    ``consistent_upper``: where 90 % of the curves of calibrated forecasts lie; empty unless each question (event) has
+    one forecast.
     """
 
     forecast: tuple[float, ...]
@@ -92,6 +108,8 @@ class Curve:
     upper: tuple[float, ...]
     n: tuple[int, ...]
     n_questions: tuple[int, ...]
+    consistent_lower: tuple[float, ...] = ()
+    consistent_upper: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -99,11 +117,11 @@ class CalibrationReport:
     """Scores and calibration of one set of forecasts.
 
     Counted rows: ``n_forecasts`` (scored) over ``n_questions`` about ``n_events`` events; not scored:
-    ``n_void`` (annulled), ``n_pending`` (no outcome yet), ``n_fraction`` (outcome other than 0 and 1, unless
-    scored because asked), ``n_after_resolution`` (made when the outcome was out), ``n_resolved_early`` (resolved
-    before a scheduled close that has not passed), ``n_repeated`` (a crowd's word that was heard nearer to it as
-    well). ``n_close_unknown`` counts scored questions without a scheduled close: with them early Yes outcomes may
-    be over-represented. ``n_clipped``: forecasts moved by ``log_clip``.
+    ``n_void`` (annulled), ``n_pending`` (no outcome yet; ``n_overdue`` of them past their close), ``n_fraction``
+    (outcome other than 0 and 1, unless scored because asked), ``n_after_resolution`` (made when the outcome was
+    out), ``n_resolved_early`` (resolved before a scheduled close that has not passed), ``n_repeated`` (a crowd's
+    word that was heard nearer to it as well). ``n_close_unknown`` counts scored questions without a scheduled close:
+    with them early Yes outcomes may be over-represented. ``n_clipped``: forecasts moved by ``log_clip``.
 
     All scores are losses, lower is better; ``log_score`` in nats, ``spherical`` = 1 - spherical reward.
     ``brier_skill`` = 1 - Brier / Brier of always saying ``reference``, a probability fixed in advance, or where
@@ -140,6 +158,7 @@ class CalibrationReport:
     notes: tuple[str, ...] = ()
     n_events: int = 0
     n_repeated: int = 0
+    n_overdue: int = 0
     reference: float | None = None
     intercept: ScoreEstimate = ScoreEstimate()
     slope: ScoreEstimate = ScoreEstimate()
@@ -193,22 +212,31 @@ class _Settings:
     reference: float | None
     curve: bool
 
-    def edges(self, probability: FloatArray) -> FloatArray:
-        if self.by_quantile and probability.size:
-            return quantile_edges(probability, self.bins)
+    def edges(self, scored: _Scored) -> FloatArray:
+        if self.by_quantile and scored.outcome.size:
+            return quantile_edges(scored.probability, self.bins)
         return equal_width_edges(self.bins)
 
 
 @dataclass(frozen=True, eq=False)
 class _Scored:
-    """The rows that are scored, as columns, with questions numbered 0..n_questions-1."""
+    """The rows that are scored, as columns in the order of questions, which are numbered 0..n_questions-1."""
 
-    probability: FloatArray
     outcome: FloatArray
+    which: NDArray[np.int64]  # of the tally's values each row is
+    tally: Tally
     question: NDArray[np.int64]
     n_questions: int
     event: NDArray[np.int64]  # of each question
     n_events: int
+
+    @property
+    def probability(self) -> FloatArray:
+        return self.tally.value[self.which]
+
+    @property
+    def event_of_row(self) -> NDArray[np.int64]:
+        return self.question if self.n_events == self.n_questions else self.event[self.question]
 
 
 def _parse_bins(bins: str | int) -> tuple[int, bool]:
@@ -231,14 +259,14 @@ def _report(told: ForecastTable, settings: _Settings) -> CalibrationReport:
     scored_rows = table.status == Status.SCORED
     if settings.score_fractions:
         scored_rows |= (table.status == Status.FRACTION) & (table.outcome > 0.0) & (table.outcome < 1.0)
-    question, names = codes(table.question[scored_rows])
-    scored = _Scored(
-        table.probability[scored_rows],
-        table.outcome[scored_rows],
-        question,
-        len(names),
-        *_events(table, scored_rows, question),
-    )
+    question, questions = numbered_questions(table, scored_rows)
+    probability = picked_from(table.probability, scored_rows)
+    outcome = picked_from(table.outcome, scored_rows)
+    value, which = levels_of(probability)
+    tally = tally_of(value, which, outcome)
+    events = _events(table, scored_rows, question)
+    question, which, outcome = in_order(question, which, outcome)
+    scored = _Scored(outcome, which, tally, question, questions, *events)
     apart = np.bincount(table.status[~scored_rows], minlength=len(Status)).tolist()
     reasons: dict[str, str] = {}
     estimates, bins = _estimates(scored, settings, reasons)
@@ -248,7 +276,7 @@ def _report(told: ForecastTable, settings: _Settings) -> CalibrationReport:
     if not some:
         reasons |= dict.fromkeys(("base_rate", "ece.value", "smooth_ece.value", "corp"), _NOTHING)
     return CalibrationReport(
-        n_forecasts=int(scored.probability.size),
+        n_forecasts=scored.outcome.size,
         n_questions=scored.n_questions,
         n_events=scored.n_events,
         n_void=apart[Status.VOID],
@@ -258,18 +286,19 @@ def _report(told: ForecastTable, settings: _Settings) -> CalibrationReport:
         n_resolved_early=apart[Status.RESOLVED_EARLY],
         n_close_unknown=_questions_without_close(table, scored_rows, question),
         n_repeated=len(told) - len(table),
-        n_clipped=clipped(scored.probability, settings.log_clip)[1],
-        base_rate=float(np.mean(scored.outcome)) if some else None,
+        n_overdue=0 if table.overdue is None else int(table.overdue.sum()),
+        n_clipped=int(tally.n[clipped(value, settings.log_clip)[0] != value].sum()),
+        base_rate=tally.base_rate if some else None,
         log_clip=settings.log_clip,
         brier=estimates["brier"],
         log_score=estimates["log_score"],
         spherical=estimates["spherical"],
         brier_skill=estimates["brier_skill"],
         reference=settings.reference,
-        ece=expected_calibration_error(scored.probability, scored.outcome, settings.bins) if some else None,
+        ece=calibration_error_of(tally, settings.bins) if some else None,
         ece_bins=settings.bins,
-        smooth_ece=smooth_calibration_error(scored.probability, scored.outcome) if some else None,
-        corp=corp_decomposition(scored.probability, scored.outcome) if some else None,
+        smooth_ece=smooth_error_of(tally) if some else None,
+        corp=decomposition_of(tally) if some else None,
         bins=bins,
         resamples=settings.resamples,
         seed=settings.seed,
@@ -295,8 +324,8 @@ def _events(
 def _line(scored: _Scored, reasons: dict[str, str]) -> tuple[ScoreEstimate, ScoreEstimate]:
     """Calibration intercept and slope; with the reason where they are missing."""
     line = None
-    if scored.n_questions > 0 and not np.any((scored.outcome > 0.0) & (scored.outcome < 1.0)):
-        line = cox_line(scored.probability, scored.outcome, scored.event[scored.question])
+    if scored.n_questions > 0 and scored.tally.binary:
+        line = line_of(scored.tally, scored.which, scored.outcome, scored.event_of_row)
     if line is None:
         why = "no line fits: forecasts or outcomes all agree, or the ones tell the others apart wholly"
         why = why if scored.n_questions else _NOTHING
@@ -313,21 +342,30 @@ def _curve(scored: _Scored, settings: _Settings, reasons: dict[str, str]) -> Cur
             f"too few to say: {scored.n_questions} questions, a curve needs {MIN_CURVE_QUESTIONS}"
         )
         return None
-    p = on_grid(scored.probability)
-    whole = corp_curve(p, scored.outcome)
+    drawn, which = scored.tally, scored.which
+    if drawn.value.size > MAX_LEVELS:
+        value, place = np.unique(np.round(drawn.value, 2), return_inverse=True)
+        drawn, which = drawn.at(value, place), place[which]
+    whole = curve_of(drawn)
     resamples = settings.resamples or 1
-    event = scored.event[scored.question]
-    band = corp_band(p, scored.outcome, event, resamples=resamples, seed=settings.seed)
-    _, which = levels_of(p)
-    cell = scored.question * whole.forecast.size + which
-    seen = np.bincount(cell, minlength=scored.n_questions * whole.forecast.size) > 0
-    questions = seen.reshape(scored.n_questions, -1).sum(axis=0)
-    return Curve(
-        *(
-            tuple(column.tolist())
-            for column in (whole.forecast, whole.recalibrated, band.lower, band.upper, whole.n, questions)
-        )
-    )
+    shape = (scored.n_questions, drawn.value.size)
+    n, happened = cell_counts(scored.question, which, scored.outcome, shape, np.float32)
+    questions = np.count_nonzero(n, axis=0)
+    if scored.n_events < scored.n_questions:
+        n, happened = (_summed(column, scored.event, scored.n_events) for column in (n, happened))
+    band = band_of_counts(drawn.value, n, happened, resamples=resamples, seed=settings.seed)
+    columns = [whole.forecast, whole.recalibrated, band.lower, band.upper, whole.n, questions]
+    if scored.n_events == scored.outcome.size and drawn.binary:
+        calibrated = consistency_band(whole.forecast, whole.n, resamples=resamples, seed=settings.seed)
+        columns += [calibrated.lower, calibrated.upper]
+    return Curve(*(tuple(column.tolist()) for column in columns))
+
+
+def _summed(table: NDArray[Any], event: NDArray[np.int64], events: int) -> FloatArray:
+    """Rows of questions added up to rows of events."""
+    total = np.zeros((events, table.shape[1]))
+    np.add.at(total, event, table)
+    return total
 
 
 def _questions_without_close(
@@ -342,19 +380,15 @@ def _estimates(
     scored: _Scored, settings: _Settings, reasons: dict[str, str]
 ) -> tuple[dict[str, ScoreEstimate], tuple[Bin, ...]]:
     """Point values and bootstrap intervals of the scores and of each bin's frequency."""
-    edges = settings.edges(scored.probability)
+    edges = settings.edges(scored)
     if scored.n_questions == 0:
         reasons |= {f"{name}.{part}": _NOTHING for name in _SCORES for part in ("value", "ci95")}
         empty = np.zeros((1, edges.size - 1))
-        return dict.fromkeys(_SCORES, ScoreEstimate()), _bins(edges, empty, empty, empty, None, reasons)
-    which = bin_index(scored.probability, edges)
-    cell = scored.question * (edges.size - 1) + which
-    size = scored.n_questions * (edges.size - 1)
-    columns = (None, scored.outcome, scored.probability)  # bincount without weights counts
-    n, happened, said = (
-        np.bincount(cell, weights=column, minlength=size).reshape(scored.n_questions, -1).astype(np.float64)
-        for column in columns
-    )
+        return dict.fromkeys(_SCORES, ScoreEstimate()), _bins(edges, empty, empty, empty[0], None, reasons)
+    bin_of = bin_index(scored.tally.value, edges)
+    shape = (scored.n_questions, edges.size - 1)
+    n, happened = cell_counts(scored.question, bin_of[scored.which], scored.outcome, shape)
+    said = np.bincount(bin_of, scored.tally.n * scored.tally.value, shape[1]).astype(np.float64)
     sums = np.hstack([_score_sums(scored, settings), n, happened])
     if scored.n_events < scored.n_questions:
         sums = question_sums(list(sums.T), scored.event, scored.n_events)
@@ -371,13 +405,32 @@ def _score_sums(scored: _Scored, settings: _Settings) -> FloatArray:
     """
     reference = math.nan if settings.reference is None else settings.reference
     total = np.zeros((scored.n_questions, 7))
-    for start in range(0, scored.probability.size, _ROWS):  # what is kept in between stays small
+    told = _losses(scored.tally.value, settings) if scored.tally.binary else None
+    for start in range(0, scored.outcome.size, _ROWS):  # what is kept in between stays small
         part = slice(start, start + _ROWS)
-        p, y = scored.probability[part], scored.outcome[part]
-        losses = (brier_score(p, y), log_score(p, y, clip=settings.log_clip), spherical_score(p, y))
-        columns = (np.ones_like(p), *losses, y, np.square(y), np.square(reference - y))
-        total += question_sums(columns, scored.question[part], scored.n_questions)
+        y, question = scored.outcome[part], scored.question[part]
+        if told is None:
+            p = scored.tally.value[scored.which[part]]
+            losses = [brier_score(p, y), log_score(p, y, clip=settings.log_clip), spherical_score(p, y)]
+        else:
+            at = 2 * scored.which[part] + y.astype(np.int64)
+            losses = [one[at] for one in told]
+        total[:, 0] += np.bincount(question, minlength=scored.n_questions)
+        for column, loss in enumerate([*losses, y], start=1):
+            total[:, column] += np.bincount(question, weights=loss, minlength=scored.n_questions)
+        if told is None:
+            total[:, 5] += np.bincount(question, weights=np.square(y), minlength=scored.n_questions)
+    if told is not None:
+        total[:, 5] = total[:, 4]
+    # (r - y)^2, summed over rows
+    total[:, 6] = reference**2 * total[:, 0] - 2.0 * reference * total[:, 4] + total[:, 5]
     return total
+
+
+def _losses(value: FloatArray, settings: _Settings) -> FloatArray:
+    """The three losses (3, 2 values) of each forecast value when it does not happen, and when it does, by turns."""
+    p, y = np.repeat(value, 2), np.tile([0.0, 1.0], value.size)
+    return np.stack([brier_score(p, y), log_score(p, y, clip=settings.log_clip), spherical_score(p, y)])
 
 
 def _statistics(totals: FloatArray) -> FloatArray:
@@ -444,7 +497,7 @@ def _bins(
     interval: FloatArray | None,
     reasons: dict[str, str],
 ) -> tuple[Bin, ...]:
-    """The reliability table from per-question counts and sums (questions, bins)."""
+    """The reliability table from counts per question (questions, bins) and the sum of forecasts per bin."""
     made = []
     for position, (lower, upper) in enumerate(itertools.pairwise(edges.tolist())):
         rows, yes = n[:, position].sum(), happened[:, position].sum()
@@ -456,7 +509,7 @@ def _bins(
                 upper=upper,
                 n=int(rows),
                 n_questions=questions,
-                mean_forecast=float(said[:, position].sum() / rows) if rows else None,
+                mean_forecast=float(said[position] / rows) if rows else None,
                 observed=float(yes / rows) if rows else None,
                 ci95=None if interval is None or why else _pair(interval[:, len(_SCORES) + position]),
             )
@@ -486,6 +539,7 @@ def to_json(report: CalibrationReport) -> dict[str, Any]:
     counts = {one.name: getattr(report, one.name) for one in fields(report) if one.name.startswith("n_")}
     document: dict[str, Any] = {**report.group, **counts, "base_rate": report.base_rate}
     document["log_clip"] = report.log_clip
+    document["score_version"] = SCORE_VERSION
     document["ci_method"] = f"bootstrap over questions, {report.resamples} resamples, seed {report.seed}"
     for name in _SCORES:
         document[name] = _score_json(getattr(report, name)) | _reason(report, name)
@@ -521,9 +575,14 @@ def _corp_json(report: CalibrationReport) -> dict[str, Any]:
 def _curve_json(report: CalibrationReport) -> dict[str, Any]:
     if report.curve is None:
         return {"points": None} | _reason(report, "curve")
-    columns = asdict(report.curve)
+    columns = {name: values for name, values in asdict(report.curve).items() if values}
     points = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
-    return {"band_level": 0.9, "points": points}
+    document: dict[str, Any] = {"band_level": 0.9, "points": points}
+    if not report.curve.consistent_lower:
+        document["reason"] = (
+            "no consistency band: a question (event) has several forecasts; ask for one lead time"
+        )
+    return document
 
 
 def _bin_json(one: Bin) -> dict[str, Any]:

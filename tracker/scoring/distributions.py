@@ -173,14 +173,24 @@ def coverage(pit: FloatArray, level: float) -> tuple[float, tuple[float, float]]
     """
     if not 0.0 < level < 1.0 or not len(pit):
         raise ValueError("a level between 0 and 1, and one outcome or more")
+    held = held_shares(pit, level)
+    return float(held.mean()), wilson_interval(float(held.sum()), len(pit))
+
+
+def held_shares(pit: FloatArray, level: float) -> FloatArray:
+    """How far each outcome lies in the central interval of a level: 1 or 0, or the share of its place that does.
+
+    >>> held_shares(np.array([[0.3, 0.3], [0.0, 0.2], [0.99, 0.99]]), 0.8).round(3).tolist()
+    [1.0, 0.5, 0.0]
+    """
     low, high = np.array([0.5 * (1.0 - level)]), np.array([0.5 * (1.0 + level)])
     held = _share_between(pit, low, high)[:, 0]
     point = pit[:, 0] == pit[:, 1]
     held[point] = (pit[point, 0] >= low) & (pit[point, 0] <= high)
-    return float(held.mean()), wilson_interval(float(held.sum()), len(pit))
+    return held
 
 
-def wilson_interval(count: float, n: int, level: float = 0.95) -> tuple[float, float]:
+def wilson_interval(count: float, n: float, level: float = 0.95) -> tuple[float, float]:
     """Interval of a share, ``count`` of ``n`` independent cases (Wilson 1927, JASA 22:209).
 
     >>> low, high = wilson_interval(8, 10)

@@ -27,6 +27,7 @@ from tracker.errors import UsageError
 from tracker.scoring.calibration import CalibrationReport, ScoreEstimate, calibrate
 from tracker.scoring.compare import By, compare
 from tracker.scoring.lives import LEADS, MIDPOINT, from_table, records
+from tracker.scoring.numeric import Answer, Form, NumericRecord, Shape, Told, numeric_records
 from tracker.scoring.recalibration import out_of_sample
 from tracker.scoring.scores import brier_score, clipped, log_score, spherical_score
 from tracker.scoring.table import ForecastTable, Moments, Status, at_leads, forecast_table
@@ -145,7 +146,7 @@ def reliability(
     report = calibrate(table_of(frame, now=now), curve=True, resamples=resamples, seed=seed)
     if report.curve is None:
         raise UsageError(report.reasons["curve"])
-    return pd.DataFrame({name: list(values) for name, values in vars(report.curve).items()})
+    return pd.DataFrame({name: list(values) for name, values in vars(report.curve).items() if values})
 
 
 def over_life(
@@ -236,6 +237,79 @@ def recalibrated(frame: pd.DataFrame, *, now: datetime | None = None) -> pd.Data
     )
 
 
+def numbers(frame: pd.DataFrame, *, leads: Sequence[int] = LEADS) -> pd.DataFrame:
+    """Distributions of numbers and dates scored over each question's life and at leads: a row per forecaster and score.
+
+    Columns: ``question``, ``forecaster``, ``made_at``, ``opens_at``, ``closes_at``, ``resolved_at``, ``value`` (the
+    answer; infinite beyond the range), ``x`` and ``p`` (lists: P(at most x) = p), ``form`` (cdf, grid, quantiles) and,
+    if there are dates, ``dated``: then value and x are Unix seconds. crps = integral (F(x) - [x >= y])^2 dx over the
+    grid; weighted_interval_score = (|y - median|/2 + sum over K intervals of alpha/2 IS_alpha)/(K + 1/2). ``range``: in
+    units of the grid's width. Intervals are clustered by question.
+
+    >>> import pandas as pd
+    >>> said = pd.DataFrame({"question": "a", "forecaster": "ann", "made_at": ["2025-01-01"], "form": "cdf",
+    ...     "opens_at": "2025-01-01", "closes_at": "2025-02-01", "resolved_at": "2025-02-01", "value": 0.5,
+    ...     "x": [[0.0, 1.0]], "p": [[0.0, 1.0]]})
+    >>> numbers(said, leads=(7,))[["score", "unit", "over_life", "lead_7"]].round(4).to_dict("list")
+    {'score': ['crps'], 'unit': ['range'], 'over_life': [0.0833], 'lead_7': [0.0833]}
+    """
+    import pandas as pd
+
+    needed = (
+        "question",
+        "forecaster",
+        "value",
+        "x",
+        "p",
+        "form",
+        "made_at",
+        "opens_at",
+        "closes_at",
+        "resolved_at",
+    )
+    for name in needed:
+        if name not in frame:
+            raise UsageError(
+                f"the frame has no column {name!r}; it has: {', '.join(map(str, frame.columns))}"
+            )
+    days = {
+        name: (_moments(frame, name) - np.datetime64(0, "us")) / np.timedelta64(1, "D") for name in needed[6:]
+    }
+    dated = frame["dated"].to_numpy(dtype=bool) if "dated" in frame else np.zeros(len(frame), dtype=bool)
+    said: dict[tuple[str, str], dict[float, Shape]] = {}
+    answers: dict[str, Answer] = {}
+    for row, (question, forecaster, value, x, p, form) in enumerate(
+        zip(*(frame[name].tolist() for name in needed[:6]), strict=True)
+    ):
+        made, opens, closes, resolved = (float(days[name][row]) for name in needed[6:])
+        try:
+            shape = Shape(tuple(map(float, x)), tuple(map(float, p)), Form(form))
+            ends = min(resolved, closes)
+            answers[str(question)] = Answer(
+                str(question), float(value), opens, closes, ends, dated=bool(dated[row])
+            )
+        except ValueError as error:
+            raise UsageError(f"row {frame.index[row]}: {error}") from error
+        said.setdefault((str(forecaster), str(question)), {})[made] = shape
+    told = {key: Told(tuple(sorted(at)), tuple(at[t] for t in sorted(at))) for key, at in said.items()}
+    try:
+        found = numeric_records(told, answers, leads=leads)
+    except ValueError as error:
+        raise UsageError(f"a distribution cannot be scored: {error}") from error
+    return pd.DataFrame([_numeric_row(one, leads) for one in found])
+
+
+def _numeric_row(one: NumericRecord, leads: Sequence[int]) -> dict[str, Any]:
+    measure = one.measure
+    row: dict[str, Any] = {"forecaster": one.forecaster, "score": measure.name, "unit": measure.unit}
+    row |= {"levels": measure.levels, "questions": one.n_questions, "time_covered": one.coverage}
+    row |= _estimate("over_life", ScoreEstimate(one.mean.value, one.mean.ci95))
+    for lead in (*leads, MIDPOINT):
+        at = one.at_leads.get(str(lead))
+        row[f"lead_{lead}"] = np.nan if at is None else at.value
+    return row
+
+
 def _row(report: CalibrationReport) -> dict[str, Any]:
     row: dict[str, Any] = {**report.group, "forecasts": report.n_forecasts, "questions": report.n_questions}
     row |= {"events": report.n_events, "base_rate": report.base_rate}
@@ -246,7 +320,16 @@ def _row(report: CalibrationReport) -> dict[str, Any]:
     row["dsc"] = None if corp is None else corp.discrimination
     row["unc"] = None if corp is None else corp.uncertainty
     row |= {"ece": report.ece, "smooth_ece": report.smooth_ece}
-    for name in ("pending", "void", "fraction", "resolved_early", "after_resolution", "repeated", "clipped"):
+    for name in (
+        "pending",
+        "overdue",
+        "void",
+        "fraction",
+        "resolved_early",
+        "after_resolution",
+        "repeated",
+        "clipped",
+    ):
         row[name] = getattr(report, f"n_{name}")
     return row
 

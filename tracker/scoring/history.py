@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time, timedelta
 from typing import Protocol
@@ -73,12 +73,12 @@ def forecasts_from_history(
     """
     leads = None if lead_days is None else checked_leads(lead_days)
     now = utc(now)
-    verdicts, tally = _verdicts(resolutions)
+    verdicts, tally = verdicts_of(resolutions)
     people = people or {}
-    names = _forecaster_names([key for key in history if key not in people]) | dict(people)
+    names = forecaster_names([key for key in history if key not in people]) | dict(people)
     rows: list[_Row] = []
     for key in sorted(history):
-        stream = _Stream.of(key, names[key], history[key], verdicts.get(_outcome_key(key)), closes)
+        stream = _Stream.of(key, names[key], history[key], verdicts.get(outcome_key(key)), closes)
         rows.extend(stream.rows(leads, now, max_age, tally))
     table = _table(rows, now, areas, people)
     table = replace(table, event=_events(rows, events or {}))
@@ -103,14 +103,11 @@ def paths_from_history(
     platform says, else with the first value seen. Options of one question are lives of one event.
     """
     people, events = people or {}, events or {}
-    names = _forecaster_names([key for key in history if key not in people]) | dict(people)
-    verdicts, _ = _verdicts(resolutions)
-    nearest: dict[str, StreamKey] = {}
-    for key in sorted(history, key=_hops):
-        nearest.setdefault(_crowd(key, people), key)
+    names = forecaster_names([key for key in history if key not in people]) | dict(people)
+    verdicts, _ = verdicts_of(resolutions)
     streams = [
-        _Stream.of(key, names[key], history[key], verdicts.get(_outcome_key(key)), closes)
-        for key in sorted(nearest.values())
+        _Stream.of(key, names[key], history[key], verdicts.get(outcome_key(key)), closes)
+        for key in heard_nearest(history, people)
     ]
     whole = [stream for stream in streams if stream.ran_its_course(utc(now)) and stream.as_of]
     started: dict[str, datetime] = {}
@@ -123,9 +120,32 @@ def paths_from_history(
         life = stream.life(started[stream.life_name], events)
         steps = stream.steps(max_age)
         if life is not None and steps is not None:
+            known = lives.get(stream.life_name)
+            if known is not None and math.isnan(life.reveals):
+                life = replace(life, reveals=known.reveals)
             lives[stream.life_name] = life
             paths[stream.forecaster, stream.life_name] = steps
     return paths, lives
+
+
+def standing_words(
+    history: Mapping[StreamKey, Sequence[Seen]],
+    *,
+    people: Mapping[StreamKey, str] | None = None,
+    max_age: timedelta = timedelta(days=7),
+) -> dict[StreamKey, tuple[str, Steps]]:
+    """What each crowd and each person said over time, whether or not anything resolved: forecaster and steps.
+
+    Of one crowd's word heard twice the nearest; silence longer than ``max_age`` is not bridged.
+    """
+    people = people or {}
+    names = forecaster_names([key for key in history if key not in people]) | dict(people)
+    found = {}
+    for key in heard_nearest(history, people):
+        steps = _Stream.of(key, names[key], history[key], None, {}).steps(max_age)
+        if steps is not None:
+            found[key] = (names[key], steps)
+    return found
 
 
 @dataclass(frozen=True)
@@ -216,7 +236,9 @@ class _Stream:
             return None
         place = (self.key.platform, self.key.external_id)
         event = events.get(place) or "/".join(place)
-        return Life(self.life_name, _days(opens), _days(closes), _days(ends), verdict.value, event)
+        hidden = [one.snapshot.hidden_until for one in self.seen if one.snapshot.hidden_until is not None]
+        reveals = _days(hidden[-1]) if hidden else math.nan
+        return Life(self.life_name, _days(opens), _days(closes), _days(ends), verdict.value, event, reveals)
 
     def steps(self, max_age: timedelta) -> Steps | None:
         """What stood when, with a gap wherever it was not confirmed for too long; None for nothing at all."""
@@ -287,27 +309,27 @@ def _days(moment: datetime) -> float:
     return to_micros(moment) / 86_400e6
 
 
-def _outcome_key(record: StreamKey | Resolution) -> tuple[str, str, str]:
+def outcome_key(record: StreamKey | Resolution) -> tuple[str, str, str]:
     return (record.platform, record.external_id, record.outcome)
 
 
-def _verdicts(
+def verdicts_of(
     resolutions: Sequence[Resolution],
 ) -> tuple[dict[tuple[str, str, str], Resolution], Counter[str]]:
     """The word that counts per question and outcome: the platform's own, else the newest."""
     chosen: dict[tuple[str, str, str], Resolution] = {}
     tally: Counter[str] = Counter()
     for word in sorted(resolutions, key=lambda one: (one.source == one.platform, one.fetched_at, one.source)):
-        before = chosen.get(_outcome_key(word))
+        before = chosen.get(outcome_key(word))
         if before is not None and (before.state, before.value) != (word.state, word.value):
             tally[
                 "resolutions on which sources disagree: the platform's own word, else the newest, counts"
             ] += 1
-        chosen[_outcome_key(word)] = word
+        chosen[outcome_key(word)] = word
     return chosen, tally
 
 
-def _forecaster_names(history: Sequence[StreamKey]) -> dict[StreamKey, str]:
+def forecaster_names(history: Sequence[StreamKey]) -> dict[StreamKey, str]:
     """``platform``, ``platform (via source)``; with the kind of number where a source gives several."""
     kinds: dict[tuple[str, str], set[str]] = {}
     for key in history:
@@ -354,6 +376,14 @@ def _events(rows: Sequence[_Row], events: Mapping[QuestionKey, str]) -> Labels:
 def _crowd(key: StreamKey, people: Mapping[StreamKey, str]) -> str:
     """Whose word on what a stream is, whoever delivered it."""
     return "\0".join((key.platform, key.external_id, key.outcome, people.get(key, "")))
+
+
+def heard_nearest(keys: Iterable[StreamKey], people: Mapping[StreamKey, str]) -> list[StreamKey]:
+    """Of streams that are one crowd's word on one thing the one heard nearest to it, sorted."""
+    nearest: dict[str, StreamKey] = {}
+    for key in sorted(keys, key=_hops):
+        nearest.setdefault(_crowd(key, people), key)
+    return sorted(nearest.values())
 
 
 def _hops(key: StreamKey) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any
 
@@ -31,7 +31,8 @@ class Life:
     """A question's time in days on any one scale: when it opened, was to close, and when it was over.
 
     ``ends`` is the outcome or the scheduled close, whichever came first. ``outcome`` is 1 or 0; ``event`` names
-    what it shares with other questions (default: the question itself).
+    what it shares with other questions (default: the question itself). ``reveals``: when a hidden crowd was to be
+    shown, the moment of spot scores where it came while the question lived (NaN: at its end).
     """
 
     question: str
@@ -40,6 +41,7 @@ class Life:
     ends: float
     outcome: float
     event: str = ""
+    reveals: float = math.nan
 
     def __post_init__(self) -> None:
         if not self.opens < self.closes or not self.opens <= self.ends <= self.closes:
@@ -54,6 +56,13 @@ class Life:
     @property
     def cluster(self) -> str:
         return self.event or self.question
+
+    @property
+    def spot(self) -> float:
+        """The moment whose word a spot score takes: the reveal, else the last one before the end."""
+        if self.opens <= self.reveals < self.ends:
+            return self.reveals
+        return float(np.nextafter(self.ends, -math.inf))
 
 
 @dataclass(frozen=True)
@@ -156,7 +165,9 @@ class Record:
     """How one forecaster did over the lives of questions, each question counting once.
 
     ``brier`` and ``log_score`` (nats) are losses averaged while a forecast stood, ``baseline`` and ``peer``
-    Metaculus' rewards over the scheduled life. ``at_leads`` gives the Brier score at each lead and at the middle.
+    Metaculus' rewards over the scheduled life; ``spot_baseline`` and ``spot_peer`` its rewards for what stood at one
+    moment, the reveal or the end (``Life.spot``; None: nothing stood then on any question). ``at_leads`` gives the
+    Brier score at each lead and at the middle.
     """
 
     forecaster: str
@@ -166,6 +177,8 @@ class Record:
     log_score: Mean
     baseline: Mean
     peer: Mean
+    spot_baseline: Mean | None = None
+    spot_peer: Mean | None = None
     at_leads: Mapping[str, Mean] = field(default_factory=dict)
 
 
@@ -178,19 +191,34 @@ def records(
 ) -> list[Record]:
     """Everybody's record, by name. ``paths``: (forecaster, question) -> what was said over time."""
     peers: dict[tuple[str, str], Averaged] = {}
+    spots: dict[tuple[str, str], tuple[float, float]] = {}
     by_question: dict[str, dict[str, Steps]] = {}
     for (forecaster, question), steps in paths.items():
         by_question.setdefault(question, {})[forecaster] = steps
     for question, everybody in by_question.items():
         averaged = peer_averaged(everybody, lives[question], clip=clip)
         peers.update({(forecaster, question): one for forecaster, one in averaged.items()})
+        at_once = spot_scores(everybody, lives[question], lives[question].spot, clip=clip)
+        spots.update({(forecaster, question): one for forecaster, one in at_once.items()})
     found = []
     for name in sorted({forecaster for forecaster, _ in paths}):
         mine = [(lives[question], steps) for (who, question), steps in sorted(paths.items()) if who == name]
         record = _record(name, mine, peers, leads, clip)
         if record is not None:
-            found.append(record)
+            baseline, peer = _spots(name, mine, spots)
+            found.append(replace(record, spot_baseline=baseline, spot_peer=peer))
     return found
+
+
+def _spots(
+    name: str, mine: Sequence[tuple[Life, Steps]], spots: Mapping[tuple[str, str], tuple[float, float]]
+) -> tuple[Mean | None, Mean | None]:
+    told = [(life, spots[name, life.question]) for life, _ in mine if (name, life.question) in spots]
+    if not told:
+        return None, None
+    clusters = _codes(life.cluster for life, _ in told)
+    baseline, peer = np.array([pair for _, pair in told]).T
+    return clustered_mean(baseline, clusters), clustered_mean(peer, clusters)
 
 
 def _record(
@@ -221,7 +249,14 @@ def _record(
     columns = np.array([row[1:] for row in rows]).T
     brier_, log_, baseline, peer_ = (clustered_mean(column, clusters) for column in columns[:4])
     return Record(
-        name, len(rows), float(columns[4].mean()), brier_, log_, baseline, peer_, _at_leads(mine, leads)
+        name,
+        len(rows),
+        float(columns[4].mean()),
+        brier_,
+        log_,
+        baseline,
+        peer_,
+        at_leads=_at_leads(mine, leads),
     )
 
 
@@ -307,10 +342,18 @@ def records_json(found: Sequence[Record]) -> list[dict[str, Any]]:
             "log_score": {**mean_json(one.log_score), "unit": "nats"},
             "baseline": mean_json(one.baseline),
             "peer": mean_json(one.peer),
+            "spot_baseline": _maybe_json(one.spot_baseline),
+            "spot_peer": _maybe_json(one.spot_peer),
             "leads": [{"lead": lead, **mean_json(mean)} for lead, mean in one.at_leads.items()],
         }
         for one in found
     ]
+
+
+def _maybe_json(mean: Mean | None) -> dict[str, Any]:
+    if mean is not None:
+        return mean_json(mean)
+    return {"value": None, "ci95": None, "n": 0, "n_events": 0, "reason": "nothing stood at that moment"}
 
 
 def mean_json(mean: Mean) -> dict[str, Any]:

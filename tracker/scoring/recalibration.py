@@ -26,7 +26,7 @@ from numpy.typing import ArrayLike, NDArray
 from tracker.errors import UsageError
 from tracker.scoring.inference import MIN_CLUSTERS, Interval, Mean, clustered_mean, means_of
 from tracker.scoring.lives import mean_json
-from tracker.scoring.reliability import levels_of
+from tracker.scoring.reliability import Tally, levels_of, tally_of
 from tracker.scoring.scores import DEFAULT_LOG_CLIP, FloatArray, brier_score, clipped, log_score
 from tracker.scoring.table import ForecastTable, Labels, Status, codes, evidence
 
@@ -37,6 +37,7 @@ SPREADS = ((0.5, 0.25), (0.3, 0.15), (0.15, 0.1))
 MIN_QUESTIONS = 30
 TRUST = 0.1  # in the line against the raw forecast, before either has a record
 LIKELIER = 0.5  # below this weight the line is not listened to
+_ROWS = 1 << 18
 _STEPS = 100
 _MONTHLY_FROM = 60  # more different days of forecasts than this are fitted once a month
 
@@ -106,9 +107,13 @@ def cox_line(probability: FloatArray, outcome: FloatArray, cluster: Codes) -> Li
     outcomes can be told apart wholly by the forecasts, or all forecasts or outcomes agree: then no line fits.
     """
     value, which = levels_of(probability)
-    n: FloatArray = np.bincount(which, minlength=value.size).astype(np.float64)
-    yes: FloatArray = np.bincount(which, weights=outcome, minlength=value.size).astype(np.float64)
-    x = _logit(value)
+    return line_of(tally_of(value, which, outcome), which, outcome, cluster)
+
+
+def line_of(tally: Tally, which: Codes, outcome: FloatArray, cluster: Codes) -> Line | None:
+    """``cox_line`` of a tally and its rows: row i said ``tally.value[which[i]]``."""
+    n, yes = tally.n.astype(np.float64), tally.happened
+    x = _logit(tally.value)
     if not (x.size and np.ptp(x) > 1e-9 and 0.0 < yes.sum() < n.sum()) or _apart(x, n, yes):
         return None
     beta = np.array([0.0, 1.0])
@@ -125,10 +130,14 @@ def cox_line(probability: FloatArray, outcome: FloatArray, cluster: Codes) -> Li
             break
     else:
         return None
-    residual, x = outcome - p[which], x[which]
-    groups = int(cluster.max()) + 1
-    meat = np.stack([np.bincount(cluster, weights=residual * one, minlength=groups) for one in (1.0, x)])
-    present = int(np.count_nonzero(np.bincount(cluster)))
+    meat, groups = np.zeros((2, int(cluster.max()) + 1)), np.zeros(int(cluster.max()) + 1, dtype=np.int64)
+    for start in range(0, outcome.size, _ROWS):  # what is kept in between stays small
+        part = slice(start, start + _ROWS)
+        residual, where = outcome[part] - p[which[part]], cluster[part]
+        meat[0] += np.bincount(where, weights=residual, minlength=groups.size)
+        meat[1] += np.bincount(where, weights=residual * x[which[part]], minlength=groups.size)
+        groups += np.bincount(where, minlength=groups.size)
+    present = int(np.count_nonzero(groups))
     if present < MIN_CLUSTERS:
         return Line(float(beta[0]), float(beta[1]))
     from scipy.special import stdtrit

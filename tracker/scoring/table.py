@@ -41,6 +41,8 @@ class ForecastTable:
 
     ``question`` is the unit of evidence: rows of one question are never treated as independent. Times are
     UTC (NaT: unknown); ``lead_days`` counts back from the scheduled close, else from the resolution.
+    ``overdue``: no outcome yet although the scheduled close has passed; such rows are pending all the same.
+    ``question_code``: the question as a number, rising as its name does (None: not numbered yet).
     ``leads``: the lead times that were asked for (empty: all rows are there). ``area`` may hold several,
     joined by ``|``: such a row counts in each area's group and once in a total. ``event`` names what several
     questions have in common (empty: nothing): intervals count it once. ``option`` is which outcome of the
@@ -66,6 +68,8 @@ class ForecastTable:
     closes_at: Moments | None = None
     opens_at: Moments | None = None
     lead_days: FloatArray | None = None
+    question_code: NDArray[np.int64] | None = None
+    overdue: NDArray[np.bool_] | None = None
     leads: tuple[int, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -139,7 +143,37 @@ def forecast_table(
     _check_columns(table)
     if annulled.shape != p.shape:
         raise ValueError(f"void has shape {annulled.shape}, probability has {p.size} rows")
-    return replace(table, status=_status(table, annulled, now), lead_days=_lead_days(table))
+    return _decided(table, annulled, now)
+
+
+def _decided(table: ForecastTable, void: NDArray[np.bool_], now: datetime | None) -> ForecastTable:
+    """The table with what may be scored, what is overdue, lead times and questions as numbers."""
+    status = _status(table, void, now)
+    late = np.zeros(status.shape, dtype=bool)
+    if table.closes_at is not None and now is not None:
+        late = (status == Status.PENDING) & (table.closes_at <= _datetime64(now))
+    return replace(
+        table,
+        status=status,
+        lead_days=_lead_days(table),
+        question_code=codes(table.question)[0],
+        overdue=late,
+    )
+
+
+def numbered_questions(table: ForecastTable, rows: NDArray[np.bool_]) -> tuple[NDArray[np.int64], int]:
+    """The questions of some rows as numbers 0.. in the order of their names, without gaps, and how many."""
+    if table.question_code is None:
+        numbers, names = codes(table.question[rows])
+        return numbers, len(names)
+    picked = picked_from(table.question_code, rows)
+    used = np.bincount(picked) > 0
+    return (picked if used.all() else (np.cumsum(used) - 1)[picked]), int(used.sum())
+
+
+def picked_from(column: NDArray[Any], rows: NDArray[np.bool_]) -> NDArray[Any]:
+    """The rows of a column that a mask picks; the column itself, uncopied, where that is all of them."""
+    return column if rows.all() else column[rows]
 
 
 def _check_columns(table: ForecastTable) -> None:
@@ -381,7 +415,7 @@ def joined(first: ForecastTable, second: ForecastTable) -> ForecastTable:
         one, other = getattr(first, column.name), getattr(second, column.name)
         if isinstance(one, np.ndarray):
             columns[column.name] = None if other is None else np.concatenate([one, other])
-    return replace(first, **columns)
+    return replace(first, **columns | {"question_code": None})  # each numbers its own questions
 
 
 def evidence(table: ForecastTable) -> Labels:

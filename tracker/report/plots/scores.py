@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 LEFT, TOP, BOTTOM = 0.85, 0.95, 0.95  # margins in inches
 COLOURS = (canvas.SAFETY, canvas.CAPABILITIES, canvas.ACCENT, canvas.INK, canvas.MUTED)
 MARKERS = ("o", "s", "D", "^", "v")
+ALT_POINTS = 7  # of a curve, in words
+PAIR_LEFT, PAIR_RIGHT, PAIR_ROW = 3.15, 1.3, 0.52  # beside the compared pairs, and a pair's height, in inches
 SHOWN = 5  # forecasters on one chart; more cannot be told apart
 NAME_LIMIT = 34
 
@@ -54,9 +56,31 @@ def corp_chart(report: CalibrationReport, *, name: str, as_of: datetime) -> Figu
         _draw_curve(upper, report)
         _draw_questions(lower, report)
         _draw_numbers(figure, report, 5.7)
-        band = "Band: 90 % at each value; none shows where all outcomes agree. " if report.curve else ""
-        _note(figure, f"{band}Dashed: calibrated. As of {day(as_of)} (UTC).")
+        _note(figure, f"{_bands(report)}Dashed: calibrated. As of {day(as_of)} (UTC).")
         return figure
+
+
+def corp_alt(report: CalibrationReport, *, name: str) -> str:
+    """The chart in words and numbers."""
+    numbers = "; ".join(f"{label} {' '.join(filter(None, told))}" for label, *told in _numbers(report))
+    curve = report.curve
+    if curve is None:
+        return f"{clean(name)}: {numbers}. {report.reasons.get('curve', 'No curve was asked for')}."
+    at = np.unique(np.linspace(0, len(curve.forecast) - 1, ALT_POINTS).round().astype(int)).tolist()
+    points = "; ".join(
+        f"said {decimal(curve.forecast[k])}, happened {decimal(curve.recalibrated[k])} "
+        f"({interval((curve.lower[k], curve.upper[k]))})"
+        for k in at
+    )
+    return f"{clean(name)}: {numbers}. Curve with its 90 % band: {points}."
+
+
+def _bands(report: CalibrationReport) -> str:
+    if report.curve is None:
+        return ""
+    if report.curve.consistent_lower:
+        return "Bands, 90 % at each value: purple, the curve's; grey, of calibrated forecasts. "
+    return "Band: 90 % at each value; none shows where all outcomes agree. "
 
 
 def history_chart(months: Sequence[Month], *, as_of: datetime) -> Figure:
@@ -102,15 +126,16 @@ def comparison_chart(found: Comparison, *, as_of: datetime) -> Figure:
     pairs = sorted(filter(_told_apart, found.pairs), key=lambda pair: -pair.difference.n)[:12]
     if not pairs:
         raise ValueError("no two have a question in common: nothing to draw")
-    from matplotlib.ticker import MaxNLocator
-
     with canvas.drawing():
-        row = 0.52
-        figure = canvas.new_figure(TOP + BOTTOM + row * len(pairs) + 0.15)
+        figure = canvas.new_figure(TOP + BOTTOM + PAIR_ROW * len(pairs) + 0.15)
         wide, tall = canvas.WIDTH_IN, float(figure.get_size_inches()[1])
-        left, right = 3.15, 1.3
         axes = figure.add_axes(
-            (left / wide, BOTTOM / tall, (wide - left - right) / wide, (tall - TOP - BOTTOM) / tall)
+            (
+                PAIR_LEFT / wide,
+                BOTTOM / tall,
+                (wide - PAIR_LEFT - PAIR_RIGHT) / wide,
+                (tall - TOP - BOTTOM) / tall,
+            )
         )
         canvas.frame(axes)
         _heading(
@@ -118,39 +143,9 @@ def comparison_chart(found: Comparison, *, as_of: datetime) -> Figure:
             "Who was better, on what both forecast",
             "difference of Brier scores, question by question",
         )
-        axes.axvline(0.0, color=canvas.MUTED, linewidth=1.2, linestyle=(0, (5, 3)))
-        reach = 0.0
+        _draw_differences(axes, pairs)
         for index, pair in enumerate(pairs):
-            y, mean = -float(index), pair.difference
-            if mean.ci95 is not None:
-                axes.plot(mean.ci95, [y, y], color=canvas.ACCENT, linewidth=2.0, zorder=3)
-                reach = max(reach, *(abs(end) for end in mean.ci95))
-            axes.plot([mean.value], [y], color=canvas.ACCENT, marker="o", markersize=7, zorder=4)
-            reach = max(reach, abs(mean.value))
-        reach = 1.2 * reach or 0.01
-        axes.set_xlim(-reach, reach)
-        axes.set_ylim(-len(pairs) + 0.4, 0.6)
-        axes.set_yticks([])
-        ticks = MaxNLocator(5, symmetric=True).tick_values(-reach, reach)
-        axes.set_xticks([tick for tick in ticks if abs(tick) <= reach])
-        axes.grid(visible=True, axis="x", color=canvas.RULE, linewidth=0.6)
-        for index, pair in enumerate(pairs):
-            height = (BOTTOM + (tall - TOP - BOTTOM) * (len(pairs) - 0.4 - index) / (len(pairs) + 0.2)) / tall
-            for line, offset in ((_short(pair.a), 0.09), (f"against {_short(pair.b)}", -0.09)):
-                text = figure.text(
-                    (left - 0.15) / wide, height + offset / tall, line, fontsize=canvas.NOTE_PT, color=canvas.INK,
-                    ha="right", va="center",
-                )  # fmt: skip
-                canvas.shrink_to(figure, text, left - 0.4, smallest=7.0)
-            ever = "" if pair.sequence is None else f"{interval(pair.sequence.ci95)}"
-            for line, offset, size in (
-                (f"n = {pair.difference.n}", 0.09, canvas.NOTE_PT),
-                (ever, -0.09, canvas.NOTE_PT - 1),
-            ):
-                figure.text(
-                    (wide - right + 0.12) / wide, height + offset / tall, line, fontsize=size,
-                    color=canvas.MUTED, va="center",
-                )  # fmt: skip
+            _name_pair(figure, pair, index, len(pairs))
         axes.set_xlabel(
             "← the first is better      the second is better →", fontsize=canvas.LABEL_PT, color=canvas.INK
         )
@@ -159,6 +154,46 @@ def comparison_chart(found: Comparison, *, as_of: datetime) -> Figure:
             f"Lines: 95 % today. Right, small: 95 % however often one looks. As of {day(as_of)} (UTC).",
         )
         return figure
+
+
+def _draw_differences(axes: Axes, pairs: Sequence[Paired]) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    axes.axvline(0.0, color=canvas.MUTED, linewidth=1.2, linestyle=(0, (5, 3)))
+    reach = 0.0
+    for index, pair in enumerate(pairs):
+        y, mean = -float(index), pair.difference
+        if mean.ci95 is not None:
+            axes.plot(mean.ci95, [y, y], color=canvas.ACCENT, linewidth=2.0, zorder=3)
+            reach = max(reach, *(abs(end) for end in mean.ci95))
+        axes.plot([mean.value], [y], color=canvas.ACCENT, marker="o", markersize=7, zorder=4)
+        reach = max(reach, abs(mean.value))
+    reach = 1.2 * reach or 0.01
+    axes.set_xlim(-reach, reach)
+    axes.set_ylim(-len(pairs) + 0.4, 0.6)
+    axes.set_yticks([])
+    ticks = MaxNLocator(5, symmetric=True).tick_values(-reach, reach)
+    axes.set_xticks([tick for tick in ticks if abs(tick) <= reach])
+    axes.grid(visible=True, axis="x", color=canvas.RULE, linewidth=0.6)
+
+
+def _name_pair(figure: Figure, pair: Paired, index: int, count: int) -> None:
+    """Who they are on the left of a row, on how many questions and for how long it holds on the right."""
+    wide, tall = canvas.WIDTH_IN, float(figure.get_size_inches()[1])
+    height = (BOTTOM + (tall - TOP - BOTTOM) * (count - 0.4 - index) / (count + 0.2)) / tall
+    for line, offset in ((_short(pair.a), 0.09), (f"against {_short(pair.b)}", -0.09)):
+        text = figure.text(
+            (PAIR_LEFT - 0.15) / wide, height + offset / tall, line, fontsize=canvas.NOTE_PT, color=canvas.INK,
+            ha="right", va="center",
+        )  # fmt: skip
+        canvas.shrink_to(figure, text, PAIR_LEFT - 0.4, smallest=7.0)
+    ever = "" if pair.sequence is None else f"{interval(pair.sequence.ci95)}"
+    below = ((f"n = {pair.difference.n}", 0.09, canvas.NOTE_PT), (ever, -0.09, canvas.NOTE_PT - 1))
+    for line, offset, size in below:
+        figure.text(
+            (wide - PAIR_RIGHT + 0.12) / wide, height + offset / tall, line, fontsize=size, color=canvas.MUTED,
+            va="center",
+        )  # fmt: skip
 
 
 def lead_chart(records: Sequence[Record], *, as_of: datetime) -> Figure:
@@ -219,6 +254,9 @@ def _draw_curve(axes: Axes, report: CalibrationReport) -> None:
         axes.text(0.5, 0.12, words, fontsize=canvas.HEAD_PT, color=canvas.MUTED, ha="center")
         return
     x = np.array(curve.forecast)
+    if curve.consistent_lower:
+        ends = (curve.consistent_lower, curve.consistent_upper)
+        axes.fill_between(x, *ends, color=canvas.MUTED, alpha=0.16, linewidth=0, zorder=0)
     axes.fill_between(x, curve.lower, curve.upper, color=canvas.ACCENT, alpha=0.18, linewidth=0, zorder=1)
     axes.plot(x, curve.recalibrated, color=canvas.ACCENT, linewidth=2.0, zorder=4)
     if x.size <= 40:
@@ -249,7 +287,9 @@ def _draw_questions(axes: Axes, report: CalibrationReport) -> None:
                 axes.text(*at, f"{n:,}", fontsize=canvas.NOTE_PT, color=canvas.INK, ha="center")
 
 
-def _draw_numbers(figure: Figure, report: CalibrationReport, left: float) -> None:
+def _numbers(report: CalibrationReport) -> list[tuple[str, str, str]]:
+    """Name, value and what stands below it, of each number beside the curve."""
+
     def both(estimate: ScoreEstimate) -> tuple[str, str]:
         value = "–" if estimate.value is None else decimal(estimate.value, 3)
         return value, "" if estimate.ci95 is None else f"95 %: {interval(estimate.ci95, 3)}"
@@ -266,9 +306,13 @@ def _draw_numbers(figure: Figure, report: CalibrationReport, left: float) -> Non
     rows.append(("questions", f"{report.n_questions:,}", f"{report.n_forecasts:,} forecasts"))
     if report.n_resolved_early:
         rows.append(("resolved early", f"{report.n_resolved_early:,}", "not scored yet"))
+    return rows
+
+
+def _draw_numbers(figure: Figure, report: CalibrationReport, left: float) -> None:
     wide, tall = (float(x) for x in figure.get_size_inches())
     y = tall - TOP - 0.05
-    for name, value, below in rows:
+    for name, value, below in _numbers(report):
         figure.text(
             left / wide,
             y / tall,
