@@ -392,7 +392,7 @@ def _make_ready(database: Database, create: bool) -> None:
     elif create:
         create_schema(database)
     else:
-        raise StorageError(f"{shown} is empty: there is no database yet")
+        raise StorageError(f"{shown} is empty: there is no database yet (`speedup db upgrade` makes one)")
 
 
 def _prepare_file(address: Address, create: bool) -> None:

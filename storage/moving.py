@@ -95,7 +95,7 @@ def move(
         for rows in metadata.sorted_tables:
             sums[rows.name] = _pour(reading, writing, rows)
             told(rows.name, sums[rows.name].rows)
-        _set_sequences(writing)
+        _settle(writing)
         moved = [_compared(rows, sums[rows.name], writing) for rows in metadata.sorted_tables]
         wrong = ", ".join(one.table for one in moved if not one.same)
         if wrong:
@@ -135,6 +135,10 @@ def _refuse_same(source: str, target: str) -> None:
     for address in (one, other):
         if address.path is None and address.url is None:
             raise StorageError(f"{address.shown} is made anew every time; name a file or a server")
+    if other.path is not None and not other.path.exists():
+        raise StorageError(
+            f"{other.shown} does not exist; make it first: speedup db upgrade --db {other.shown}"
+        )
     if one.shown == other.shown and one.url == other.url:
         raise StorageError(f"{one.shown} cannot be copied onto itself")
 
@@ -220,13 +224,15 @@ def _writers(connection: Connection, rows: Table) -> list[Convert | None]:
     return [known.get(type(column.type)) for column in rows.c]
 
 
-def _set_sequences(connection: Connection) -> None:
-    """Numbers given out from now on come after those that were copied; SQLite sees to that itself."""
+def _settle(connection: Connection) -> None:
+    """On PostgreSQL: numbers given out from now on come after those that were copied, and the planner knows how much
+    there is. SQLite sees to that itself."""
     if connection.dialect.name != "postgresql":
         return
     for rows in metadata.sorted_tables:
-        if "id" in rows.primary_key.columns and len(rows.primary_key.columns) == 1:
+        if [column.name for column in rows.primary_key.columns] == ["id"]:
             last = connection.execute(select(func.max(rows.c.id))).scalar()
             if last is not None:
                 sequence = func.pg_get_serial_sequence(rows.name, "id")
                 connection.execute(select(func.setval(sequence, last)))
+        connection.execute(text(f'ANALYZE "{rows.name}"'))
