@@ -31,6 +31,7 @@ from tracker.schedule import LocalTime
 APP = "speedup-tracker"
 PREFIX = "SPEEDUP_"
 SECRETS = ("metaculus_token", "manifold_key", "fatebook_key", "ping_url", "smtp_password", "mail_secret")
+FROM_FILES = (*SECRETS, "database_url")  # also SPEEDUP_…_FILE
 SECTIONS = ("poll_hours", "links", "daemon")
 
 
@@ -333,7 +334,7 @@ def _from_variables(variables: Mapping[str, str], mistakes: list[str]) -> dict[s
         if not variable.startswith(PREFIX) or text == "":
             continue
         name = variable.removeprefix(PREFIX).lower()
-        if name.endswith("_file") and name.removesuffix("_file") in SECRETS:
+        if name.endswith("_file") and name.removesuffix("_file") in FROM_FILES:
             values.setdefault(name.removesuffix("_file"), _secret_file(variable, Path(text), mistakes))
         elif name in known:
             values[name] = text
