@@ -30,7 +30,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import TypeEngine
 
 from questions.time import from_micros, to_micros
-from storage.columns import UtcMicros
+from storage.columns import Blob, Day, Flag, Number, UtcMicros, Whole, Words
 from storage.tables import table
 
 MANY = 100
@@ -134,16 +134,30 @@ def write_rows(
     bare.executemany(statement, rows)
 
 
+_WIRE: dict[type, str] = {
+    Blob: "bytea",
+    Day: "date",
+    Flag: "bool",
+    UtcMicros: "timestamptz",
+    Words: "text",
+    type(Number): "float8",
+    type(Whole): "int8",
+}
+"""What columns are on PostgreSQL, so that COPY can be binary: a tenth of the work of text for whoever sends."""
+
+
 def _copy(connection: Connection, name: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     import psycopg
     from psycopg import sql
 
-    statement = sql.SQL("COPY {} ({}) FROM STDIN").format(
+    statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT BINARY)").format(
         sql.Identifier(name), sql.SQL(", ").join(map(sql.Identifier, columns))
     )
+    kinds = table(name).c
     bare: Any = connection.connection.driver_connection
     try:
         with bare.cursor() as cursor, cursor.copy(statement) as copy:
+            copy.set_types([_WIRE[type(kinds[column].type)] for column in columns])
             for row in rows:
                 copy.write_row(row)
     except psycopg.Error as error:

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +23,11 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError, StatementError
 from sqlalchemy.pool import QueuePool, StaticPool
 from sqlalchemy.schema import CreateIndex, CreateTable
 
+from storage import partitions
 from storage.errors import SchemaTooNew, SchemaTooOld, StorageError
 from storage.tables import metadata, schema_version
 
-REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0009")
 """Every schema revision in order. A constant, so that opening a database need not import Alembic."""
 
 HEAD = REVISIONS[-1]
@@ -366,6 +368,8 @@ def create_schema(database: Database) -> None:
                 # A table's indexes are a set: made in order, two new databases are alike to the byte.
                 for index in sorted(rows.indexes, key=lambda index: str(index.name)):
                     connection.execute(CreateIndex(index))
+            if not database.sqlite:
+                partitions.create(connection, datetime.now(UTC))
             schema_version.create(connection)
             connection.execute(schema_version.insert().values(version_num=HEAD))
 
