@@ -183,7 +183,7 @@ def _chunks(connection: Connection, rows: Table) -> Iterator[Sequence[Values]]:
     names = ", ".join(f'"{column.name}"' for column in rows.c)
     key = ", ".join(f'"{column.name}"' for column in rows.primary_key.columns)
     statement = text(f'SELECT {names} FROM "{rows.name}" ORDER BY {key}')  # noqa: S608 - names are our tables'
-    found = connection.execution_options(yield_per=at_once).execute(statement)
+    found = connection.execute(statement, execution_options={"yield_per": at_once})
     readers = _readers(connection, rows)
     for part in found.partitions(at_once):
         yield _by_column(part, readers)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from functools import partial
@@ -21,7 +21,19 @@ from questions.records import (
     StreamKey,
 )
 from questions.time import utc
-from storage import care, lease as leases, ledger, lives, outbox, payloads, series as _series, values, words
+from storage import (
+    care,
+    lease as leases,
+    ledger,
+    lives,
+    outbox,
+    partitions,
+    payloads,
+    retention,
+    series as _series,
+    values,
+    words,
+)
 from storage.border import admit, admit_version, keepable, moment
 from storage.bulk import payload_ids
 from storage.decide import changes, points, standing
@@ -37,18 +49,21 @@ from storage.records import (
     Lease,
     Observation,
     OrderingRecord,
+    Pruned,
     Quarantined,
     RawPayload,
     Run,
     RunState,
     SourceHealth,
     Standing,
+    Tombstone,
     Validator,
     VersionInfo,
 )
 from storage.store import DEFAULT_MAX_GAP
 
 PAYLOADS_AT_ONCE = 20
+PRUNED_AT_ONCE = 10_000
 
 
 class SqlStore:
@@ -415,6 +430,24 @@ class SqlStore:
             return outbox.recipients(connection, keepable(address))
 
     # care
+
+    def prune_raw(
+        self, sources: Collection[str], before: datetime, at: datetime, *, dry_run: bool = False
+    ) -> Pruned:
+        before, at = utc(before), utc(at)
+        with self._database.write() as connection:
+            return retention.prune(connection, sources, before, at, dry_run=dry_run, at_most=PRUNED_AT_ONCE)
+
+    def tombstone(self, sha256: str) -> Tombstone | None:
+        with self._database.read() as connection:
+            return retention.tombstone(connection, sha256)
+
+    def make_room(self, at: datetime) -> list[str]:
+        at = utc(at)
+        if self._database.sqlite:
+            return []
+        with self._database.write() as connection:
+            return partitions.make_ahead(connection, at)
 
     def counts(self) -> dict[str, int]:
         with self._database.read() as connection:

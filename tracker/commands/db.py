@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 import click
 
 from tracker.commands.session import Session, table, with_session
-from tracker.config import mask_url
+from tracker.config import RAW_DAYS_LEAST, mask_url
+from tracker.errors import UsageError
 
 
 @click.group("db")
 def command() -> None:
-    """The database: upgrade, check, backup, restore, copy."""
+    """The database: upgrade, check, backup, restore, copy, prune."""
 
 
 @command.command(
@@ -158,6 +160,49 @@ def copy(session: Session, source: str, target: str, dry_run: bool) -> int:
         lines = [(one.table, one.rows, one.rows_moved, one.checksum[:16]) for one in moved]
         table("copied, the same on both sides", ["table", "rows", "copied", "checksum"], lines, right=[1, 2])
         click.echo(f"{document['rows']} rows in {document['seconds']:.1f} s")
+
+    session.print(document, show)
+    return 0
+
+
+@command.command("prune", epilog="Example:  speedup db prune --days 365 --dry-run")
+@click.option(
+    "--days", type=click.IntRange(min=RAW_DAYS_LEAST), help="Default: raw_days of the section [daemon]."
+)
+@click.option("--dry-run", is_flag=True, help="Say what would go.")
+@with_session()
+def prune(session: Session, days: int | None, dry_run: bool) -> int:
+    """Let go of raw payloads of platforms that are older than DAYS and that nothing rests on.
+
+    Kept are all that a value, a series, a resolution, a receipt or any other record names, and of each URL the first
+    and last of every day. Of the others stay hash, size and times. A backup made before holds them still.
+    """
+    from tracker.sources import SOURCES
+
+    kept_days = days or session.settings.daemon.raw_days
+    if not kept_days:
+        raise UsageError("nothing is let go by default: give --days, or set raw_days in the section [daemon]")
+    now = session.now()
+    before = now - timedelta(days=kept_days)
+    store, found = session.store(create=False), []
+    try:
+        while not found or (found[-1].more and not dry_run):
+            found.append(store.prune_raw(frozenset(SOURCES), before, now, dry_run=dry_run))
+    finally:
+        store.close()
+    document = {
+        "before": before,
+        "payloads": sum(one.payloads for one in found),
+        "size_bytes": sum(one.size_bytes for one in found),
+        "stored_bytes": sum(one.stored_bytes for one in found),
+        "more": found[-1].more,
+        "written": not dry_run,
+    }
+
+    def show() -> None:
+        amount = f"{document['payloads']} payloads, {document['stored_bytes']} bytes here"
+        more = " (and more)" if document["more"] else ""
+        click.echo(f"{amount}{more}: {'would be let go' if dry_run else 'let go'}")
 
     session.print(document, show)
     return 0
