@@ -66,7 +66,7 @@ def months(connection: Connection) -> list[int]:
         "SELECT child.relname FROM pg_inherits JOIN pg_class child ON child.oid = inhrelid"
         " WHERE inhparent = CAST(:parent AS regclass)"
     )
-    matches = (_MONTH.fullmatch(name) for name in connection.execute(attached).scalars())
+    matches = (_MONTH.fullmatch(name) for name in connection.execute(attached, {"parent": TABLE}).scalars())
     return sorted(int(match[1]) * 12 + int(match[2]) - 1 for match in matches if match)
 
 
