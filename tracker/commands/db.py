@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from storage.records import Pruned
 from tracker.commands.session import Session, table, with_session
 from tracker.config import RAW_DAYS_LEAST, mask_url
 from tracker.errors import UsageError
@@ -184,7 +185,8 @@ def prune(session: Session, days: int | None, dry_run: bool) -> int:
         raise UsageError("nothing is let go by default: give --days, or set raw_days in the section [daemon]")
     now = session.now()
     before = now - timedelta(days=kept_days)
-    store, found = session.store(create=False), []
+    store = session.store(create=False)
+    found: list[Pruned] = []
     try:
         while not found or (found[-1].more and not dry_run):
             found.append(store.prune_raw(frozenset(SOURCES), before, now, dry_run=dry_run))

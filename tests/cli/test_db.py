@@ -1,4 +1,4 @@
-"""``speedup db copy`` on what real adapters stored of a real recording, there and back."""
+"""``speedup db prune``, and ``speedup db copy`` on what real adapters stored of a real recording, there and back."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 from questions.catalogue import load_catalogue
 from storage import open_store
 from tests.cli.speedup import Program
+from tests.storage.samples import payload
 from tracker.demo.show import run_demo
 
 
@@ -50,3 +51,21 @@ def test_there_and_back_is_the_same_to_the_last_byte(
     shown = program.bare("db", "copy", server, back)
     assert (shown.code, "observation" in shown.out) == (0, True), shown.err
     assert dump(folder / "demo.sqlite") == dump(tmp_path / "back.sqlite")
+
+
+def test_nothing_is_let_go_unless_asked_and_the_dry_run_tells_what_would(program: Program) -> None:
+    refused = program("db", "prune", "--json")
+    assert (refused.code, "raw_days" in refused.json["error"]) == (2, True)
+    assert program("db", "prune", "--days", "7").code == 2
+    store = open_store(program.db)
+    for hour in range(5):
+        store.put_raw(payload(b"answer %d" % hour, hour))
+    foreseen = program("db", "prune", "--days", "30", "--dry-run", "--json").json
+    assert (foreseen["payloads"], foreseen["size_bytes"], foreseen["written"]) == (3, 24, False)
+    assert len(list(store.raw_payloads())) == 5
+    done = program("db", "prune", "--days", "30", "--json").json
+    assert (done["payloads"], done["written"]) == (3, True)
+    assert len(list(store.raw_payloads())) == 2
+    store.close()
+    assert "0 payloads" in program("db", "prune", "--days", "30").out
+    assert program("db", "check").code == 0
