@@ -15,6 +15,8 @@ from datetime import UTC, datetime
 
 from sqlalchemy import Connection, text
 
+from storage.errors import StorageError
+
 TABLE = "observation"
 PAST, FUTURE = f"{TABLE}_past", f"{TABLE}_future"
 ARRIVALS = f"ix_{TABLE}_seen_first"
@@ -47,6 +49,8 @@ def make_ahead(connection: Connection, now: datetime) -> list[str]:
     they keep the table for longer than ``LOCK_TIMEOUT``, this fails and nothing has changed.
     """
     known = months(connection)
+    if not known:
+        raise StorageError(f"{TABLE} has no months of ours: who partitioned it otherwise needs none made")
     last, wanted = max(known), _number(now) + AHEAD
     if wanted <= last or wanted - last > AT_ONCE:
         return []

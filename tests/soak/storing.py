@@ -46,13 +46,13 @@ at = datetime(2026, 1, 1, tzinfo=UTC)
 print("writing", flush=True)
 for number in range(10**9):
     at += timedelta(minutes=1)
-    body = os.urandom(4096)
+    body = os.urandom(2048)
     with store.together():
         store.put_raw(RawPayload("s", "r", f"https://example.org/{number}", at, 200, "", body))
         store.append(Batch(snapshots=tuple(
             Snapshot(StreamKey("s", "s", side, "yes", Quantity.PLAY_MONEY_PRICE), at, at, probability=number % 7 / 10)
             for side in ("left", "right"))))
-    time.sleep(0.001)
+    time.sleep(0.01)  # else the file grows faster than it can be copied, checked and restored
 """
 
 

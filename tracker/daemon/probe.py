@@ -12,6 +12,7 @@ import os
 import sys
 
 TIMEOUT_S = 5.0
+MOST_BYTES = 1 << 20
 
 
 def probe(bind: str, page: str) -> tuple[int, str]:
@@ -21,7 +22,7 @@ def probe(bind: str, page: str) -> tuple[int, str]:
     try:
         connection.request("GET", page)
         answer = connection.getresponse()
-        said = answer.read(2_000).decode(errors="replace").strip()
+        said = answer.read(MOST_BYTES).decode(errors="replace").strip()
     except (OSError, http.client.HTTPException) as error:
         return 1, f"{bind}{page}: {type(error).__name__}"
     finally:
