@@ -62,6 +62,17 @@ class Row:
     measured: str
     good: bool
 
+    def __str__(self) -> str:
+        return f"| {self.what} | {self.measured} | {'yes' if self.good else 'NO'} |"
+
+
+class Told(list[Row]):
+    """Rows, each told as soon as it is known: the whole takes minutes."""
+
+    def append(self, row: Row) -> None:
+        super().append(row)
+        print(row, file=sys.stderr, flush=True)
+
 
 def counted(url: str, writers: int, times: int) -> Row:
     """So many processes, each so many read-modify-writes of one row; none may be lost and none may fail."""
@@ -150,7 +161,7 @@ def main() -> int:
     parser.add_argument("--backups", type=int, default=40)
     parser.add_argument("--table", type=Path)
     chosen = parser.parse_args()
-    rows = []
+    rows = Told()
     with tempfile.TemporaryDirectory(prefix="speedup-storing-") as folder:
         rows.append(counted(f"sqlite:///{folder}/counted.sqlite", 4, chosen.times))
         rows.append(backups(Path(folder), chosen.backups))
@@ -165,8 +176,7 @@ def main() -> int:
         finally:
             server.stop()
     rows.append(schemas())
-    lines = [f"| {one.what} | {one.measured} | {'yes' if one.good else 'NO'} |" for one in rows]
-    table = "\n".join(["| what | measured | as it should be |", "|---|---|---|", *lines])
+    table = "\n".join(["| what | measured | as it should be |", "|---|---|---|", *map(str, rows)])
     print(table)
     if chosen.table is not None:
         chosen.table.write_text(table + "\n", encoding="utf-8")
