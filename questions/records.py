@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from enum import StrEnum
 from itertools import islice
 from operator import lt
@@ -96,7 +96,7 @@ def _not_negative(name: str, number: float | None) -> None:
 def _in_utc(record: object, *names: str) -> None:
     for name in names:
         moment = getattr(record, name)
-        if moment is not None:
+        if moment is not None and moment.tzinfo is not UTC:  # the usual case is to be quick
             object.__setattr__(record, name, utc(moment))
 
 

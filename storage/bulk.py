@@ -30,7 +30,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import TypeEngine
 
 from questions.time import from_micros, to_micros
-from storage.columns import UtcMicros
+from storage.columns import Blob, Day, Flag, Number, UtcMicros, Whole, Words
 from storage.tables import table
 
 MANY = 100
@@ -87,7 +87,7 @@ def insert_many(connection: Connection, name: str, rows: Sequence[dict[str, Any]
         run_many(connection, insert(table(name)), rows)
         return
     columns = [_stored(connection, name, column, [row[column] for row in rows]) for column in rows[0]]
-    _write(connection, name, list(rows[0]), zip(*columns, strict=False))
+    write_rows(connection, name, list(rows[0]), zip(*columns, strict=False))
 
 
 def insert_alike(
@@ -105,7 +105,7 @@ def insert_alike(
         else values
         for column, values in columns.items()
     ]
-    _write(connection, name, [*shared, *columns], zip(*same, *varying, strict=False))
+    write_rows(connection, name, [*shared, *columns], zip(*same, *varying, strict=False))
 
 
 def _stored(connection: Connection, name: str, column: str, values: Sequence[Any]) -> Iterable[Any]:
@@ -117,8 +117,13 @@ def _stored(connection: Connection, name: str, column: str, values: Sequence[Any
     return values if convert is None else map(convert, values)
 
 
-def _write(connection: Connection, name: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Rows straight to the driver: COPY on PostgreSQL, its own executemany on SQLite."""
+def write_rows(
+    connection: Connection, name: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]
+) -> None:
+    """Rows straight to the driver: COPY on PostgreSQL, its own executemany on SQLite.
+
+    Values are what the driver takes: on PostgreSQL a storage type's Python values, on SQLite what it stores.
+    """
     if connection.dialect.name == "postgresql":
         _copy(connection, name, columns, rows)
         return
@@ -129,16 +134,30 @@ def _write(connection: Connection, name: str, columns: Sequence[str], rows: Iter
     bare.executemany(statement, rows)
 
 
+_WIRE: dict[type, str] = {
+    Blob: "bytea",
+    Day: "date",
+    Flag: "bool",
+    UtcMicros: "timestamptz",
+    Words: "text",
+    type(Number): "float8",
+    type(Whole): "int8",
+}
+"""What columns are on PostgreSQL, so that COPY can be binary: a tenth of the work of text for whoever sends."""
+
+
 def _copy(connection: Connection, name: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     import psycopg
     from psycopg import sql
 
-    statement = sql.SQL("COPY {} ({}) FROM STDIN").format(
+    statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT BINARY)").format(
         sql.Identifier(name), sql.SQL(", ").join(map(sql.Identifier, columns))
     )
+    kinds = table(name).c
     bare: Any = connection.connection.driver_connection
     try:
         with bare.cursor() as cursor, cursor.copy(statement) as copy:
+            copy.set_types([_WIRE[type(kinds[column].type)] for column in columns])
             for row in rows:
                 copy.write_row(row)
     except psycopg.Error as error:

@@ -31,6 +31,7 @@ from storage.payloads import unpack
 from storage.tables import metadata, table
 
 PAYLOAD, SPELL, STREAM = table("payload"), table("observation"), table("stream")
+LET_GO = select(table("tombstone").c.payload_id)
 NO = literal(False, Flag())
 SHOWN_AT_MOST = 20
 BODIES_AT_ONCE = 50
@@ -108,7 +109,11 @@ def _bad_bodies(connection: Connection) -> Iterator[str]:
 def _dangling(connection: Connection) -> list[str]:
     """Payloads that records name but whose bytes were never stored."""
     missing = dict(
-        connection.execute(select(PAYLOAD.c.id, PAYLOAD.c.sha256).where(PAYLOAD.c.body.is_(None))).all()
+        connection.execute(
+            select(PAYLOAD.c.id, PAYLOAD.c.sha256).where(
+                PAYLOAD.c.body.is_(None), PAYLOAD.c.id.not_in(LET_GO)
+            )
+        ).all()
     )
     if not missing:
         return []
@@ -128,7 +133,7 @@ def _uses(connection: Connection, rows: Table) -> list[tuple[int, int]]:
     query = (
         select(rows.c.payload_id, func.count())
         .join(PAYLOAD, PAYLOAD.c.id == rows.c.payload_id)
-        .where(PAYLOAD.c.body.is_(None))
+        .where(PAYLOAD.c.body.is_(None), PAYLOAD.c.id.not_in(LET_GO))
         .group_by(rows.c.payload_id)
     )
     return [(row[0], row[1]) for row in connection.execute(query)]

@@ -155,10 +155,14 @@ class Timeline:
         return next((s for s in reversed(self._spells[:last]) if s.seen_first <= at), None)
 
     def _interrupt(self, spell: Spell) -> None:
-        """Another value turns up in the middle of a spell: what is sure of it are its ends."""
+        """Another value turns up in the middle of a spell: what is sure of it are its ends.
+
+        Of the fetch that saw it last, another account may have been told: then that one stands from there on.
+        """
         last = spell.seen_last
-        resumed = replace(spell.first, as_of=last, fetched_at=last, timed_by_source=False)
-        self._insert(Spell(resumed, last))
+        if not any(other.seen_first == last for other in self._at.get(last, ())):
+            resumed = replace(spell.first, as_of=last, fetched_at=last, timed_by_source=False)
+            self._insert(Spell(resumed, last))
         spell.seen_last, spell.times_seen = spell.seen_first, 1
         self.touched[spell.order] = spell
 

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,15 +23,17 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError, StatementError
 from sqlalchemy.pool import QueuePool, StaticPool
 from sqlalchemy.schema import CreateIndex, CreateTable
 
+from storage import partitions
 from storage.errors import SchemaTooNew, SchemaTooOld, StorageError
 from storage.tables import metadata, schema_version
 
-REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009")
 """Every schema revision in order. A constant, so that opening a database need not import Alembic."""
 
 HEAD = REVISIONS[-1]
 
-BUSY_TIMEOUT_MS = 5000
+BUSY_TIMEOUT_MS = 15_000
+"""SQLite hands the turn to whoever asks next: on a busy machine one of four writers waited for more than 5 s."""
 SQLITE_MAGIC = b"SQLite format 3\x00"
 SMALLEST_PAGE = 512
 WRITERS_LOCK = 0x5BEED
@@ -366,6 +369,8 @@ def create_schema(database: Database) -> None:
                 # A table's indexes are a set: made in order, two new databases are alike to the byte.
                 for index in sorted(rows.indexes, key=lambda index: str(index.name)):
                     connection.execute(CreateIndex(index))
+            if not database.sqlite:
+                partitions.create(connection, datetime.now(UTC))
             schema_version.create(connection)
             connection.execute(schema_version.insert().values(version_num=HEAD))
 
@@ -392,7 +397,7 @@ def _make_ready(database: Database, create: bool) -> None:
     elif create:
         create_schema(database)
     else:
-        raise StorageError(f"{shown} is empty: there is no database yet")
+        raise StorageError(f"{shown} is empty: there is no database yet (`speedup db upgrade` makes one)")
 
 
 def _prepare_file(address: Address, create: bool) -> None:

@@ -7,10 +7,10 @@ must answer.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -67,6 +67,7 @@ from storage.mailing import (
     standing_recipients,
 )
 from storage.records import (
+    DIGEST_IN_TEXT,
     AppendReport,
     Batch,
     Change,
@@ -76,12 +77,14 @@ from storage.records import (
     Lease,
     Observation,
     OrderingRecord,
+    Pruned,
     Quarantined,
     RawPayload,
     Run,
     RunState,
     SourceHealth,
     Standing,
+    Tombstone,
     Validator,
     VersionInfo,
     digest,
@@ -160,6 +163,7 @@ class MemoryStore:
     def __init__(self, max_gap: timedelta = DEFAULT_MAX_GAP) -> None:
         self.max_gap = max_gap
         self._bodies: dict[str, bytes] = {}
+        self._tombstones: dict[str, Tombstone] = {}
         self._sightings: dict[tuple[str, str, str], _Sighting] = {}
         self._streams: dict[StreamKey, Timeline] = {}
         self._series: dict[str, dict[datetime, list[SeriesVersion]]] = {}
@@ -195,6 +199,7 @@ class MemoryStore:
         payload = admit(payload)
         sha256 = payload.sha256
         self._bodies.setdefault(sha256, payload.body)
+        self._tombstones.pop(sha256, None)
         key = (payload.source, payload.url, sha256)
         sighting = self._sightings.get(key)
         if sighting is None:
@@ -207,7 +212,7 @@ class MemoryStore:
 
     def get_raw(self, sha256: str) -> RawPayload | None:
         found = [sighting.first for key, sighting in self._sightings.items() if key[2] == sha256]
-        if not found:
+        if not found or sha256 in self._tombstones:
             return None
         if digest(self._bodies[sha256]) != sha256:
             raise IntegrityFailure(f"payload {sha256} does not hash to its address")
@@ -219,7 +224,7 @@ class MemoryStore:
             (at, key)
             for key, sighting in self._sightings.items()
             for at in (sighting.first.fetched_at, sighting.seen_last)
-            if source in (None, key[0]) and (since is None or at >= since)
+            if source in (None, key[0]) and (since is None or at >= since) and key[2] not in self._tombstones
         }
         return iter([replace(self._sightings[key].first, fetched_at=at) for at, key in sorted(found)])
 
@@ -689,6 +694,43 @@ class MemoryStore:
 
     # care
 
+    def prune_raw(
+        self, sources: Collection[str], before: datetime, at: datetime, *, dry_run: bool = False
+    ) -> Pruned:
+        self._writes()
+        before = utc(before)
+        kept = {sha256 for sha256 in self._mentioned() if sha256} | self._ends_of_days()
+        for record in (
+            *self._receipts.rows.values(),
+            *self._judgements.rows.values(),
+            *self._versions.rows.values(),
+            *self._orderings.rows.values(),
+            *self._issues.values(),
+            *self._letters.values(),
+        ):
+            kept.update(DIGEST_IN_TEXT.findall(repr(record)))
+        for (source, _, sha256), sighting in self._sightings.items():
+            if source not in sources or sighting.seen_last >= before:
+                kept.add(sha256)
+        gone = {sha256 for _, _, sha256 in self._sightings} - kept - self._tombstones.keys()
+        size = sum(len(self._bodies[sha256]) for sha256 in gone)
+        for sha256 in gone if not dry_run else ():
+            self._tombstones[sha256] = Tombstone(sha256, len(self._bodies.pop(sha256)), utc(at))
+        return Pruned(len(gone), size, size)
+
+    def _ends_of_days(self) -> set[str]:
+        days: dict[tuple[str, str, date], list[tuple[datetime, str]]] = defaultdict(list)
+        for (source, url, sha256), sighting in self._sightings.items():
+            for at in (sighting.first.fetched_at, sighting.seen_last):
+                days[source, url, at.date()].append((at, sha256))
+        return {sha256 for seen in days.values() for _, sha256 in (min(seen), max(seen))}
+
+    def tombstone(self, sha256: str) -> Tombstone | None:
+        return self._tombstones.get(sha256)
+
+    def make_room(self, at: datetime) -> list[str]:
+        return []
+
     def counts(self) -> dict[str, int]:
         return {
             "digest": len(self._issues),
@@ -705,7 +747,7 @@ class MemoryStore:
             "ordering": len(self._orderings.rows),
             "outbox": len(self._letters),
             "outbox_part": len({letter.shared for letter in self._letters.values()}),
-            "payload": len(self._bodies),
+            "payload": len(self._bodies) + len(self._tombstones),
             "quarantine": len(self._quarantine),
             "question_health": self._healths.rows(),
             "question_version": len(self._versions.rows),
@@ -719,6 +761,7 @@ class MemoryStore:
             "sighting": len(self._sightings),
             "source_health": len(self._health),
             "stream": len(self._streams),
+            "tombstone": len(self._tombstones),
         }
 
     def check(self) -> list[str]:
@@ -727,7 +770,8 @@ class MemoryStore:
             for sha256, body in self._bodies.items()
             if digest(body) != sha256
         ]
-        missing = sorted({sha256 for sha256 in self._mentioned() if sha256 and sha256 not in self._bodies})
+        there = self._bodies.keys() | self._tombstones.keys()
+        missing = sorted({sha256 for sha256 in self._mentioned() if sha256 and sha256 not in there})
         return problems + [f"payload {sha256} is named by records but is not stored" for sha256 in missing]
 
     def _mentioned(self) -> Iterator[str | None]:

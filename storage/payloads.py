@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, insert, select, update
+from sqlalchemy import Connection, and_, bindparam, delete, insert, select, update
 
 from storage.bulk import payload_ids, url_digest
 from storage.errors import IntegrityFailure, StorageError
@@ -16,6 +16,7 @@ from storage.records import Quarantined, RawPayload, digest
 from storage.tables import table
 
 PAYLOAD, SIGHTING, QUARANTINE = table("payload"), table("sighting"), table("quarantine")
+TOMBSTONE = table("tombstone")
 
 SightingKey = tuple[datetime, str, str, str]
 
@@ -38,6 +39,7 @@ _FILL = (
     .where(PAYLOAD.c.id == bindparam("number"))
     .values(body=bindparam("packed"), size=bindparam("bytes"))
 )
+_UNBURY = delete(TOMBSTONE).where(TOMBSTONE.c.payload_id == bindparam("number"))
 _ONE = and_(
     SIGHTING.c.source == bindparam("by"),
     SIGHTING.c.url_sha256 == bindparam("at_url"),
@@ -63,6 +65,7 @@ def put(connection: Connection, payload: RawPayload) -> None:
     if found is None or not found[1]:
         packed = zlib.compress(payload.body)
         connection.execute(_FILL, {"number": number, "packed": packed, "bytes": len(payload.body)})
+        connection.execute(_UNBURY, {"number": number})
     at = payload.fetched_at
     address = url_digest(payload.url)
     one = {"by": payload.source, "at_url": address, "number": number}
@@ -113,7 +116,7 @@ def get(connection: Connection, sha256: str) -> RawPayload | None:
     found = connection.execute(
         select(SIGHTING.c.seen_first, SIGHTING.c.source, SIGHTING.c.url, PAYLOAD.c.sha256)
         .join(PAYLOAD, PAYLOAD.c.id == SIGHTING.c.payload_id)
-        .where(PAYLOAD.c.sha256 == sha256)
+        .where(PAYLOAD.c.sha256 == sha256, PAYLOAD.c.body.is_not(None))
     )
     first = min(found, default=None)
     return None if first is None else load(connection, [first])[0]
@@ -122,9 +125,8 @@ def get(connection: Connection, sha256: str) -> RawPayload | None:
 def sightings(connection: Connection, source: str | None, since: datetime | None) -> list[SightingKey]:
     """Which payloads there are and when each was first and last fetched, by time."""
     named = (SIGHTING.c.source, SIGHTING.c.url, PAYLOAD.c.sha256)
-    query = select(SIGHTING.c.seen_first, SIGHTING.c.seen_last, *named).join(
-        PAYLOAD, PAYLOAD.c.id == SIGHTING.c.payload_id
-    )
+    there = and_(PAYLOAD.c.id == SIGHTING.c.payload_id, PAYLOAD.c.body.is_not(None))
+    query = select(SIGHTING.c.seen_first, SIGHTING.c.seen_last, *named).join(PAYLOAD, there)
     if source is not None:
         query = query.where(SIGHTING.c.source == source)
     found = {(at, *row[2:]) for row in connection.execute(query) for at in row[:2]}

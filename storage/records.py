@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -20,6 +21,8 @@ from questions.records import (
     Snapshot,
 )
 from questions.time import utc
+
+DIGEST_IN_TEXT = re.compile(r"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
 
 
 def digest(body: bytes) -> str:
@@ -63,6 +66,25 @@ class Observation:
     seen_first: datetime
     seen_last: datetime
     times_seen: int
+
+
+@dataclass(frozen=True)
+class Tombstone:
+    """What is left of a payload whose bytes were let go: ``size`` of them, at ``dropped_at``."""
+
+    sha256: str
+    size: int
+    dropped_at: datetime
+
+
+@dataclass(frozen=True)
+class Pruned:
+    """Payloads let go: how many, their bytes, and the bytes they took here; ``more`` are waiting."""
+
+    payloads: int = 0
+    size_bytes: int = 0
+    stored_bytes: int = 0
+    more: bool = False
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from functools import partial
@@ -28,7 +28,9 @@ from storage import (
     ledger,
     lives,
     outbox,
+    partitions,
     payloads,
+    retention,
     series as _series,
     values,
     words,
@@ -49,18 +51,21 @@ from storage.records import (
     Lease,
     Observation,
     OrderingRecord,
+    Pruned,
     Quarantined,
     RawPayload,
     Run,
     RunState,
     SourceHealth,
     Standing,
+    Tombstone,
     Validator,
     VersionInfo,
 )
 from storage.store import DEFAULT_MAX_GAP
 
 PAYLOADS_AT_ONCE = 20
+PRUNED_AT_ONCE = 10_000
 
 
 class SqlStore:
@@ -454,6 +459,24 @@ class SqlStore:
             return _alerts.decisions(connection, known_at)
 
     # care
+
+    def prune_raw(
+        self, sources: Collection[str], before: datetime, at: datetime, *, dry_run: bool = False
+    ) -> Pruned:
+        before, at = utc(before), utc(at)
+        with self._database.write() as connection:
+            return retention.prune(connection, sources, before, at, dry_run=dry_run, at_most=PRUNED_AT_ONCE)
+
+    def tombstone(self, sha256: str) -> Tombstone | None:
+        with self._database.read() as connection:
+            return retention.tombstone(connection, sha256)
+
+    def make_room(self, at: datetime) -> list[str]:
+        at = utc(at)
+        if self._database.sqlite:
+            return []
+        with self._database.write() as connection:
+            return partitions.make_ahead(connection, at)
 
     def counts(self) -> dict[str, int]:
         with self._database.read() as connection:

@@ -37,7 +37,7 @@ Threads: one store object may be used from one thread at a time.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -65,11 +65,13 @@ from storage.records import (
     Lease,
     Observation,
     OrderingRecord,
+    Pruned,
     Quarantined,
     RawPayload,
     Run,
     SourceHealth,
     Standing,
+    Tombstone,
     Validator,
     VersionInfo,
 )
@@ -380,6 +382,21 @@ class Store(Protocol):
         """What had become of alerts by then, by (at, signal)."""
 
     # care -------------------------------------------------------------------------------------
+
+    def prune_raw(
+        self, sources: Collection[str], before: datetime, at: datetime, *, dry_run: bool = False
+    ) -> Pruned:
+        """Let go of the bytes of these sources' payloads that were last seen before an instant and that nothing
+        rests on (``storage.retention`` says what that is), the oldest first and so many at a time. Their
+        hashes, sizes and sightings stay."""
+
+    def tombstone(self, sha256: str) -> Tombstone | None:
+        """What is left of a payload that was let go; None when it is there, or never was. ``get_raw`` and
+        ``raw_payloads`` know it no more; stored again, it is as it was."""
+
+    def make_room(self, at: datetime) -> list[str]:
+        """Make what the coming months' rows will lie in (PostgreSQL: partitions); returns the names of what is
+        new. Elsewhere there is nothing to do."""
 
     def counts(self) -> dict[str, int]:
         """Rows per table, for status, backups and copies."""

@@ -26,6 +26,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
 
+from storage import partitions
 from storage.columns import Blob, Day, Flag, Number, UtcMicros, Whole, Words
 
 metadata = MetaData(
@@ -73,6 +74,16 @@ class PayloadRow(Rows, table=True):
     sha256: str = column(Words)
     size: int | None = optional(Whole)
     body: bytes | None = optional(Blob)
+
+
+class TombstoneRow(Rows, table=True):
+    """What is left of a payload whose bytes were let go: their number, and when. Its SHA-256 stays in ``payload``."""
+
+    __tablename__ = "tombstone"
+    __table_args__ = CLUSTERED
+    payload_id: int = column(Whole, primary_key=True, foreign_key="payload.id")
+    size: int = column(Whole)
+    dropped_at: datetime = column(UtcMicros)
 
 
 class SightingRow(Rows, table=True):
@@ -188,7 +199,7 @@ class ObservationRow(QualityColumns, ValueColumns, SpellKey, Rows, table=True):
         *value_checks(),
         CheckConstraint("seen_last >= seen_first", name="forward"),
         CheckConstraint("times_seen >= 1", name="seen"),
-        CLUSTERED,
+        CLUSTERED | {"postgresql_partition_by": partitions.BY},
     )
     seen_last: datetime = column(UtcMicros)
     times_seen: int = column(Whole)

@@ -1,129 +1,123 @@
 #!/usr/bin/env python3
-"""What takes too long for every push:  python3 tests/nightly.py [--out DIR] [sbom] [audit] [soak] [year] [bench]
+"""What is worth doing once a night and is no part of CI:  python3 tests/nightly.py [--out DIR] [--all]
 
-All of it by default, each part to the end whatever the others do; exit code 1 when one failed. What it makes lies
-in DIR: ``sbom.json`` (CycloneDX 1.5, from requirements.lock), ``audit.txt`` (pip-audit, installed into an
-environment of its own, against the advisories known today: needs the internet), the tables of the soak and of the
-year, the figures of the benches. Runs in the environment that tests/check.py sets up.
+Writes a bill of materials of what the program runs on (CycloneDX JSON, from requirements.lock with its hashes) and asks
+whether anything in it has a known vulnerability (pip-audit, by the advisory service of the package index). With
+``--all`` also: the steps of the image (as root), the soak, the simulated year, the benchmarks of daemon and storage.
+
+Needs Python 3.11, a package index for the two tools (installed into a folder that is removed again; they are not in the
+lock, so the newest versions are taken) and, for the audit, access to the advisory service. Where one of these cannot
+be reached it says so. Exit 0: all done and nothing found; 1: something was found or failed; 3: something could not
+be asked. Nothing found by a service that was not reached is never called well.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import re
 import subprocess
 import sys
 import tempfile
 import venv
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-_PINNED = re.compile(r"^([A-Za-z0-9._-]+)(?:\[[^]]*\])?==([^\s;\\]+)")
-_HASH = re.compile(r"--hash=sha256:([0-9a-f]{64})")
-BENCHES = ("bench_start", "bench_daemon", "bench_latest", "bench_backfill")
-
-
-def bill_of_materials(lock: str) -> dict[str, Any]:
-    """Every pinned package of a lock file with the hashes that are accepted for it, as CycloneDX 1.5."""
-    components: list[dict[str, Any]] = []
-    for line in lock.splitlines():
-        if pinned := _PINNED.match(line):
-            name, version = pinned[1].lower().replace("_", "-"), pinned[2]
-            purl = f"pkg:pypi/{name}@{version}"
-            components.append(
-                {
-                    "type": "library",
-                    "bom-ref": purl,
-                    "name": name,
-                    "version": version,
-                    "purl": purl,
-                    "hashes": [],
-                }
-            )
-        if components:
-            components[-1]["hashes"] += [{"alg": "SHA-256", "content": one} for one in _HASH.findall(line)]
-    return {
-        "bomFormat": "CycloneDX",
-        "specVersion": "1.5",
-        "version": 1,
-        "metadata": {"component": {"type": "application", "name": "speedup-tracker"}},
-        "components": components,
-    }
-
-
-def sbom(out: Path) -> bool:
-    """Write the bill of materials of what an installation holds."""
-    bill = bill_of_materials((ROOT / "requirements.lock").read_text(encoding="utf-8"))
-    (out / "sbom.json").write_text(json.dumps(bill, indent=2) + "\n", encoding="utf-8")
-    return bool(bill["components"])
-
-
-def audit(out: Path) -> bool:
-    """Known vulnerabilities of the pinned packages."""
-    with tempfile.TemporaryDirectory(prefix="speedup-audit-") as folder:
-        venv.create(folder, with_pip=True)
-        python = Path(folder) / "bin" / "python"
-        installed = [python, "-m", "pip", "install", "--quiet", "pip-audit"]
-        if subprocess.run(installed, check=False).returncode:
-            return False
-        asked = [
-            python,
-            "-m",
-            "pip_audit",
-            "--disable-pip",
-            "--require-hashes",
-            "--requirement",
-            "requirements.lock",
-        ]
-        return _kept(asked, out / "audit.txt")
-
-
-def soak(out: Path) -> bool:
-    """At least a thousand kills, and every scene."""
-    return _kept([sys.executable, "-m", "tests.soak"], out / "soak.txt")
-
-
-def year(out: Path) -> bool:
-    """A year of polling."""
-    return _kept([sys.executable, "-m", "tests.soak.year"], out / "year.txt")
-
-
-def bench(out: Path) -> bool:
-    """The figures of the benches that concern the daemon and the store."""
-    ended = [_kept([sys.executable, "-m", f"tests.bench.{one}"], out / f"{one}.txt") for one in BENCHES]
-    return all(ended)
-
-
-def _kept(command: list[str | Path], target: Path) -> bool:
-    """Run a command and keep what it prints."""
-    with target.open("wb") as file:
-        return subprocess.run(command, cwd=ROOT, stdout=file, check=False).returncode == 0
-
-
-PARTS: dict[str, Callable[[Path], bool]] = {
-    "sbom": sbom,
-    "audit": audit,
-    "soak": soak,
-    "year": year,
-    "bench": bench,
+LOCK = ROOT / "requirements.lock"
+TOOLS = ("pip-audit", "cyclonedx-bom")
+OURS = {
+    "image": ["-m", "tests.deploy.image"],
+    "kills and faults": ["-m", "tests.soak"],
+    "year": ["-m", "tests.soak.year"],
+    "storing": ["-m", "tests.soak.storing"],
+    "start": ["-m", "tests.bench.bench_start"],
+    "daemon": ["-m", "tests.bench.bench_daemon"],
+    "backfill": ["-m", "tests.bench.bench_backfill", "--postgresql"],
+    "latest": ["-m", "tests.bench.bench_latest", "--postgresql"],
 }
+LIMIT_S = 4 * 3600
+
+
+def say(text: str) -> None:
+    sys.stderr.write(f"==> {text}\n")
+    sys.stderr.flush()
+
+
+def tools(folder: Path) -> Path | None:
+    """An environment with the two tools; None when there is no index to get them from."""
+    venv.create(folder, with_pip=True)
+    pip = [
+        folder / "bin" / "python",
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        *TOOLS,
+    ]
+    return folder / "bin" if subprocess.run(pip, check=False).returncode == 0 else None
+
+
+def bill(binaries: Path, out: Path) -> str:
+    """The bill of materials; checked to name every package of the lock."""
+    target = out / "sbom.cdx.json"
+    command = [binaries / "cyclonedx-py", "requirements", "--output-file", target, LOCK]
+    if subprocess.run(command, check=False).returncode:
+        return "failed"
+    named = {one["name"].lower() for one in json.loads(target.read_text())["components"]}
+    wanted = {
+        line.split("==")[0].lower() for line in LOCK.read_text().splitlines() if "==" in line.split(" ")[0]
+    }
+    if wanted - named:
+        say(f"not in the bill: {', '.join(sorted(wanted - named))}")
+        return "failed"
+    say(f"{target}: {len(named)} components")
+    return "done"
+
+
+def audit(binaries: Path, out: Path) -> str:
+    """Known vulnerabilities. pip-audit exits with 1 for these and for a service it cannot reach: the report tells."""
+    target = out / "audit.json"
+    target.unlink(missing_ok=True)
+    command = [binaries / "pip-audit", "--requirement", LOCK, "--require-hashes", "--disable-pip"]
+    done = subprocess.run(
+        [*command, "--format", "json", "--output", target], capture_output=True, text=True, check=False
+    )
+    if not target.exists() or not target.read_text().strip():
+        say(
+            f"the advisory service was not reached: {(done.stderr.strip().splitlines() or ['no reason'])[-1][:200]}"
+        )
+        return "not asked"
+    told = json.loads(target.read_text())["dependencies"]
+    found = [f"{one['name']} {one['version']}: {flaw['id']}" for one in told for flaw in one.get("vulns", ())]
+    skipped = [one["name"] for one in told if "skip_reason" in one]
+    for line in found:
+        say(line)
+    if skipped:
+        say(f"not asked about: {', '.join(skipped)}")
+    return "failed" if found else "not asked" if skipped else "done"
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python3 tests/nightly.py")
-    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)} (default: all)")
-    parser.add_argument("--out", type=Path, default=ROOT / "nightly")
+    parser = argparse.ArgumentParser(description="Bill of materials, audit, and what takes long.")
+    parser.add_argument("--out", type=Path, default=ROOT / "build" / "nightly")
+    parser.add_argument(
+        "--all", action="store_true", help="also the image's steps, the soak, the year and the benchmarks"
+    )
     chosen = parser.parse_args()
-    if unknown := set(chosen.parts) - PARTS.keys():
-        parser.error(f"no part named {', '.join(sorted(unknown))}")
     chosen.out.mkdir(parents=True, exist_ok=True)
-    failed = [name for name in chosen.parts or PARTS if not PARTS[name](chosen.out)]
-    for name in failed:
-        sys.stderr.write(f"failed: {name}\n")
-    return 1 if failed else 0
+    results: dict[str, str] = {}
+    with tempfile.TemporaryDirectory(prefix="speedup-nightly-") as folder:
+        binaries = tools(Path(folder))
+        if binaries is None:
+            say("the package index was not reached: neither bill of materials nor audit")
+        results["bill of materials"] = "not asked" if binaries is None else bill(binaries, chosen.out)
+        results["audit"] = "not asked" if binaries is None else audit(binaries, chosen.out)
+    for name, arguments in OURS.items() if chosen.all else ():
+        done = subprocess.run([sys.executable, *arguments], cwd=ROOT, check=False, timeout=LIMIT_S)
+        results[name] = "failed" if done.returncode else "done"
+    for name, result in results.items():
+        say(f"{name}: {result}")
+    return 1 if "failed" in results.values() else 3 if "not asked" in results.values() else 0
 
 
 if __name__ == "__main__":

@@ -40,6 +40,8 @@ SECRETS = (
     "mail_secret",
     *WEBHOOKS,
 )
+FROM_FILES = (*SECRETS, "database_url")  # also SPEEDUP_…_FILE
+RAW_DAYS_LEAST = 30
 SECTIONS = ("poll_hours", "requests_per_hour", "jobs", "links", "daemon", "alerts")
 
 AlertKind = Literal[
@@ -109,7 +111,8 @@ class DaemonSettings(BaseModel):
     (one that dies loses it at once). ``workers``: jobs under way at once. ``job_limit_minutes``: a job that takes
     longer is stuck, and systemd's watchdog is no longer told that all is well. ``backup_at``, ``check_at``: local
     times such as ``03:30 Europe/Berlin`` or ``sun 04:15``. ``backup_folder``: empty is ``backups`` beside the
-    database. Kept are the last ``keep_daily`` backups and the last of each of ``keep_weekly`` weeks.
+    database. Kept are the last ``keep_daily`` backups and the last of each of ``keep_weekly`` weeks. ``raw_days``:
+    so long all raw payloads are kept; after that those that nothing rests on go (0: all are kept for ever).
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
@@ -123,11 +126,19 @@ class DaemonSettings(BaseModel):
     keep_daily: Annotated[int, Field(ge=1, le=1000)] = 7
     keep_weekly: Annotated[int, Field(ge=0, le=1000)] = 4
     check_at: str = "sun 04:15 UTC"
+    raw_days: Annotated[int, Field(ge=0, le=36_500)] = 0
 
     @field_validator("backup_at", "check_at")
     @classmethod
     def _local_time(cls, value: str) -> str:
         LocalTime.parse(value)
+        return value
+
+    @field_validator("raw_days")
+    @classmethod
+    def _not_the_latest(cls, value: int) -> int:
+        if 0 < value < RAW_DAYS_LEAST:
+            raise ValueError(f"must be 0 (all are kept for ever) or at least {RAW_DAYS_LEAST}")
         return value
 
     @model_validator(mode="after")
@@ -432,7 +443,7 @@ def _from_variables(variables: Mapping[str, str], mistakes: list[str]) -> dict[s
         if not variable.startswith(PREFIX) or text == "":
             continue
         name = variable.removeprefix(PREFIX).lower()
-        if name.endswith("_file") and name.removesuffix("_file") in SECRETS:
+        if name.endswith("_file") and name.removesuffix("_file") in FROM_FILES:
             values.setdefault(name.removesuffix("_file"), _secret_file(variable, Path(text), mistakes))
         elif name in known:
             values[name] = text

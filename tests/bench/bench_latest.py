@@ -1,104 +1,128 @@
-"""The newest value of 2,000 questions among a million rows:  python -m tests.bench.bench_latest [--postgresql]
+"""The newest value of 2,000 questions out of a million rows. Run by hand:
 
-Prints the median of the database's own work (the statement the store sends, every row fetched) and of the store's
-answer in records, beside a plain lookup by primary key of as many rows; all in one run. Target: at most 10 ms on
-SQLite and 25 ms on PostgreSQL for the database's work.
+    python -m tests.bench.bench_latest [--rows N] [--questions N] [--postgresql]
+
+Three ways, in one process: the statement alone, through the driver, fetching time and probability (what an index can
+do: a seek each); the store's own statement with all it fetches; and ``Store.latest``, which makes checked records.
+Median and least of 30, wall time and this process's own time (on a busy machine the wall tells of the neighbours).
+Targets for the first: at most 10 ms on SQLite, 25 ms on PostgreSQL.
 """
 
 from __future__ import annotations
 
 import argparse
+import random
 import tempfile
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from statistics import median
+from time import perf_counter, process_time
 
-from sqlalchemy import event, text
+from sqlalchemy import text
 
 from questions.records import History, Quantity, StreamKey
 from questions.time import to_micros
 from storage.engine import locate, open_database
 from storage.records import Batch
 from storage.sql import SqlStore
+from storage.values import _newest
 from tests.postgres import PostgresServer, find_binaries
 
-QUESTIONS, POINTS, ROUNDS = 2_000, 500, 15
-START = datetime(2025, 1, 1, tzinfo=UTC)
+AT = datetime(2026, 11, 20, 12, tzinfo=UTC)
+TIMES = 30
+ALONE = {
+    "sqlite": (
+        "SELECT stream.id, newest.as_of, newest.probability FROM stream LEFT JOIN observation AS newest"
+        " ON newest.stream_id = stream.id AND (newest.as_of, newest.seen_first, newest.reading) ="
+        " (SELECT as_of, seen_first, reading FROM observation WHERE stream_id = stream.id"
+        " ORDER BY as_of DESC, seen_first DESC, reading DESC LIMIT 1)"
+    ),
+    "postgresql": (
+        "SELECT stream.id, newest.as_of, newest.probability FROM stream LEFT JOIN LATERAL"
+        " (SELECT as_of, probability FROM observation WHERE stream_id = stream.id"
+        " ORDER BY as_of DESC, seen_first DESC, reading DESC LIMIT 1) AS newest ON true"
+    ),
+}
 
 
-def fill(store: SqlStore) -> None:
-    """500 hourly values of each question, every one other than the one before."""
-    at = START + timedelta(days=30)
-    hours = tuple(to_micros(START + timedelta(hours=hour)) for hour in range(POINTS))
-    for first in range(0, QUESTIONS, 100):
+def fill(store: SqlStore, rows: int, questions: int) -> None:
+    chance, each = random.Random(1), rows // questions
+    last = to_micros(AT)
+    keys = [
+        StreamKey("manifold", "manifold", f"q{n}", "yes", Quantity.PLAY_MONEY_PRICE) for n in range(questions)
+    ]
+    for start in range(0, questions, 50):
         store.append(
             Batch(
                 histories=tuple(
                     History(
-                        StreamKey("manifold", "manifold", f"q{n:05}", "yes", Quantity.PLAY_MONEY_PRICE),
-                        at, hours, tuple((n * 7 + hour) % 997 / 1000 for hour in range(POINTS)),
+                        key,
+                        AT,
+                        tuple(
+                            last - (each - i) * 3_600_000_000 + chance.randrange(1_000_000)
+                            for i in range(each)
+                        ),
+                        tuple(chance.random() for _ in range(each)),
                     )
-                    for n in range(first, first + 100)
+                    for key in keys[start : start + 50]
                 )
             )
-        )  # fmt: skip
+        )
 
 
-def timed(work: Callable[[], object]) -> tuple[float, float]:
-    """Median milliseconds, on the clock and on this thread's processor (a busy machine shows in the first)."""
-    taken = []
-    for _ in range(ROUNDS):
-        began, processor = time.perf_counter(), time.thread_time()
+def timed(what: str, work: Callable[[], object]) -> None:
+    walls, owns = [], []
+    for _ in range(TIMES):
+        wall, own = perf_counter(), process_time()
         work()
-        taken.append((time.perf_counter() - began, time.thread_time() - processor))
-    return median(one for one, _ in taken) * 1000, median(one for _, one in taken) * 1000
-
-
-def measure(url: str) -> str:
-    store = SqlStore(open_database(locate(url), create=True, read_only=False))
-    fill(store)
-    rows = store.counts()["observation"]
-    sent: list[tuple[str, object]] = []
-    engine = store._database.engine
-    event.listen(engine, "before_cursor_execute", lambda _c, _r, sql, bound, *_: sent.append((sql, bound)))
-    assert len(store.latest()) == QUESTIONS
-    (query,) = [one for one in sent if "FROM stream" in one[0]]
-    with store._database.read() as connection:
-        bare = connection.connection.cursor()
-
-        def ask(sql: str, bound: object) -> int:
-            bare.execute(sql, bound)
-            return len(bare.fetchall())
-
-        own = timed(lambda: ask(*query))
-        assert ask(*query) == QUESTIONS
-        plain = timed(lambda: ask(str(text(f"SELECT * FROM stream LIMIT {QUESTIONS}")), ()))
-    answer = timed(store.latest)
-    store.close()
-    return (
-        f"{rows} rows, {QUESTIONS} questions: {own[0]:.1f} ms in the database ({own[1]:.1f} ms of our processor,"
-        f" {own[0] / plain[0]:.1f}x reading as many rows of a table), {answer[0]:.1f} ms ({answer[1]:.1f}) as records"
+        walls.append((perf_counter() - wall) * 1000)
+        owns.append((process_time() - own) * 1000)
+    print(
+        f"  {what:26} median {median(walls):6.1f} ms (least {min(walls):6.1f});"
+        f" own time {median(owns):6.1f} ms (least {min(owns):6.1f})",
+        flush=True,
     )
 
 
+def measure(url: str, rows: int, questions: int) -> None:
+    store = SqlStore(open_database(locate(url), create=True, read_only=False))
+    fill(store, rows, questions)
+    engine = store._database.engine.dialect.name
+    print(f"{engine}: {store.counts()['observation']} rows, {questions} questions")
+    with store._database.write() as connection:
+        connection.execute(text("ANALYZE"))
+    with store._database.read() as connection:
+        bare = connection.connection.driver_connection
+        assert bare is not None
+        alone = ALONE[engine]
+        assert len(bare.execute(alone).fetchall()) == questions
+        timed("statement, driver alone", lambda: bare.execute(alone).fetchall())
+        whole = _newest(engine, named=False, clipped=False)
+        timed("all that is fetched", lambda: connection.execute(whole).fetchall())
+    assert len(store.latest()) == questions
+    timed("Store.latest (records)", store.latest)
+    tomorrow = AT + timedelta(days=1)
+    timed("Store.latest, known_at", lambda: store.latest(known_at=tomorrow))
+    store.close()
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m tests.bench.bench_latest")
-    parser.add_argument("--postgresql", action="store_true")
-    if not parser.parse_args().postgresql:
-        with tempfile.TemporaryDirectory(prefix="speedup-bench-") as folder:
-            print("SQLite:", measure(f"sqlite:///{Path(folder) / 'latest.sqlite'}"))
-        return
-    binaries = find_binaries()
-    if binaries is None:
-        raise SystemExit("no PostgreSQL server binaries found; install them: apt-get install postgresql")
-    server = PostgresServer(binaries)
-    try:
-        server.start()
-        print("PostgreSQL:", measure(server.url(server.create())))
-    finally:
-        server.stop()
+    options = argparse.ArgumentParser()
+    options.add_argument("--rows", type=int, default=1_000_000)
+    options.add_argument("--questions", type=int, default=2_000)
+    options.add_argument("--postgresql", action="store_true")
+    asked = options.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        measure(f"sqlite:///{Path(folder) / 'tracker.db'}", asked.rows, asked.questions)
+    binaries = find_binaries() if asked.postgresql else None
+    if binaries is not None:
+        server = PostgresServer(binaries)
+        try:
+            server.start()
+            measure(server.url(server.create()), asked.rows, asked.questions)
+        finally:
+            server.stop()
 
 
 if __name__ == "__main__":

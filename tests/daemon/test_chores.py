@@ -35,6 +35,7 @@ from tracker.errors import ConfigError, Stopped
 from tracker.history import change_between, latest_week, stored_weeks
 from tracker.orderings import ModelOptions
 from tracker.week import read_week
+from tracker.work import Done
 
 DAY = timedelta(days=1)
 CATALOGUE = load_catalogue()
@@ -123,7 +124,8 @@ class Damaged(MemoryStore):
 
 
 def test_damage_is_told_once_a_week_and_elsewhere_than_sqlite_there_is_no_backup_job() -> None:
-    (check,) = chores(Settings(), None)
+    check, months = chores(Settings(), None)
+    assert months.run(MemoryStore(), START) == Done(RunState.DONE)
     assert check.run(MemoryStore(), START).state is RunState.DONE
     done = check.run(Damaged(), START)
     assert (done.state, "does not hash" in done.message) == (RunState.PARTIAL, True)
@@ -138,6 +140,7 @@ def test_damage_is_told_once_a_week_and_elsewhere_than_sqlite_there_is_no_backup
         ({"tick_s": 15, "lease_s": 20}, "twice"),
         ({"workers": 0}, "workers"),
         ({"unknown": 1}, "unknown"),
+        ({"raw_days": 7}, "raw_days"),
     ],
 )
 def test_a_wrong_clockwork_is_refused_by_name(tmp_path: Path, section: dict[str, object], word: str) -> None:
@@ -247,3 +250,20 @@ def test_what_changed_between_two_weeks_comes_with_its_causes() -> None:
     assert not market.changed  # one area alone has no other rank
     assert change.voices["internal"].why is None
     assert (change.opened, change.closed) == ((), ())
+
+
+def test_payloads_that_nothing_rests_on_go_only_when_asked_and_only_those_of_platforms() -> None:
+    assert "retention" not in [job.name for job in chores(Settings(), Path("x.sqlite"))]
+    asked = Settings(daemon=DaemonSettings(raw_days=30))
+    jobs = {job.name: job for job in chores(asked, Path("x.sqlite"))}
+    store = MemoryStore()
+    for source in ("manifold", "imported"):
+        for hour in range(4):
+            store.put_raw(payload(f"{source} {hour}".encode(), hour, source=source))
+    month = timedelta(days=30)
+    first, last = (payload(b"", hour).fetched_at + month for hour in (1, 2))
+    assert jobs["retention"].run(store, first).message.startswith("0 payloads")
+    assert jobs["retention"].run(store, last + timedelta(seconds=1)).message.startswith("2 payloads")
+    left = sorted(raw.body for raw in store.raw_payloads("manifold"))
+    assert left == [b"manifold 0", b"manifold 3"]
+    assert len(list(store.raw_payloads("imported"))) == 4

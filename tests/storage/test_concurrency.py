@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from questions.records import Snapshot
 from storage import open_store
-from storage.records import Batch, Gap
+from storage.records import Batch, Gap, SourceHealth
 from storage.store import Store
 from tests.storage.samples import DAY, KEY, T0, hours, key, payload, poll
 
@@ -85,6 +85,22 @@ def test_writers_at_once_lose_no_poll(url: str) -> None:
     assert [seen.times_seen for seen in store.latest().values()] == [polls] * writers
     assert {seen.seen_last for seen in store.latest().values()} == {T0 + (polls - 1) * timedelta(minutes=1)}
     assert store.check() == []
+    store.close()
+
+
+def test_what_is_read_and_written_in_one_go_is_lost_by_nobody(url: str) -> None:
+    """One row, four writers, each adding one to what it read; ``tests.soak.storing`` does it 500 times each."""
+    open_store(url).close()
+
+    def count(store: Store) -> None:
+        for _ in range(20):
+            with store.together():
+                known = store.health().get("counted", SourceHealth("counted"))
+                store.set_health(replace(known, failures=known.failures + 1))
+
+    at_once(url, [count] * 4)
+    store = open_store(url)
+    assert store.health()["counted"].failures == 80
     store.close()
 
 

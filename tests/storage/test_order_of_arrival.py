@@ -16,7 +16,7 @@ from storage.memory import MemoryStore
 from storage.records import Batch, Observation
 from storage.store import Store
 from tests.storage.conftest import EVERY, url_for
-from tests.storage.samples import key, poll, stream_snapshots
+from tests.storage.samples import hours, key, point, poll, stream_snapshots
 
 GAP = timedelta(hours=3)
 _numbers = count()
@@ -213,3 +213,19 @@ def test_every_batch_is_reported_alike_by_every_store(
         snapshots = tuple(renamed(batch, stream))
         assert shared.append(Batch(snapshots=snapshots)) == reference.append(Batch(snapshots=snapshots))
     assert shared.revisions(stream) == reference.revisions(stream)
+
+
+def test_a_spell_cut_by_a_late_value_does_not_resume_where_another_began(shared: Store) -> None:
+    """The fetch at hour 8 confirmed the older value at its time and told of a newer one; hour 2 comes late."""
+    stream = fresh_key()
+    shared.append(Batch(snapshots=(poll(1, 0.9, stream), point(1, 8, 0.9, stream), poll(8, 0.25, stream))))
+    assert shared.append(Batch(snapshots=(poll(2, 0.25, stream),))).snapshots_new == 1
+    rows = [
+        (seen.snapshot.as_of, seen.seen_last, seen.snapshot.probability) for seen in shared.revisions(stream)
+    ]
+    assert rows == [
+        (hours(1), hours(1), 0.9),
+        (hours(2), hours(2), 0.25),
+        (hours(8), hours(8), 0.25),
+    ]
+    assert shared.latest([stream])[stream].snapshot.probability == 0.25

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 import click
 
+from storage.records import Pruned
 from tracker.commands.session import Session, table, with_session
-from tracker.config import mask_url
+from tracker.config import RAW_DAYS_LEAST, mask_url
+from tracker.errors import UsageError
 
 
 @click.group("db")
 def command() -> None:
-    """The database: upgrade, check, backup, restore."""
+    """The database: upgrade, check, backup, restore, copy, prune."""
 
 
 @command.command(
@@ -96,4 +99,112 @@ def restore(session: Session, file: Path, force: bool, dry_run: bool) -> int:
             f"{file}: {sum(counts.values())} rows, " + ("verified" if dry_run else "restored")
         ),
     )
+    return 0
+
+
+@command.command(
+    "copy",
+    epilog="Example:  speedup db upgrade --db postgresql://tracker@db.example/speedup  &&"
+    "  speedup db copy sqlite:////var/lib/speedup-tracker/speedup.sqlite postgresql://tracker@db.example/speedup",
+)
+@click.argument("source", metavar="FROM")
+@click.argument("target", metavar="TO")
+@click.option("--dry-run", is_flag=True, help="Look at both and count only.")
+@with_session()
+def copy(session: Session, source: str, target: str, dry_run: bool) -> int:
+    """Copy a whole history FROM one database URL TO another: SQLite, PostgreSQL, either way.
+
+    TO must have this version's tables (`speedup db upgrade --db TO`) and no rows. Every table is read back and its
+    number of rows and checksum compared before anything is kept; a copy that is cut off leaves TO empty. Stop the
+    daemon on FROM first: what it writes meanwhile is not copied. Passwords are better in ~/.pgpass than in a URL.
+    """
+    import time
+
+    from storage.moving import leader, move, survey
+
+    began = time.monotonic()
+    counts = survey(source, target)
+    held = leader(source)
+    warnings = [] if held is None else [f"{held} leads on FROM now: what it writes from now on is not copied"]
+    for warning in warnings:
+        click.echo(f"warning: {warning}", err=True)
+    ends = {"from": mask_url(source), "to": mask_url(target), "written": not dry_run, "warnings": warnings}
+    if dry_run:
+        session.print(
+            {
+                **ends,
+                "rows": sum(counts.values()),
+                "tables": [{"table": t, "rows": n} for t, n in counts.items()],
+            },
+            lambda: table("would copy", ["table", "rows"], sorted(counts.items()), right=[1]),
+        )
+        return 0
+    moved = move(source, target, lambda name, rows: click.echo(f"{name}: {rows} rows", err=True))
+    document = {
+        **ends,
+        "ok": True,
+        "rows": sum(one.rows for one in moved),
+        "seconds": round(time.monotonic() - began, 3),
+        "tables": [
+            {
+                "table": one.table,
+                "rows": one.rows,
+                "rows_copied": one.rows_moved,
+                "checksum": one.checksum,
+                "checksum_copied": one.checksum_moved,
+            }
+            for one in moved
+        ],
+    }
+
+    def show() -> None:
+        lines = [(one.table, one.rows, one.rows_moved, one.checksum[:16]) for one in moved]
+        table("copied, the same on both sides", ["table", "rows", "copied", "checksum"], lines, right=[1, 2])
+        click.echo(f"{document['rows']} rows in {document['seconds']:.1f} s")
+
+    session.print(document, show)
+    return 0
+
+
+@command.command("prune", epilog="Example:  speedup db prune --days 365 --dry-run")
+@click.option(
+    "--days", type=click.IntRange(min=RAW_DAYS_LEAST), help="Default: raw_days of the section [daemon]."
+)
+@click.option("--dry-run", is_flag=True, help="Say what would go.")
+@with_session()
+def prune(session: Session, days: int | None, dry_run: bool) -> int:
+    """Let go of raw payloads of platforms that are older than DAYS and that nothing rests on.
+
+    Kept are all that a value, a series, a resolution, a receipt or any other record names, and of each URL the first
+    and last of every day. Of the others stay hash, size and times. A backup made before holds them still.
+    """
+    from tracker.sources import SOURCES
+
+    kept_days = days or session.settings.daemon.raw_days
+    if not kept_days:
+        raise UsageError("nothing is let go by default: give --days, or set raw_days in the section [daemon]")
+    now = session.now()
+    before = now - timedelta(days=kept_days)
+    store = session.store(create=False)
+    found: list[Pruned] = []
+    try:
+        while not found or (found[-1].more and not dry_run):
+            found.append(store.prune_raw(frozenset(SOURCES), before, now, dry_run=dry_run))
+    finally:
+        store.close()
+    document = {
+        "before": before,
+        "payloads": sum(one.payloads for one in found),
+        "size_bytes": sum(one.size_bytes for one in found),
+        "stored_bytes": sum(one.stored_bytes for one in found),
+        "more": found[-1].more,
+        "written": not dry_run,
+    }
+
+    def show() -> None:
+        amount = f"{document['payloads']} payloads, {document['stored_bytes']} bytes here"
+        more = " (and more)" if document["more"] else ""
+        click.echo(f"{amount}{more}: {'would be let go' if dry_run else 'let go'}")
+
+    session.print(document, show)
     return 0

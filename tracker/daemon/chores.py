@@ -23,6 +23,7 @@ from tracker.jobs import poll_job
 from tracker.resolving import every_question, resolve_all
 from tracker.schedule import Every, LocalTime
 from tracker.source import Source
+from tracker.sources import SOURCES
 from tracker.work import Done, Job
 
 STAMP = "%Y%m%dT%H%M%SZ"
@@ -162,14 +163,19 @@ def chores(settings: Settings, database: Path | None) -> tuple[Job, ...]:
         return check_self(store, database)
 
     check = Job("check", LocalTime.parse(own.check_at), look_over, lane="check", late=timedelta(days=2))
+    months = Job("months", Every("months", timedelta(days=1)), _make_room, lane="check")
+    letting_go = Job(
+        "retention", Every("retention", timedelta(days=1)), retention(own.raw_days), lane="check"
+    )
+    every = (check, letting_go) if own.raw_days else (check,)
     if database is None:
-        return (check,)
+        return (*every, months)
     folder = Path(own.backup_folder).expanduser() if own.backup_folder else database.parent / "backups"
 
     def back_up(store: Store, slot: datetime) -> Done:
         return backup(store, slot, database, folder, own)
 
-    return (check, Job("backup", LocalTime.parse(own.backup_at), back_up, lane="backup"))
+    return (*every, Job("backup", LocalTime.parse(own.backup_at), back_up, lane="backup"))
 
 
 def check_self(store: Store, database: Path | None) -> Done:
@@ -188,6 +194,23 @@ def _room(database: Path) -> list[str]:
     if free >= max(SPARE * size, LEAST_FREE):
         return []
     return [f"{database.parent}: {free / 2**20:.0f} MiB free, the database has {size / 2**20:.0f} MiB"]
+
+
+def _make_room(store: Store, slot: datetime) -> Done:
+    return Done(RunState.DONE, ", ".join(store.make_room(slot)))
+
+
+def retention(days: int) -> Callable[[Store, datetime], Done]:
+    """Lets go of platforms' payloads older than so many days that nothing rests on; a part each day."""
+
+    def run(store: Store, slot: datetime) -> Done:
+        gone = store.prune_raw(frozenset(SOURCES), slot - timedelta(days=days), slot)
+        rest = "; more to come" if gone.more else ""
+        return Done(
+            RunState.DONE, f"{gone.payloads} payloads of {gone.stored_bytes / 2**20:.1f} MiB let go{rest}"
+        )
+
+    return run
 
 
 def backup(store: Store, slot: datetime, database: Path, folder: Path, settings: DaemonSettings) -> Done:
