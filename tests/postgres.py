@@ -12,7 +12,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -23,6 +22,8 @@ from typing import Any
 import psycopg
 import pytest
 from psycopg import sql
+
+from tests.ports import free_port
 
 INSTALL_HINT = "no PostgreSQL server binaries found; install them: apt-get install postgresql"
 ACCOUNT = "postgres"
@@ -87,9 +88,7 @@ class PostgresServer:
         return self._folder / "server.log"
 
     def _serve(self, data: Path) -> bool:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         options = [part for name, value in SETTINGS.items() for part in ("-c", f"{name}={value}")]
         with self._log().open("wb") as log:
             self._process = subprocess.Popen(

@@ -62,9 +62,12 @@ def test_it_is_sent_once_kept_and_exported(program: Program, monkeypatch: pytest
     monkeypatch.setenv("SPEEDUP_MAIL_DROP", str(program.folder / "drop"))
     monkeypatch.setenv("SPEEDUP_DIGEST_URL", "https://example.org/digests")
     week = ("digest", "--week", "2026-11-11")
-    assert program(*week, "--send", "--dry-run", "--json").json == {"week": "2026-W46", "would_send": 2}
+    assert "no database yet" in program(*week, "--send").err
+    open_store(program.db).close()
+    both = ["ada@example.org", "bob@example.org"]
+    assert program(*week, "--send", "--dry-run", "--json").json == {"week": "2026-W46", "would_send_to": both}
     first, again = (program(*week, "--send", "--json").json for _ in range(2))
-    assert (first["made"], first["queued"], again["made"], again["queued"]) == (True, 2, False, 0)
+    assert (first["made"], first["letters"], again["made"], again["letters"]) == (True, 2, False, 0)
     letters = sorted((program.folder / "drop").rglob("*.eml"))
     assert len(letters) == 2
     for letter in letters:
@@ -81,6 +84,7 @@ def test_it_is_sent_once_kept_and_exported(program: Program, monkeypatch: pytest
 
 
 def test_sending_needs_a_sender(program: Program) -> None:
+    open_store(program.db).close()
     answer = program("digest", "--send")
     assert answer.code == 2
     assert "SPEEDUP_MAIL_FROM" in answer.err

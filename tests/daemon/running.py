@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -16,6 +15,7 @@ from pathlib import Path
 
 from storage import open_store
 from storage.records import Run
+from tests.ports import free_port
 from tests.servers.local import Answer, LocalServer, Seen, reply
 from tests.sources.worlds import BODIES
 
@@ -35,9 +35,7 @@ class Running:
         database: Path | None = None,
         **more: str,
     ) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         config = folder / "config.toml"
         config.write_text(f"{toml}\n[daemon]\ntick_s = 0.1\nlease_s = 2\n")
         self.folder = folder

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -20,6 +19,7 @@ import pytest
 import yaml
 
 from tests.deploy.dockerfile import DOCKERFILE, ROOT, let_through, stages
+from tests.ports import free_port
 from tracker.config import FROM_FILES, SECRETS, SECTIONS, Settings, load_settings
 from tracker.daemon import probe
 from tracker.daemon.service import GRACE_S
@@ -89,9 +89,7 @@ def test_the_image_runs_as_nobody_in_particular_and_writes_to_its_volume_only() 
 
 def test_the_health_check_of_the_image_tells_a_well_daemon_from_one_that_is_not(tmp_path: Path) -> None:
     """The image's own command, environment and health check, with this Python and free of any network."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     last = stages()[-1]
     environment = {
         name: value.replace("/data", str(tmp_path / "data")).replace("/tmp/", f"{tmp_path}/tmp/")
@@ -165,20 +163,6 @@ def test_a_composed_daemon_is_confined(path: Path) -> None:
     filled = {name: re.sub(r"\$\{[^}]*\}", "x", value) for name, value in environment.items()}
     settings = load_settings(environ=filled, dotenv=Path("none"))
     assert settings.database().startswith(path.name.split(".")[1])
-
-
-@pytest.mark.skipif(
-    shutil.which("docker") is None
-    or subprocess.run(["docker", "compose", "version"], capture_output=True, check=False).returncode != 0,
-    reason="docker compose is not installed",
-)
-@pytest.mark.parametrize("path", COMPOSE, ids=lambda path: path.name)
-def test_docker_compose_reads_it_as_meant(path: Path) -> None:
-    told = subprocess.run(
-        ["docker", "compose", "--file", str(path), "config", "--quiet"],
-        capture_output=True, text=True, check=False, env={**os.environ, "POSTGRES_PASSWORD": "x"},
-    )  # fmt: skip
-    assert told.returncode == 0, told.stderr
 
 
 # Kubernetes ---------------------------------------------------------------------------------------

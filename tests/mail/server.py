@@ -17,6 +17,8 @@ from typing import Any
 
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
+from tests.ports import free_port
+
 
 @dataclass(frozen=True)
 class Received:
@@ -185,5 +187,4 @@ def stripping(caller: socket.socket) -> None:
 
 def closed_port() -> int:
     """A port where nobody answers."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return int(taken.getsockname()[1])
+    return free_port()

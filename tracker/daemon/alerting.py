@@ -5,21 +5,22 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from questions.catalogue import Catalogue
 from questions.time import iso
 from storage.mailing import Channel
 from storage.records import RunState
 from storage.store import Store
-from tracker.alerts.dispatch import carry_out, plan
-from tracker.alerts.evaluate import ahead, evaluate, record
-from tracker.alerts.webhooks import Poster, Webhooks
 from tracker.config import Settings
 from tracker.daemon.mailing import EACH, NEVER
 from tracker.mail.delivery import drain
 from tracker.schedule import Every
 from tracker.source import Source
 from tracker.work import Done, Job
+
+if TYPE_CHECKING:
+    from tracker.alerts.webhooks import Poster
 
 NAME = "alerts"
 
@@ -31,6 +32,9 @@ def alerts_job(
     what was found is kept, and the next run queues it."""
 
     def run(store: Store, slot: datetime) -> Done:
+        from tracker.alerts.dispatch import carry_out, plan
+        from tracker.alerts.evaluate import ahead, evaluate, record
+
         later = ahead(store, slot)
         found = evaluate(store, catalogue, settings, sources, slot)
         new = record(store, found)
@@ -54,6 +58,8 @@ def webhook_job(
     """Posting what is due. It is not run, and leaves no line in the ledger, while nothing is."""
 
     def run(store: Store, _slot: datetime) -> Done:
+        from tracker.alerts.webhooks import Webhooks
+
         done = drain(store, Channel.WEBHOOK, Webhooks(settings, client, now), now, stop)
         return Done(RunState.FAILED if done.trouble else RunState.DONE, str(done))
 
