@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import example, given, strategies as st
 
 from tests.tracker.fakes import START, Clock
 from tracker.daemon.clock import SLACK, SteadyClock
@@ -63,6 +63,8 @@ def test_a_clock_that_starts_behind_the_work_already_done_goes_on_from_there() -
         max_size=40,
     )
 )
+@example(steps=[(0.5, -2.0), (1.0, -3600.0)])
+@example(steps=[(0.5, -2.0), (0.25, -2.0), (6.0, -2.0)])
 def test_it_never_goes_back_and_lags_real_time_by_no_more_than_the_slack(
     steps: list[tuple[float, float]],
 ) -> None:
