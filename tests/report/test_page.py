@@ -175,8 +175,8 @@ def test_every_chart_is_an_image_with_its_numbers_in_words() -> None:
     told = [
         content.slope,
         *content.ranks,
-        *content.pairs,
         content.agreement,
+        *content.pairs,
         content.horizon,
         *content.reliability,
     ]

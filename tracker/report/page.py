@@ -27,7 +27,7 @@ def render_page(content: PageContent) -> str:
     parts = sections(content)
     drawn: dict[str, Markup] = {}
     for part in parts:
-        for index, chart in enumerate(part.charts):
+        for index, chart in enumerate((*part.charts, *part.more_charts)):
             key = _chart_key(part.key, index)
             # the one place where a string is trusted as markup: inline_svg lets only plain drawing through
             drawn[key] = Markup(inline_svg(chart.svg, key, chart.alt))  # noqa: S704

@@ -45,14 +45,18 @@ _NONE = "none"
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell: cleaned text, a link only if it is safe, and whether it stands for something absent."""
+    """One cell: cleaned text, a link only if it is safe, and whether it stands for something absent.
+
+    ``limit``: characters after which the text is cut; more than the default only for our own words.
+    """
 
     text: str
     href: str | None = None
     absent: bool = False
+    limit: int = 300
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "text", clean(self.text))
+        object.__setattr__(self, "text", clean(self.text, self.limit))
         object.__setattr__(self, "href", https_url(self.href) if self.href else None)
 
 
@@ -77,13 +81,15 @@ class Table:
 
 @dataclass(frozen=True)
 class Section:
-    """A heading with paragraphs, charts, tables, points and commands, in that order. ``folded``: long
-    and seldom read, may be shown closed."""
+    """A heading with charts, paragraphs, tables, more charts, points and commands, in that order. ``folded``: its
+    tables are long and seldom read, may be shown closed; so may ``more_charts``, under their title."""
 
     key: str
     title: str
     paragraphs: tuple[str, ...] = ()
     charts: tuple[Chart, ...] = ()
+    more_charts: tuple[Chart, ...] = ()
+    more_charts_title: str = ""
     tables: tuple[Table, ...] = ()
     points: tuple[str, ...] = ()
     commands: tuple[tuple[str, str], ...] = ()
@@ -162,8 +168,15 @@ def _ordering(content: PageContent) -> Section:
         "Kendall's tau-b of a voice's own draws with its ranking (1 = certain of its order, 0 = no order).",
         *_reason(content, "slope", bool(content.slope)),
     )
-    charts = (*((content.slope,) if content.slope else ()), *content.ranks)
-    return Section("ordering", "Which areas first", paragraphs, charts, (table, summary))
+    return Section(
+        "ordering",
+        "Which areas first",
+        paragraphs,
+        (content.slope,) if content.slope else (),
+        content.ranks,
+        f"How likely each rank is: {counted(len(content.ranks), 'chart')}, one per voice",
+        (table, summary),
+    )
 
 
 def _area_row(row: AreaRow, voices: tuple[VoiceSummary, ...]) -> tuple[Cell, ...]:
@@ -193,7 +206,7 @@ def _voice_row(voice: VoiceSummary) -> tuple[Cell, ...]:
         Cell(f"{voice.n_covered} of {voice.n_areas}"),
         _number(voice.p_capabilities_first),
         _number(voice.tau_b_self),
-        Cell(says),
+        Cell(says, limit=1200),
     )
 
 
@@ -211,13 +224,14 @@ def _comparisons(content: PageContent) -> Section:
         "week is no news.",
         *_reason(content, "agreement", bool(content.agreement)),
     )
-    charts = (*content.pairs, *((content.agreement,) if content.agreement else ()))
+    charts = (content.agreement,) if content.agreement else ()
+    titled = f"Where they differ, pair by pair: {counted(len(content.pairs), 'chart')}"
     if not rows:
         missing = (
             *_reason(content, "comparisons", present=False),
             *_reason(content, "agreement", bool(content.agreement)),
         )
-        return Section("comparisons", "Do the voices agree", missing, charts)
+        return Section("comparisons", "Do the voices agree", missing, charts, content.pairs, titled)
     table = Table(
         "How pairs of voices compare on the areas both cover",
         _columns(
@@ -236,7 +250,9 @@ def _comparisons(content: PageContent) -> Section:
         for row in rows
         for text in row.disagreements
     )
-    return Section("comparisons", "Do the voices agree", paragraphs, charts, (table,), points)
+    return Section(
+        "comparisons", "Do the voices agree", paragraphs, charts, content.pairs, titled, (table,), points
+    )
 
 
 def _comparison_row(row: ComparisonRow) -> tuple[Cell, ...]:
@@ -315,7 +331,7 @@ def _horizon(content: PageContent) -> Section:
     title = "Time horizons and their revisions"
     tables = [_area_dates(content.area_dates)] if content.area_dates else []
     tables += [table] if rows else []
-    return Section("horizons", title, tuple(paragraphs), charts, tuple(tables))
+    return Section("horizons", title, tuple(paragraphs), charts, tables=tuple(tables))
 
 
 def _area_dates(rows: Sequence[AreaDateRow]) -> Table:
@@ -382,7 +398,7 @@ def _calibration(content: PageContent) -> Section:
         tuple(_calibration_row(row) for row in rows),
     )
     paragraphs = (content.calibration_caveat,)
-    return Section("calibration", "Calibration", paragraphs, content.reliability, (table,))
+    return Section("calibration", "Calibration", paragraphs, content.reliability, tables=(table,))
 
 
 def _calibration_row(row: ReliabilityReport) -> tuple[Cell, ...]:
@@ -503,9 +519,12 @@ def _database(content: PageContent) -> Section:
         return Section("database", title, ("This page was made without a database.",))
     tables: tuple[Table, ...] = ()
     if note.rows:
-        rows = tuple((Cell(name), _count(number)) for name, number in note.rows.items())
-        tables = (Table("Rows stored", _columns("table", "rows", numeric=(1,)), rows),)
+        rows = tuple((Cell(name), _count(number)) for name, number in note.rows.items() if number)
+        tables = (Table("Rows stored", _columns("table", "rows", numeric=(1,)), rows),) if rows else ()
     paragraph = f"Everything shown here was read from {clean(note.location)}."
+    empty = [clean(name) for name, number in note.rows.items() if not number]
+    if empty:
+        paragraph += f" Tables without a row: {', '.join(empty)}."
     return Section("database", title, (paragraph,), tables=tables, commands=note.commands)
 
 
