@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -69,3 +70,29 @@ def test_nothing_is_let_go_unless_asked_and_the_dry_run_tells_what_would(program
     store.close()
     assert "0 payloads" in program("db", "prune", "--days", "30").out
     assert program("db", "check").code == 0
+
+
+def test_a_stored_payload_comes_back_to_the_byte(program: Program, tmp_path: Path) -> None:
+    body = bytes(range(256)) + "héllo\r\n".encode()
+    store = open_store(program.db)
+    name = store.put_raw(payload(body))
+    store.close()
+    assert name == hashlib.sha256(body).hexdigest()
+    told = program("db", "raw", name, "--json").json
+    assert (told["sha256"], told["size_bytes"], told["status"]) == (name, len(body), 200)
+    out = tmp_path / "answer"
+    assert program("db", "raw", name.upper(), "--out", str(out)).code == 0
+    assert out.read_bytes() == body
+    for wrong in ("abc", "g" * 64, "0" * 64):
+        refused = program("db", "raw", wrong, "--json")
+        assert (refused.code, wrong in refused.json["error"]) == (2, True)
+    assert program("db", "raw", name, "--out", "-", "--json").code == 2
+
+
+def test_a_payload_that_was_let_go_says_when(program: Program) -> None:
+    store = open_store(program.db)
+    names = [store.put_raw(payload(b"answer %d" % hour, hour)) for hour in range(3)]
+    store.close()
+    assert program("db", "prune", "--days", "30").code == 0
+    gone = program("db", "raw", names[1], "--json")
+    assert (gone.code, "was let go at" in gone.json["error"]) == (3, True)

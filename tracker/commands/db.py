@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from storage.records import Pruned
+from tracker.commands import raw
 from tracker.commands.session import Session, table, with_session
 from tracker.config import RAW_DAYS_LEAST, mask_url
 from tracker.errors import UsageError
@@ -15,7 +16,7 @@ from tracker.errors import UsageError
 
 @click.group("db")
 def command() -> None:
-    """The database: upgrade, check, backup, restore, copy, prune."""
+    """The database: upgrade, check, backup, restore, copy, prune, raw."""
 
 
 @command.command(
@@ -208,3 +209,6 @@ def prune(session: Session, days: int | None, dry_run: bool) -> int:
 
     session.print(document, show)
     return 0
+
+
+command.add_command(raw.command)

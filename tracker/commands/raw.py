@@ -1,0 +1,85 @@
+"""``speedup db raw``: the bytes that a stored value was read from, as they came."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+import click
+
+from storage.errors import StorageError
+from tracker.commands.session import Session, printable, with_session
+from tracker.errors import UsageError
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+@click.command(
+    "raw", epilog="Example:  speedup questions show metaculus:3479  then  speedup db raw SHA256 --out -"
+)
+@click.argument("sha256")
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, allow_dash=True, path_type=Path),
+    help="Write the bytes to this file, - for stdout.",
+)
+@with_session()
+def command(session: Session, sha256: str, out: Path | None) -> int:
+    """Where a stored payload came from and when; with --out its bytes, checked against their hash.
+
+    SHA256 is what stands beside a value, a measurement, an outcome or a receipt wherever one is shown.
+    """
+    asked = sha256.strip().lower()
+    if not _SHA256.fullmatch(asked):
+        raise UsageError(f"{printable(sha256)[:80]!r} is not a SHA-256: 64 digits of 0-9 and a-f")
+    to_stdout = out is not None and str(out) == "-"
+    if to_stdout and session.as_json:
+        raise UsageError("--json and --out - both claim stdout: write the bytes to a file")
+    store = session.store(create=False)
+    try:
+        payload = store.get_raw(asked)
+        gone = store.tombstone(asked) if payload is None else None
+    finally:
+        store.close()
+    if payload is None:
+        if gone is None:
+            raise UsageError(f"no payload {asked} is stored here")
+        raise StorageError(
+            f"payload {asked} ({gone.size:,} bytes) was let go at {gone.dropped_at:%Y-%m-%d %H:%M} UTC; "
+            "a backup made before has it"
+        )
+    if out is not None:
+        if to_stdout:
+            sys.stdout.buffer.write(payload.body)
+            sys.stdout.buffer.flush()
+            return 0
+        try:
+            out.write_bytes(payload.body)
+        except OSError as error:
+            raise UsageError(f"{out}: {error.strerror}") from None
+    document = {
+        "sha256": asked,
+        "source": payload.source,
+        "ref": payload.ref,
+        "url": payload.url,
+        "fetched_at": payload.fetched_at,
+        "status": payload.status,
+        "content_type": payload.content_type,
+        "headers": dict(payload.headers),
+        "size_bytes": len(payload.body),
+        "file": out,
+    }
+
+    def show() -> None:
+        click.echo(f"{payload.source} {printable(payload.ref)}\n{printable(payload.url)}")
+        click.echo(
+            f"answered {payload.status}, {printable(payload.content_type)}, {len(payload.body):,} bytes, "
+            f"first at {payload.fetched_at:%Y-%m-%d %H:%M:%S} UTC"
+        )
+        for name, value in sorted(payload.headers.items()):
+            click.echo(f"  {printable(name)}: {printable(value)}")
+        click.echo(f"written to {out}" if out else "its bytes: add --out FILE (or --out -)")
+
+    session.print(document, show)
+    return 0
