@@ -1,12 +1,15 @@
-"""Kill daemons at random moments, let the last ones finish, and count what is missing, partial or doubled."""
+"""Kill daemons at random moments, let the last ones finish, and count what is missing, partial or doubled: rows, and
+the digests that they make and mail meanwhile."""
 
 from __future__ import annotations
 
+import asyncio
 import os
 import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -16,20 +19,34 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 
+from aiosmtpd.smtp import SMTP, Envelope, Session
+
 from questions.records import Snapshot
 from storage import open_store
 from storage.memory import MemoryStore
 from storage.records import Run, RunState
 from storage.store import Store
-from tests.soak.nursery import PERIOD_S
+from tests.mail.server import Post, mail_server
+from tests.soak.mail_kills import judge_letters
+from tests.soak.nursery import (
+    DIGESTS_MADE_UP,
+    PERIOD_S,
+    digest_slots,
+    mail_jobs,
+    named,
+    settings,
+    until,
+)
 from tests.soak.platform import QUESTIONS, SOURCES, Platform, step_of, value
 from tests.sources.worlds import World, later, numbers, stored
+from tracker.daemon.service import run_once
 from tracker.schedule import FINISHED
 
 ROOT = Path(__file__).parents[2]
 JOB = "poll:counting"
 SETTLE_S = 4.0
 LONGEST_S = 0.8
+TAKING_S = 0.05
 
 
 @dataclass
@@ -51,18 +68,40 @@ class Result:
     partial: list[str] = field(default_factory=list)
     doubled: list[str] = field(default_factory=list)
     damage: list[str] = field(default_factory=list)
+    digests: int = 0
+    mails: int = 0
+    repeats: int = 0
+    unmailed: list[str] = field(default_factory=list)
 
     @property
     def problems(self) -> list[str]:
-        return [*self.missing, *self.partial, *self.doubled, *self.damage]
+        return [*self.missing, *self.partial, *self.doubled, *self.damage, *self.unmailed]
+
+
+class Unhurried(Post):
+    """Says that it has taken a message a while after it has: that is when a kill makes a repeat."""
+
+    async def handle_DATA(  # noqa: N802
+        self, server: SMTP, session: Session, envelope: Envelope
+    ) -> str:
+        said = await super().handle_DATA(server, session, envelope)
+        await asyncio.sleep(TAKING_S)
+        return said
 
 
 class Nursery:
     """Starts daemons and knows those that are alive."""
 
-    def __init__(self, database: str, server: str, environ: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        database: str,
+        server: str,
+        environ: Mapping[str, str] | None = None,
+        smtp_port: int | None = None,
+    ) -> None:
+        port = [] if smtp_port is None else [str(smtp_port)]
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.soak.nursery", database, server],
+            [sys.executable, "-m", "tests.soak.nursery", database, server, *port],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT,
             env={**os.environ, **(environ or {})},
         )  # fmt: skip
@@ -102,9 +141,11 @@ def _exists(process: int) -> bool:
 
 
 @contextmanager
-def nursery_of(database: str, server: str, environ: Mapping[str, str] | None = None) -> Iterator[Nursery]:
+def nursery_of(
+    database: str, server: str, environ: Mapping[str, str] | None = None, smtp_port: int | None = None
+) -> Iterator[Nursery]:
     """Daemons on one database, ended with the block."""
-    nursery = Nursery(database, server, environ)
+    nursery = Nursery(database, server, environ, smtp_port)
     try:
         yield nursery
     finally:
@@ -119,23 +160,46 @@ def soak(
     A kill comes after at most ``longest_s``: more on a busy machine, where a daemon needs longer to begin its work.
     """
     choice = random.Random(seed)
-    result, platform = Result(engine, daemons), Platform()
-    open_store(database).close()
+    result, platform, post = Result(engine, daemons), Platform(), Unhurried()
+    with closing(open_store(database)) as store:
+        _nothing_before(store)
     started = time.monotonic()
-    with platform.server as server, nursery_of(database, server.url) as nursery:
-        while result.kills < kills:
-            while len(nursery.alive) < daemons:
-                nursery.start()
-            time.sleep(choice.uniform(0.01, longest_s))
-            nursery.kill(choice.choice(nursery.alive))
-            result.kills += 1
-        while len(nursery.alive) < daemons:
-            nursery.start()
-        time.sleep(SETTLE_S)
+    with (
+        platform.server as server,
+        mail_server(post) as port,
+    ):
+        with nursery_of(database, server.url, smtp_port=port) as nursery:
+            _kill(nursery, choice, result, daemons, kills, longest_s)
+        chosen = settings(server.url, port)
+        last = mail_jobs(chosen, threading.Event())
+        run_once(last, lambda: open_store(database), chosen.daemon, lambda: datetime.now(UTC))
     result.seconds = time.monotonic() - started
     with closing(open_store(database)) as store:
         _judge(store, platform, result)
+        _judge_mail(store, post, result)
     return result
+
+
+def _nothing_before(store: Store) -> None:
+    """No digests are owed for the time before it all begins."""
+    slots, slot = digest_slots(), digest_slots().at(datetime.now(UTC))
+    for _ in range(DIGESTS_MADE_UP):
+        store.end_run(Run("digest", slot, RunState.SKIPPED, slot, slot, "before the beginning"))
+        slot = slots.at(slot - timedelta(microseconds=1))
+
+
+def _kill(
+    nursery: Nursery, choice: random.Random, result: Result, daemons: int, kills: int, longest_s: float
+) -> None:
+    while result.kills < kills:
+        while len(nursery.alive) < daemons:
+            nursery.start()
+        time.sleep(choice.uniform(0.01, longest_s))
+        nursery.kill(choice.choice(nursery.alive))
+        result.kills += 1
+    while len(nursery.alive) < daemons:
+        nursery.start()
+    time.sleep(SETTLE_S)
 
 
 def _judge(store: Store, platform: Platform, result: Result) -> None:
@@ -145,6 +209,21 @@ def _judge(store: Store, platform: Platform, result: Result) -> None:
     _judge_rows(store, platform, result)
     _judge_ledger(store, platform, result)
     _judge_real_sources(store, result.began.isoformat(), result)
+
+
+def _judge_mail(store: Store, post: Post, result: Result) -> None:
+    """Every slot since the beginning has its digest, everybody has each of them, and a repeat can be told."""
+    runs = {run.slot: run.state for run in store.runs("digest") if run.state is not RunState.SKIPPED}
+    slots, slot, made = digest_slots(), min(runs), list[tuple[str, datetime]]()
+    while slot <= max(runs):
+        if runs.get(slot) is RunState.DONE:
+            made.append((named(slot), slot))
+        else:
+            result.unmailed.append(f"digest of {slot}: {runs.get(slot, 'never begun')}")
+        slot = slots.after(slot)
+    problems, result.repeats = judge_letters(store, made, post.received, until)
+    result.unmailed += problems
+    result.digests, result.mails = len(made), len(post.received)
 
 
 def _judge_rows(store: Store, platform: Platform, result: Result) -> None:

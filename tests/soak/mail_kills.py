@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -117,37 +117,58 @@ def _week(monday: datetime) -> str:
 
 def _judge(store: Store, received: list[Received], outcome: Outcome) -> None:
     outcome.problems += store.check()
+    made: list[tuple[str, datetime]] = []
+    for number in range(outcome.weeks):
+        monday = FIRST + number * WEEK
+        made.append((_week(monday), monday))
+    problems, outcome.repeated = judge_letters(store, made, received, monday_to_monday)
+    outcome.problems += problems
+    outcome.received = len(received)
+    slots = {run.slot: run.state for run in store.runs("digest")}
+    outcome.problems += [
+        f"{slot}: {state.value}" for slot, state in slots.items() if state is not RunState.DONE
+    ]
+
+
+def monday_to_monday(slot: datetime) -> datetime:
+    """Until when a week's letters are worth sending."""
+    return slot + WEEK
+
+
+def judge_letters(
+    store: Store,
+    made: Sequence[tuple[str, datetime]],
+    received: Sequence[Received],
+    until: Callable[[datetime], datetime],
+) -> tuple[list[str], int]:
+    """Whether everybody got each of these digests (week, slot), whole and under one Message-ID; and how many
+    messages were repeats of one that had arrived."""
+    problems: list[str] = []
     sender = Sender("tracker@example.org", "https://t.example.org", "sixteen or more characters")
     bodies: dict[tuple[str, str], list[bytes]] = {}
     for one in received:
         bodies.setdefault((one.to, one.message_id), []).append(one.body)
-    outcome.received = len(received)
-    outcome.repeated = len(received) - len(bodies)
+    repeated = len(received) - len(bodies)
     expected: dict[tuple[str, str], bytes] = {}
-    for number in range(outcome.weeks):
-        monday = FIRST + number * WEEK
-        week = _week(monday)
+    for week, slot in made:
         issues = store.issues(week)
-        if len(issues) != 1 or f"{week} as known at {monday.isoformat()}, skipped: ()" not in issues[0].text:
-            outcome.problems.append(f"{week}: {len(issues)} digests, or another's")
+        if len(issues) != 1 or f"{week} as known at {slot.isoformat()}, skipped: ()" not in issues[0].text:
+            problems.append(f"{week}: {len(issues)} digests, or another's")
             continue
-        name, made = f"digest:{week}", issues[0].made_at
-        mailing = Mailing(content_of(issues[0]), sender, name, "digest", week, "weekly", made, monday + WEEK)
+        name, at = f"digest:{week}", issues[0].made_at
+        mailing = Mailing(content_of(issues[0]), sender, name, "digest", week, "weekly", at, until(slot))
         for address in TO:
             expected[address, mailing.message_id(address)] = mailing.letter(address).body
     for who, body in expected.items():
         found = bodies.pop(who, [])
         if not found:
-            outcome.problems.append(f"{who}: never got it")
+            problems.append(f"{who}: never got it")
         if any(one != body for one in found):
-            outcome.problems.append(f"{who}: got something else than what was made")
-    outcome.problems += [f"{who}: a message nobody made" for who in bodies]
+            problems.append(f"{who}: got something else than what was made")
+    problems += [f"{who}: a message nobody made" for who in bodies]
     unsent = Counter(one.state.value for one in store.letters() if one.state is not LetterState.SENT)
-    outcome.problems += [f"{number} letters {state}" for state, number in unsent.items()]
-    slots = {run.slot: run.state for run in store.runs("digest")}
-    outcome.problems += [
-        f"{slot}: {state.value}" for slot, state in slots.items() if state is not RunState.DONE
-    ]
+    problems += [f"{number} letters {state}" for state, number in unsent.items()]
+    return problems, repeated
 
 
 def main() -> int:

@@ -34,20 +34,22 @@ TO = ("ada@example.org", "bob@example.org", "eve@example.org")
 PICTURE = bytes(range(256)) * 120
 
 
+def mailing(port: int) -> dict[str, Any]:
+    """The settings of mail by a server on loopback."""
+    return {
+        "mail_from": "tracker@example.org",
+        "mail_to": TO,
+        "smtp_host": "127.0.0.1",
+        "smtp_port": port,
+        "smtp_tls": "none",
+        "mail_base_url": "https://t.example.org",
+        "mail_secret": "sixteen or more characters",
+        "digest_at": "mon 07:00 UTC",
+    }
+
+
 def settings(database: str, port: int) -> Settings:
-    return Settings.model_validate(
-        {
-            "database_url": database,
-            "mail_from": "tracker@example.org",
-            "mail_to": TO,
-            "smtp_host": "127.0.0.1",
-            "smtp_port": port,
-            "smtp_tls": "none",
-            "mail_base_url": "https://t.example.org",
-            "mail_secret": "sixteen or more characters",
-            "digest_at": "mon 07:00 UTC",
-        }
-    )
+    return Settings.model_validate({"database_url": database, **mailing(port)})
 
 
 def build(store: Store, week: str, as_of: datetime, skipped: tuple[str, ...]) -> MailContent:

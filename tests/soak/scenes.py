@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import random
 import signal
+import socket
 import sqlite3
 import subprocess
 import tempfile
@@ -23,14 +24,18 @@ from zoneinfo import available_timezones
 
 from storage import open_store
 from storage.errors import StorageError
+from storage.mailing import LetterState
 from storage.records import RunState
 from storage.store import Store
 from tests.daemon.running import Metr, Running
+from tests.mail.server import Post, mail_server, talker
 from tests.soak.kills import JOB, Nursery, nursery_of
+from tests.soak.mailroom import TO, build, mailing, settings as mail_settings
 from tests.soak.nursery import DAEMON, PERIOD_S
 from tests.soak.outage import FAILURES_ALLOWED, outage
 from tests.soak.platform import Platform, step_of
 from tracker.daemon.service import LEASE
+from tracker.mail.sending import send_digest
 from tracker.schedule import FINISHED, WEEKDAYS, LocalTime
 
 TERM_S = DAEMON["lease_s"]
@@ -376,6 +381,88 @@ def told_to_end(folder: Path, rounds: int = 15) -> Outcome:
     )
 
 
+def _hang_at(word: bytes, reached: threading.Event) -> Callable[[socket.socket], None]:
+    """A mail server that answers up to a command and never again: ``word`` is empty for not even a greeting."""
+
+    def answer(caller: socket.socket) -> None:
+        heard = b""
+        if word:
+            caller.sendall(b"220 here\r\n")
+        while True:
+            got = caller.recv(65536) if word else b""
+            heard += got
+            last = heard.rstrip().rpartition(b"\n")[2].upper()
+            ended = heard.endswith(b"\r\n.\r\n")
+            if not word or (ended if word == b"." else last.startswith(word)):
+                reached.set()
+                reached_end.wait(60)
+                return
+            if heard.endswith(b"\r\n"):
+                caller.sendall(b"354 go on\r\n" if last == b"DATA" else b"250 ok\r\n")
+            if not got:
+                return
+
+    reached_end = threading.Event()
+    return answer
+
+
+HANGS = {"before its greeting": b"", "at RCPT": b"RCPT", "at DATA": b"DATA", "with the whole message": b"."}
+
+
+def told_to_end_mailing(folder: Path) -> Outcome:
+    """SIGTERM while a mail server that has hung is waited for; then a daemon with a good one."""
+    took, codes, lost, twice = [], [], [], 0
+    for number, word in enumerate(HANGS.values()):
+        place = folder / str(number)
+        place.mkdir()
+        reached, post, now = threading.Event(), Post(), datetime.now(UTC)
+        url = f"sqlite:///{place / 'db.sqlite'}"
+        with closing(open_store(url)) as store:
+            made = send_digest(
+                store, mail_settings(url, 25), lambda w=store, n=now: build(w, "2026-W47", n, ()),  # type: ignore[misc]
+                "2026-W47", now, now, now + timedelta(days=7),
+            )  # fmt: skip
+        with talker(_hang_at(word, reached)) as port:
+            daemon = _mailing(place, port)
+            try:
+                wait(reached.is_set, 60, "a letter under way")
+                time.sleep(0.2 * number)
+                took.append(daemon.end())
+                codes.append(daemon.process.returncode)
+            finally:
+                _put_away(daemon)
+        with mail_server(post) as port:
+            daemon = _mailing(place, port)
+            try:
+                wait(
+                    lambda p=post, m=made: len({one.to for one in p.received}) == m.recipients,
+                    90,
+                    "the letters",
+                )  # type: ignore[misc]
+                codes.append((daemon.end(), daemon.process.returncode)[1])
+            finally:
+                _put_away(daemon)
+        twice += len(post.received) - len({one.message_id for one in post.received})
+        with closing(open_store(url)) as store:
+            lost += [one.key for one in store.letters() if one.state is not LetterState.SENT] + store.check()
+    good = max(took) <= 15 and set(codes) == {0} and not lost and not twice
+    return Outcome(
+        "R7 SIGTERM while a mail server hangs",
+        f"{', '.join(HANGS)}: the slowest end took {max(took):.1f} s, exit codes {sorted(set(codes))}; afterwards every"
+        f" letter arrived, {len(lost)} lost, {twice} twice from a server that took it once",
+        good,
+    )
+
+
+def _mailing(folder: Path, port: int) -> Running:
+    smtp = {name: str(value) for name, value in mailing(port).items() if name != "mail_to"}
+    smtp["mail_to"] = ",".join(TO)
+    return Running(
+        folder, "http://127.0.0.1:9", "--only", "mail",
+        **{f"SPEEDUP_{name.upper()}": value for name, value in smtp.items()},
+    )  # fmt: skip
+
+
 def _write_lock(daemon: Running) -> Callable[[], None]:
     """Hold the database's only writer's place; returns what lets it go."""
     path = daemon.database.removeprefix("sqlite:///")
@@ -438,6 +525,7 @@ SCENES: dict[str, Callable[[Path], Outcome]] = {
     "full": full_disk,
     "down": source_down,
     "end": told_to_end,
+    "mail": told_to_end_mailing,
     "raise": raising_store,
 }
 

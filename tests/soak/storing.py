@@ -1,25 +1,27 @@
-"""What storage must stand, at full length:  python -m tests.soak.storing [--times N] [--backups N] [--table FILE]
+"""What storage must stand, at full length:  python -m tests.soak.storing [--backups N] [--rows N] [--table FILE]
 
-S1: processes that read a number, add one and write it, all on one row, on both engines. S4: backups of an SQLite file
-under constant writing, each restored and checked. S5: databases of every schema there was, with data, upgraded.
-The short parts are in tests/storage: test_concurrency, test_care, test_every_schema.
+S1: processes that read a number, add one and write it, all on one row, on both engines. S2, S3: the benches of backfill
+and of the newest values. S4: backups of an SQLite file under constant writing, each restored and checked. S5: databases
+of every schema there was, with data, upgraded. The short parts are in tests/storage: test_concurrency, test_care,
+test_every_schema.
 """
 
 from __future__ import annotations
 
 import argparse
+import re
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from storage import open_store, restore
 from storage.errors import StorageError
 from tests.postgres import PostgresServer, find_binaries
+from tests.soak.table import HEAD, Row, Told, tests_of
 
 ROOT = Path(__file__).parents[2]
 COUNTING = """
@@ -54,24 +56,6 @@ for number in range(10**9):
             for side in ("left", "right"))))
     time.sleep(0.01)  # else the file grows faster than it can be copied, checked and restored
 """
-
-
-@dataclass(frozen=True)
-class Row:
-    what: str
-    measured: str
-    good: bool
-
-    def __str__(self) -> str:
-        return f"| {self.what} | {self.measured} | {'yes' if self.good else 'NO'} |"
-
-
-class Told(list[Row]):
-    """Rows, each told as soon as it is known: the whole takes minutes."""
-
-    def append(self, row: Row) -> None:
-        super().append(row)
-        print(row, file=sys.stderr, flush=True)
 
 
 def counted(url: str, writers: int, times: int) -> Row:
@@ -148,39 +132,90 @@ def backups(folder: Path, count: int) -> Row:
 
 def schemas() -> Row:
     """The tests of every schema with data, as they are."""
+    return tests_of("S5 every schema with data", "tests/storage/test_every_schema.py")
+
+
+BACKFILL = re.compile(
+    r"read +([\d.]+) s, stored +([\d.]+) s.*ratio ([\d.]+) \(storing alone ([\d.]+)\); peak (\d+) MB"
+)
+BACKFILL_S, BACKFILL_MB = {"sqlite": 10.0, "postgresql": 20.0}, 500
+LATEST = re.compile(r"^ +(\S.*?) +median +[\d.]+ ms \(least +([\d.]+)\)", re.MULTILINE)
+ANSWER = "Store.latest (records)"
+LATEST_MS = {"sqlite": 10.0, "postgresql": 25.0}
+
+
+def backfilled(rows: int) -> Iterator[Row]:
+    """The bench of backfills: price histories, read by their adapter and stored."""
+    said = _bench("bench_backfill", "clob", "--rows", str(rows), "--postgresql")
+    for engine, limit in BACKFILL_S.items():
+        line = next((one for one in said.splitlines() if f" {engine} " in one), "")
+        found = BACKFILL.search(line)
+        told, good = f"the bench says: {line or said[-200:]}", False
+        if found:
+            read, stored, whole, alone, peak = map(float, found.groups())
+            told = (
+                f"read {read:.1f} s, stored {stored:.1f} s (plain {'executemany' if engine == 'sqlite' else 'COPY'}"
+                f" is {1 / alone:.2f} times as quick, {1 / whole:.2f} with the reading), peak {peak:.0f} MB"
+            )
+            good = read + stored <= limit and peak < BACKFILL_MB
+        yield Row(f"S2 {rows:,} rows of history, {engine} (at most {limit:.0f} s)", told, good)
+
+
+def newest(rows: int) -> Iterator[Row]:
+    """The bench of the newest value of 2,000 questions: the least of many times."""
+    said = _bench("bench_latest", "--rows", str(rows), "--postgresql")
+    for engine, limit in LATEST_MS.items():
+        part = said.partition(f"{engine}: ")[2]
+        part = re.split(r"^\w+: ", part, maxsplit=1, flags=re.MULTILINE)[0]
+        found = {what: float(ms) for what, ms in LATEST.findall(part)}
+        told = ", ".join(f"{what} {ms:.1f} ms" for what, ms in found.items()) or said[-200:]
+        what = f"S3 newest of 2,000 questions of {rows:,} rows, {engine} (at most {limit:.0f} ms)"
+        yield Row(what, told, found.get(ANSWER, float("inf")) <= limit)
+
+
+def _bench(name: str, *arguments: str) -> str:
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-n0", "tests/storage/test_every_schema.py"],
+        [sys.executable, "-m", f"tests.bench.{name}", *arguments],
         capture_output=True, text=True, check=False, cwd=ROOT,
     )  # fmt: skip
-    return Row("S5 every schema with data", done.stdout.strip().splitlines()[-1], done.returncode == 0)
+    return done.stdout + done.stderr
+
+
+def rows(times: int, copies: int, many: int) -> Iterator[Row]:
+    """Every row about storage."""
+    with tempfile.TemporaryDirectory(prefix="speedup-storing-") as folder:
+        yield counted(f"sqlite:///{folder}/counted.sqlite", 4, times)
+        yield backups(Path(folder), copies)
+    binaries = find_binaries()
+    if binaries is None:
+        yield Row("S1 read-modify-write, postgresql", "no server binaries found", good=False)
+    else:
+        server = PostgresServer(binaries)
+        try:
+            server.start()
+            yield counted(server.url(server.create()), 4, times)
+        finally:
+            server.stop()
+    yield from backfilled(many)
+    yield from newest(many)
+    yield schemas()
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.soak.storing")
     parser.add_argument("--times", type=int, default=500)
     parser.add_argument("--backups", type=int, default=40)
+    parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--table", type=Path)
     chosen = parser.parse_args()
-    rows = Told()
-    with tempfile.TemporaryDirectory(prefix="speedup-storing-") as folder:
-        rows.append(counted(f"sqlite:///{folder}/counted.sqlite", 4, chosen.times))
-        rows.append(backups(Path(folder), chosen.backups))
-    binaries = find_binaries()
-    if binaries is None:
-        rows.append(Row("S1 read-modify-write, postgresql", "no server binaries found", good=False))
-    else:
-        server = PostgresServer(binaries)
-        try:
-            server.start()
-            rows.append(counted(server.url(server.create()), 4, chosen.times))
-        finally:
-            server.stop()
-    rows.append(schemas())
-    table = "\n".join(["| what | measured | as it should be |", "|---|---|---|", *map(str, rows)])
+    found = Told()
+    for one in rows(chosen.times, chosen.backups, chosen.rows):
+        found.append(one)
+    table = "\n".join([HEAD, *map(str, found)])
     print(table)
     if chosen.table is not None:
         chosen.table.write_text(table + "\n", encoding="utf-8")
-    return 0 if all(one.good for one in rows) else 1
+    return 0 if all(one.good for one in found) else 1
 
 
 if __name__ == "__main__":

@@ -28,6 +28,7 @@ from questions.catalogue import load_catalogue
 from storage import open_store
 from tests.soak.compressed import Compressed, Time
 from tests.soak.platform import Counting
+from tests.soak.table import Row
 from tests.sources.answers import link
 from tracker.config import Settings
 from tracker.daemon.chores import poll_jobs
@@ -158,6 +159,36 @@ class Year:
         return (self.end.file_mb - self.month.file_mb) * 1000 / self.questions * YEAR_DAYS / days
 
 
+def year_of(
+    days: int = YEAR_DAYS, questions: int = 500, hours: float = 6.0, changed: float = 1.0
+) -> tuple[Year, float]:
+    """Such a year on a new SQLite file, a line a month; and how many polls there ought to be."""
+    with tempfile.TemporaryDirectory(prefix="speedup-year-") as folder:
+        database, months = f"sqlite:///{folder}/year.sqlite", []
+        for one in live(database, days=days, questions=questions, hours=hours, changed=changed):
+            months.append(one)
+            print(one, file=sys.stderr, flush=True)
+    return Year(months[0], months[-1], questions), days * 24 / hours * len(NAMES)
+
+
+def good(year: Year, wanted: float) -> bool:
+    """Flat memory, little of it, and no poll left out."""
+    return year.growth <= 0.10 and year.end.rss_mb < 150 and abs(year.end.polls - wanted) <= 12
+
+
+def row(year: Year, wanted: float, hours: float, changed: float) -> Row:
+    what = (
+        f"A year of {year.questions} questions on {len(NAMES)} sources, a poll every {hours:g} h, {changed:.0%} of"
+        " values moving at each, SQLite"
+    )
+    told = (
+        f"{year.end.polls} of {wanted:.0f} polls, {year.end.rows} rows; memory {year.month.rss_mb:.0f} MB after a"
+        f" month, {year.end.rss_mb:.0f} MB after the year ({year.growth:+.1%}); {year.kb_per_question:.0f} kB of file"
+        f" per question and year; {year.end.seconds:.0f} s"
+    )
+    return Row(what, told, good(year, wanted))
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.soak.year")
     parser.add_argument("--days", type=int, default=YEAR_DAYS)
@@ -165,26 +196,9 @@ def main() -> int:
     parser.add_argument("--hours", type=float, default=6.0)
     parser.add_argument("--changed", type=float, default=1.0, help="share of prices that move at each poll")
     chosen = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="speedup-year-") as folder:
-        database = f"sqlite:///{folder}/year.sqlite"
-        months = []
-        for one in live(
-            database,
-            days=chosen.days,
-            questions=chosen.questions,
-            hours=chosen.hours,
-            changed=chosen.changed,
-        ):
-            months.append(one)
-            print(one, file=sys.stderr, flush=True)
-        year = Year(months[0], months[-1], chosen.questions)
-    wanted = chosen.days * 24 / chosen.hours * len(NAMES)
-    print(
-        f"| {chosen.questions} | {len(NAMES)} | {chosen.hours:g} h | {chosen.changed:.0%} | {year.end.polls} of"
-        f" {wanted:.0f} | {year.end.rows} | {year.month.rss_mb:.0f} MB | {year.end.rss_mb:.0f} MB | {year.growth:+.1%}"
-        f" | {year.kb_per_question:.0f} kB | {year.end.seconds:.0f} s |"
-    )
-    return 0 if year.growth <= 0.10 and year.end.rss_mb < 150 and abs(year.end.polls - wanted) <= 12 else 1
+    year, wanted = year_of(chosen.days, chosen.questions, chosen.hours, chosen.changed)
+    print(row(year, wanted, chosen.hours, chosen.changed))
+    return 0 if good(year, wanted) else 1
 
 
 if __name__ == "__main__":
