@@ -27,7 +27,7 @@ from storage import partitions
 from storage.errors import SchemaTooNew, SchemaTooOld, StorageError
 from storage.tables import metadata, schema_version
 
-REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010")
 """Every schema revision in order. A constant, so that opening a database need not import Alembic."""
 
 HEAD = REVISIONS[-1]

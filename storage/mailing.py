@@ -34,13 +34,18 @@ class LetterState(StrEnum):
     HELD = "held"
 
 
+OVER = (LetterState.SENT, LetterState.DEAD, LetterState.EXPIRED)
+"""Nothing more becomes of these."""
+
+
 @dataclass(frozen=True)
 class Letter:
     """One message to one address. ``key`` says what it is (``digest:2026-W47:<hash>``): it is queued once.
 
     ``address`` is a mail address, or the name of a webhook (its URL is a secret and not kept here). The exact
     bytes are ``body``: ``shared``, which many letters have in common and which are kept once, with this letter's
-    ``own`` pieces put in, each before the byte of ``shared`` at its place.
+    ``own`` pieces put in, each before the byte of ``shared`` at its place. Of a letter that was over long ago the bytes
+    may have been let go: then both are empty, and the rest is what it was.
     """
 
     key: str

@@ -32,6 +32,7 @@ from storage.alerting import Alert, AlertBook, Arming, Decision, in_time
 from storage.border import admit, admit_version, keepable, moment
 from storage.decide import (
     Said,
+    Spell,
     Stretch,
     Timeline,
     Word,
@@ -56,6 +57,7 @@ from storage.decide import (
 )
 from storage.errors import IntegrityFailure, LeaseLost, StorageError
 from storage.mailing import (
+    OVER,
     Channel,
     Issue,
     Letter,
@@ -90,6 +92,17 @@ from storage.records import (
     digest,
 )
 from storage.store import DEFAULT_MAX_GAP
+from storage.thinning import (
+    Anchors,
+    Mark,
+    Thinned,
+    Thinning,
+    by_day,
+    joined as joined_thinning,
+    to_let_go,
+    whole_days,
+    written,
+)
 
 FactKey = tuple[str, ...]
 
@@ -157,6 +170,12 @@ def _of(question: str | None, rows: Iterable[OfQuestion]) -> list[OfQuestion]:
     return [row for row in rows if question in (None, row.question)]
 
 
+def _mark(spell: Spell, named: set[str]) -> Mark:
+    one = spell.first
+    number = one.probability if one.probability is not None else one.value
+    return Mark(*spell.order, spell.seen_last, number, one.payload_sha256 in named)
+
+
 class MemoryStore:
     """The Store Protocol in memory; see ``storage.store`` for what each method promises."""
 
@@ -186,6 +205,7 @@ class MemoryStore:
         self._issues: dict[tuple[str, str], Issue] = {}
         self._recipients: list[Recipient] = []
         self._book = AlertBook()
+        self._thinnings: dict[tuple[StreamKey, str], Thinning] = {}
         self._leases: dict[str, Lease] = {}
         self._fence: Lease | None = None
 
@@ -718,6 +738,75 @@ class MemoryStore:
             self._tombstones[sha256] = Tombstone(sha256, len(self._bodies.pop(sha256)), utc(at))
         return Pruned(len(gone), size, size)
 
+    def thin(self, before: datetime, at: datetime, *, dry_run: bool = False) -> Thinned:
+        self._writes()
+        before, at, anchors, named = whole_days(utc(before)), utc(at), self._anchors(), self._named()
+        values = streams = 0
+        for key, timeline in sorted(self._streams.items()):
+            marks = [_mark(spell, named) for spell in timeline.spells if spell.as_of < before]
+            if not marks:
+                continue
+            gone = to_let_go(by_day(marks), marks[0].order, before, *anchors.of(key))
+            values, streams = values + len(gone), streams + bool(gone)
+            if gone and not dry_run:
+                left = {mark.order for mark in gone}
+                kept = [spell for spell in timeline.spells if spell.order not in left]
+                self._streams[key] = Timeline(self.max_gap, kept)
+                told = written(key, gone, at)
+                self._thinnings[key, told.rule] = joined_thinning(self._thinnings.get((key, told.rule)), told)
+        return Thinned(values, streams)
+
+    def _anchors(self) -> Anchors:
+        anchors = Anchors()
+        for one in self._orderings.rows.values():
+            anchors.general.update((one.at, one.known_at))
+        anchors.general.update(alert.at for alert in self._book.alerts.values())
+        for receipt in self._receipts.rows.values():
+            anchors.general.update(at for at in (receipt.known_at, receipt.resolved_at) if at is not None)
+        anchors.general.update(version.seen_at for version in self._versions.rows.values())
+        for issue in self._issues.values():
+            anchors.digest(issue.as_of)
+        for score in self._scores.values():
+            anchors.score(score.question, score.made_at)
+        for infos in self._infos.said.values():
+            for info in infos:
+                anchors.close((info.word.platform, info.word.external_id), info.word.closes_at)
+        for words in self._resolutions.said.values():
+            for said in words:
+                anchors.close((said.word.platform, said.word.external_id), said.word.resolved_at)
+        return anchors
+
+    def _named(self) -> set[str]:
+        """What any record that is kept names as where it comes from, values apart."""
+        records = (
+            *self._receipts.rows.values(),
+            *self._judgements.rows.values(),
+            *self._versions.rows.values(),
+            *(one.payload for one in self._orderings.rows.values()),
+            *self._issues.values(),
+            *self._letters.values(),
+            *self._book.alerts.values(),
+        )
+        return {sha256 for one in records for sha256 in DIGEST_IN_TEXT.findall(repr(one))}
+
+    def thinnings(self) -> list[Thinning]:
+        return sorted(self._thinnings.values(), key=lambda one: (one.key, one.rule))
+
+    def prune_letters(self, before: datetime, *, dry_run: bool = False) -> int:
+        self._writes()
+        before = utc(before)
+        over = [
+            one
+            for one in self._letters.values()
+            if one.state in OVER
+            and one.changed_at is not None
+            and max(one.changed_at, one.expires_at) < before
+            and (one.shared or one.own)
+        ]
+        if not dry_run:
+            self._letters.update({one.key: replace(one, shared=b"", own=()) for one in over})
+        return len(over)
+
     def _ends_of_days(self) -> set[str]:
         days: dict[tuple[str, str, date], list[tuple[datetime, str]]] = defaultdict(list)
         for (source, url, sha256), sighting in self._sightings.items():
@@ -761,6 +850,7 @@ class MemoryStore:
             "sighting": len(self._sightings),
             "source_health": len(self._health),
             "stream": len(self._streams),
+            "thinning": len(self._thinnings),
             "tombstone": len(self._tombstones),
         }
 

@@ -8,10 +8,11 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, delete, func, select, update
 
 from storage.bulk import insert_many, key_table, key_values
 from storage.mailing import (
+    OVER,
     Channel,
     Issue,
     Letter,
@@ -177,6 +178,25 @@ def counts(connection: Connection) -> dict[tuple[Channel, LetterState], int]:
     """Letters by channel and state."""
     query = select(OUTBOX.c.channel, OUTBOX.c.state, func.count()).group_by(OUTBOX.c.channel, OUTBOX.c.state)
     return {(Channel(row[0]), LetterState(row[1])): row[2] for row in connection.execute(query)}
+
+
+def prune(connection: Connection, before: datetime, *, dry_run: bool) -> int:
+    """Let go of the bytes of letters that are over and done with; parts that no letter has any more go with them."""
+    sha256 = digest(b"")
+    empty = select(PART.c.id).where(PART.c.sha256 == sha256).scalar_subquery()
+    over = (
+        OUTBOX.c.state.in_([state.value for state in OVER]),
+        OUTBOX.c.changed_at < before,
+        OUTBOX.c.expires_at < before,
+        OUTBOX.c.part_id.is_distinct_from(empty),
+    )
+    count: int = connection.execute(select(func.count()).select_from(OUTBOX).where(*over)).scalar_one()
+    if count and not dry_run:
+        number = _part(connection, b"")
+        connection.execute(update(OUTBOX).where(*over).values(own=pack_own(()), part_id=number))
+        used = select(OUTBOX.c.part_id).distinct()
+        connection.execute(delete(PART).where(PART.c.id.not_in(used)))
+    return count
 
 
 # digests ------------------------------------------------------------------------------------------

@@ -107,8 +107,8 @@ def _note_what_stays(connection: Connection) -> None:
     connection.execute(CreateTable(STAYING))
     reasons = union(*_named(), _ends_of_days(connection))
     connection.execute(insert(STAYING).from_select(["id"], reasons))
-    mentioned = _mentioned(connection)
-    while some := sorted(set(islice(mentioned, AT_ONCE))):
+    digests = mentioned(connection)
+    while some := sorted(set(islice(digests, AT_ONCE))):
         known = select(PAYLOAD.c.id).where(
             PAYLOAD.c.sha256.in_(some), PAYLOAD.c.id.not_in(select(STAYING.c.id))
         )
@@ -123,7 +123,7 @@ def _named() -> Iterator[Select[Any]]:
                 yield select(column).where(column.is_not(None))
 
 
-def _mentioned(connection: Connection) -> Iterator[str]:
+def mentioned(connection: Connection) -> Iterator[str]:
     """Everything in a text that looks like a SHA-256."""
     for rows in metadata.sorted_tables:
         texts = [column for column in rows.c if isinstance(column.type, Words)]

@@ -32,6 +32,7 @@ from storage import (
     payloads,
     retention,
     series as _series,
+    thinned,
     values,
     words,
 )
@@ -63,9 +64,11 @@ from storage.records import (
     VersionInfo,
 )
 from storage.store import DEFAULT_MAX_GAP
+from storage.thinning import Thinned, Thinning
 
 PAYLOADS_AT_ONCE = 20
 PRUNED_AT_ONCE = 10_000
+THINNED_AT_ONCE = 20_000
 
 
 class SqlStore:
@@ -470,6 +473,21 @@ class SqlStore:
     def tombstone(self, sha256: str) -> Tombstone | None:
         with self._database.read() as connection:
             return retention.tombstone(connection, sha256)
+
+    def thin(self, before: datetime, at: datetime, *, dry_run: bool = False) -> Thinned:
+        before, at = utc(before), utc(at)
+        with self._database.write() as connection:
+            at_most = None if dry_run else THINNED_AT_ONCE
+            return thinned.thin(connection, before, at, dry_run=dry_run, at_most=at_most)
+
+    def thinnings(self) -> list[Thinning]:
+        with self._database.read() as connection:
+            return thinned.thinnings(connection)
+
+    def prune_letters(self, before: datetime, *, dry_run: bool = False) -> int:
+        before = utc(before)
+        with self._database.write() as connection:
+            return outbox.prune(connection, before, dry_run=dry_run)
 
     def make_room(self, at: datetime) -> list[str]:
         at = utc(at)

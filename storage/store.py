@@ -75,6 +75,7 @@ from storage.records import (
     Validator,
     VersionInfo,
 )
+from storage.thinning import Thinned, Thinning
 
 DEFAULT_MAX_GAP = timedelta(hours=36)
 
@@ -393,6 +394,19 @@ class Store(Protocol):
     def tombstone(self, sha256: str) -> Tombstone | None:
         """What is left of a payload that was let go; None when it is there, or never was. ``get_raw`` and
         ``raw_payloads`` know it no more; stored again, it is as it was."""
+
+    def thin(self, before: datetime, at: datetime, *, dry_run: bool = False) -> Thinned:
+        """Let go of values within days that are over by an instant, where one stream has many on a day, so that
+        every answer by the day stays what it was (``storage.thinning`` says which go and which stay), so many
+        at a time and a stream never in part. Series are not touched."""
+
+    def thinnings(self) -> list[Thinning]:
+        """What was let go of values: of each stream and rule how many, and from when to when."""
+
+    def prune_letters(self, before: datetime, *, dry_run: bool = False) -> int:
+        """Let go of the bytes of letters that came to their end (sent, dead, expired) before an instant and were
+        not worth sending after it; returns how many. Their key, address, Message-ID, outcome and times stay:
+        none of them is ever queued again. Digests and alerts are kept elsewhere, whole."""
 
     def make_room(self, at: datetime) -> list[str]:
         """Make what the coming months' rows will lie in (PostgreSQL: partitions); returns the names of what is

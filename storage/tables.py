@@ -205,6 +205,24 @@ class ObservationRow(QualityColumns, ValueColumns, SpellKey, Rows, table=True):
     times_seen: int = column(Whole)
 
 
+class ThinningRow(Rows, table=True):
+    """What was let go of a stream's values by one rule: how many, from when to when (``as_of``), and when."""
+
+    __tablename__ = "thinning"
+    __table_args__ = (
+        CheckConstraint("until >= since", name="forward"),
+        CheckConstraint("gone >= 1", name="some"),
+        CLUSTERED,
+    )
+    stream_id: int = column(Whole, primary_key=True, foreign_key="stream.id")
+    rule: str = column(Words, primary_key=True)
+    since: datetime = column(UtcMicros)
+    until: datetime = column(UtcMicros)
+    gone: int = column(Whole)
+    first_at: datetime = column(UtcMicros)
+    last_at: datetime = column(UtcMicros)
+
+
 # series -------------------------------------------------------------------------------------------
 
 

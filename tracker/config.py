@@ -21,6 +21,7 @@ from pydantic import (
     Field,
     SecretStr,
     ValidationError,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -41,7 +42,8 @@ SECRETS = (
     *WEBHOOKS,
 )
 FROM_FILES = (*SECRETS, "database_url")  # also SPEEDUP_…_FILE
-RAW_DAYS_LEAST = 30
+RAW_DAYS_LEAST, LETTER_DAYS_LEAST = 30, 30
+THIN_DAYS_LEAST = 120  # a digest looks back on fourteen weeks
 SECTIONS = ("poll_hours", "requests_per_hour", "jobs", "links", "daemon", "alerts")
 
 AlertKind = Literal[
@@ -113,6 +115,8 @@ class DaemonSettings(BaseModel):
     times such as ``03:30 Europe/Berlin`` or ``sun 04:15``. ``backup_folder``: empty is ``backups`` beside the
     database. Kept are the last ``keep_daily`` backups and the last of each of ``keep_weekly`` weeks. ``raw_days``:
     so long all raw payloads are kept; after that those that nothing rests on go (0: all are kept for ever).
+    ``thin_days``: so long all values are kept; after that those within a day go that no answer by the day needs
+    (0: all for ever). ``letter_days``: so long the bytes of letters that are over are kept (0: for ever).
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
@@ -127,6 +131,8 @@ class DaemonSettings(BaseModel):
     keep_weekly: Annotated[int, Field(ge=0, le=1000)] = 4
     check_at: str = "sun 04:15 UTC"
     raw_days: Annotated[int, Field(ge=0, le=36_500)] = 0
+    thin_days: Annotated[int, Field(ge=0, le=36_500)] = 0
+    letter_days: Annotated[int, Field(ge=0, le=36_500)] = 0
 
     @field_validator("backup_at", "check_at")
     @classmethod
@@ -134,11 +140,14 @@ class DaemonSettings(BaseModel):
         LocalTime.parse(value)
         return value
 
-    @field_validator("raw_days")
+    @field_validator("raw_days", "thin_days", "letter_days")
     @classmethod
-    def _not_the_latest(cls, value: int) -> int:
-        if 0 < value < RAW_DAYS_LEAST:
-            raise ValueError(f"must be 0 (all are kept for ever) or at least {RAW_DAYS_LEAST}")
+    def _not_the_latest(cls, value: int, info: ValidationInfo) -> int:
+        least = {"raw_days": RAW_DAYS_LEAST, "thin_days": THIN_DAYS_LEAST}.get(
+            info.field_name or "", LETTER_DAYS_LEAST
+        )
+        if 0 < value < least:
+            raise ValueError(f"must be 0 (all are kept for ever) or at least {least}")
         return value
 
     @model_validator(mode="after")

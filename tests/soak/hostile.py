@@ -89,7 +89,7 @@ def one_fault(name: str) -> dict[str, object]:
         try:
             raw = ask("x")
             how = "kept, and refused by every adapter"
-            for source, samples in known.items():
+            for source, samples in ((name, some) for name, some in known.items() if some):
                 body = raw.body  # type: ignore[attr-defined]
                 try:
                     SOURCES[source].parse(

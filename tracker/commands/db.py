@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import click
 
 from storage.records import Pruned
+from storage.store import Store
+from storage.thinning import Thinned, whole_days
 from tracker.commands import raw
 from tracker.commands.session import Session, table, with_session
-from tracker.config import RAW_DAYS_LEAST, mask_url
+from tracker.config import LETTER_DAYS_LEAST, RAW_DAYS_LEAST, THIN_DAYS_LEAST, mask_url
 from tracker.errors import UsageError
 
 
@@ -167,48 +170,90 @@ def copy(session: Session, source: str, target: str, dry_run: bool) -> int:
     return 0
 
 
-@command.command("prune", epilog="Example:  speedup db prune --days 365 --dry-run")
+@command.command("prune", epilog="Example:  speedup db prune --days 365 --thin-days 730 --dry-run")
+@click.option("--days", type=click.IntRange(min=RAW_DAYS_LEAST), help="Raw payloads older than this.")
 @click.option(
-    "--days", type=click.IntRange(min=RAW_DAYS_LEAST), help="Default: raw_days of the section [daemon]."
+    "--thin-days", type=click.IntRange(min=THIN_DAYS_LEAST), help="Values within a day, of days before this."
+)
+@click.option(
+    "--letter-days", type=click.IntRange(min=LETTER_DAYS_LEAST), help="Bytes of letters over for so long."
 )
 @click.option("--dry-run", is_flag=True, help="Say what would go.")
 @with_session()
-def prune(session: Session, days: int | None, dry_run: bool) -> int:
-    """Let go of raw payloads of platforms that are older than DAYS and that nothing rests on.
+def prune(
+    session: Session, days: int | None, thin_days: int | None, letter_days: int | None, dry_run: bool
+) -> int:
+    """Let go of what is old and needed by nothing; what is not named stays.
 
-    Kept are all that a value, a series, a resolution, a receipt or any other record names, and of each URL the first
-    and last of every day. Of the others stay hash, size and times. A backup made before holds them still.
+    Without an option: raw_days, thin_days and letter_days of the section [daemon]. --days: raw payloads of platforms
+    that nothing rests on; of each URL the first and last of every day stay, of the others hash, size and times.
+    --thin-days: of days (UTC) with more than three values of one stream those that no answer by the day needs; the
+    last, highest and lowest stay, corrections, and all that a score, receipt, alert, ordering or digest rests on.
+    --letter-days: the bytes of mail and webhook messages that are over; what became of each stays, and so do the
+    digests. A backup made before holds all of it still.
     """
-    from tracker.sources import SOURCES
-
-    kept_days = days or session.settings.daemon.raw_days
-    if not kept_days:
-        raise UsageError("nothing is let go by default: give --days, or set raw_days in the section [daemon]")
+    own = session.settings.daemon
+    if days is None and thin_days is None and letter_days is None:
+        days, thin_days, letter_days = own.raw_days, own.thin_days, own.letter_days
+    if not (days or thin_days or letter_days):
+        raise UsageError(
+            "nothing is let go by default: give --days, --thin-days or --letter-days, or set raw_days, thin_days or"
+            " letter_days in the section [daemon]"
+        )
     now = session.now()
-    before = now - timedelta(days=kept_days)
     store = session.store(create=False)
-    found: list[Pruned] = []
     try:
-        while not found or (found[-1].more and not dry_run):
-            found.append(store.prune_raw(frozenset(SOURCES), before, now, dry_run=dry_run))
+        values = _thin(store, thin_days, now, dry_run)
+        payloads = _let_go(store, days, now, dry_run)
+        letters = (
+            store.prune_letters(now - timedelta(days=letter_days), dry_run=dry_run) if letter_days else 0
+        )
     finally:
         store.close()
-    document = {
+    document = {**payloads, "values": values, "letters": letters, "written": not dry_run}
+
+    def show() -> None:
+        end = "would be let go" if dry_run else "let go"
+        if days:
+            more = " (and more)" if payloads["more"] else ""
+            click.echo(f"{payloads['payloads']} payloads, {payloads['stored_bytes']} bytes here{more}: {end}")
+        if thin_days:
+            click.echo(f"{values['values']} values of {values['streams']} streams: {end}")
+        if letter_days:
+            click.echo(f"the bytes of {letters} letters: {end}")
+
+    session.print(document, show)
+    return 0
+
+
+def _thin(store: Store, days: int | None, now: datetime, dry_run: bool) -> dict[str, Any]:
+    """Thin until nothing more is to go."""
+    before = whole_days(now - timedelta(days=days)) if days else None
+    found: list[Thinned] = []
+    while before is not None and (not found or (found[-1].more and not dry_run)):
+        found.append(store.thin(before, now, dry_run=dry_run))
+    return {
+        "before": before,
+        "values": sum(one.values for one in found),
+        "streams": sum(one.streams for one in found),
+    }
+
+
+def _let_go(store: Store, days: int | None, now: datetime, dry_run: bool) -> dict[str, Any]:
+    """Let go of raw payloads until nothing more is to go."""
+    from tracker.sources import SOURCES
+
+    before = now - timedelta(days=days) if days else None
+    found: list[Pruned] = []
+    while before is not None and (not found or (found[-1].more and not dry_run)):
+        found.append(store.prune_raw(frozenset(SOURCES), before, now, dry_run=dry_run))
+    return {
         "before": before,
         "payloads": sum(one.payloads for one in found),
         "size_bytes": sum(one.size_bytes for one in found),
         "stored_bytes": sum(one.stored_bytes for one in found),
-        "more": found[-1].more,
-        "written": not dry_run,
+        "more": bool(found) and found[-1].more,
     }
-
-    def show() -> None:
-        amount = f"{document['payloads']} payloads, {document['stored_bytes']} bytes here"
-        more = " (and more)" if document["more"] else ""
-        click.echo(f"{amount}{more}: {'would be let go' if dry_run else 'let go'}")
-
-    session.print(document, show)
-    return 0
 
 
 command.add_command(raw.command)

@@ -164,10 +164,8 @@ def chores(settings: Settings, database: Path | None) -> tuple[Job, ...]:
 
     check = Job("check", LocalTime.parse(own.check_at), look_over, lane="check", late=timedelta(days=2))
     months = Job("months", Every("months", timedelta(days=1)), _make_room, lane="check")
-    letting_go = Job(
-        "retention", Every("retention", timedelta(days=1)), retention(own.raw_days), lane="check"
-    )
-    every = (check, letting_go) if own.raw_days else (check,)
+    letting_go = Job("retention", Every("retention", timedelta(days=1)), retention(own), lane="check")
+    every = (check, letting_go) if own.raw_days or own.thin_days or own.letter_days else (check,)
     if database is None:
         return (*every, months)
     folder = Path(own.backup_folder).expanduser() if own.backup_folder else database.parent / "backups"
@@ -200,15 +198,24 @@ def _make_room(store: Store, slot: datetime) -> Done:
     return Done(RunState.DONE, ", ".join(store.make_room(slot)))
 
 
-def retention(days: int) -> Callable[[Store, datetime], Done]:
-    """Lets go of platforms' payloads older than so many days that nothing rests on; a part each day."""
+def retention(own: DaemonSettings) -> Callable[[Store, datetime], Done]:
+    """Lets go of what the settings name, a part each day: values within days first, then payloads of platforms that
+    nothing rests on (any more), then the bytes of letters that are over."""
 
     def run(store: Store, slot: datetime) -> Done:
-        gone = store.prune_raw(frozenset(SOURCES), slot - timedelta(days=days), slot)
-        rest = "; more to come" if gone.more else ""
-        return Done(
-            RunState.DONE, f"{gone.payloads} payloads of {gone.stored_bytes / 2**20:.1f} MiB let go{rest}"
-        )
+        told: list[str] = []
+        if own.thin_days:
+            thinned = store.thin(slot - timedelta(days=own.thin_days), slot)
+            rest = "; more to come" if thinned.more else ""
+            told.append(f"{thinned.values} values of {thinned.streams} streams let go{rest}")
+        if own.raw_days:
+            gone = store.prune_raw(frozenset(SOURCES), slot - timedelta(days=own.raw_days), slot)
+            rest = "; more to come" if gone.more else ""
+            told.append(f"{gone.payloads} payloads of {gone.stored_bytes / 2**20:.1f} MiB let go{rest}")
+        if own.letter_days:
+            letters = store.prune_letters(slot - timedelta(days=own.letter_days))
+            told.append(f"the bytes of {letters} letters let go")
+        return Done(RunState.DONE, "; ".join(told))
 
     return run
 
