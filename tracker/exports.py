@@ -8,11 +8,13 @@ from datetime import UTC, datetime
 
 from questions.catalogue import Catalogue
 from questions.time import iso
+from storage.records import Grain, OrderingRecord
 from storage.store import Store
 from tracker.columns import File, Format, Rows, Sheet, columns as _columns, guide, write
 from tracker.own import counted
 from tracker.scorecard import stored_forecasts
 from tracker.scoring.table import Moments, Status
+from tracker.week import read_week
 
 
 @dataclass(frozen=True)
@@ -136,6 +138,51 @@ def _times(column: Moments | None) -> Iterator[datetime | None]:
         yield None if moment is None else moment.replace(tzinfo=UTC)
 
 
+def _orderings(view: View) -> Rows:
+    for one in _kept_orderings(view):
+        yield (
+            *_which(one), one.known_at, one.program, one.model, one.payload, one.sha256,
+        )  # fmt: skip
+
+
+def _ordering_voices(view: View) -> Rows:
+    for one in _kept_orderings(view):
+        for name, voice in read_week(one).voices.items():
+            for place, area in enumerate(voice.ranking, 1):
+                yield (
+                    *_which(one), name, area, place, voice.mean_rank.get(area), voice.scores.get(area),
+                    len(voice.coverage), voice.tau_b_self,
+                )  # fmt: skip
+
+
+def _ordering_comparisons(view: View) -> Rows:
+    for one in _kept_orderings(view):
+        for pair in read_week(one).comparisons:
+            low, high = pair.tau_b_ci90 or (None, None)
+            yield (
+                *_which(one), pair.a, pair.b, pair.areas, pair.tau_b, low, high, pair.tau_null_sd,
+                pair.weighted_distance, len(pair.disagreements), pair.reason,
+            )  # fmt: skip
+
+
+def _kept_orderings(view: View) -> Iterator[OrderingRecord]:
+    for grain in Grain:
+        yield from view.store.orderings(grain, until=view.known_at, known_at=view.known_at)
+
+
+def _which(one: OrderingRecord) -> tuple[object, ...]:
+    return one.grain, one.at, one.settings, one.made_at
+
+
+def _thinned(view: View) -> Rows:
+    for one in view.store.thinnings():
+        key = one.key
+        yield (
+            key.source, key.platform, key.external_id, key.outcome, key.quantity, one.rule, one.gone, one.since,
+            one.until, one.first_at, one.last_at,
+        )  # fmt: skip
+
+
 def _questions(view: View) -> Rows:
     for question in view.catalogue.questions.values():
         yield (
@@ -159,19 +206,27 @@ _KEY = (
     ("external_id", "text", "the question's id there"),
     ("outcome", "text", "which option; yes for a yes/no question, value for a number or a date"),
 )
+_WHICH = (
+    ("grain", "text", "week or day"),
+    ("at", "time", "the end of the week or day it is of"),
+    ("settings", "text", "what it was asked with: other settings are another history"),
+    ("made_at", "time", "when it was made; of several of one instant the last counts"),
+)
+_QUANTITY = (
+    "quantity",
+    "text",
+    "what kind of number: median of people, play money, real money middle or last, …",
+)
 _SHA = ("payload_sha256", "text", "SHA-256 of the stored answer it was read from")
 
 TABLES = (
     Table(
         "values",
-        "What platforms' crowds said: one row per value and correction that was in force.",
+        "What platforms' crowds said: one row per value and correction that was in force, but for what is in"
+        " values_thinned.",
         _columns(
             *_KEY,
-            (
-                "quantity",
-                "text",
-                "what kind of number: median of people, play money, real money middle or last, …",
-            ),
+            _QUANTITY,
             ("as_of", "time", "from when it stood, by the source's clock where timed_by_source"),
             (
                 "state",
@@ -194,6 +249,21 @@ TABLES = (
             _SHA,
         ),
         _values,
+    ),
+    Table(
+        "values_thinned",
+        "What was let go of values within days, when asked (`speedup db prune`): streams not named here are whole.",
+        _columns(
+            *_KEY,
+            _QUANTITY,
+            ("rule", "text", "by which rule"),
+            ("gone", "count", "how many values"),
+            ("since", "time", "as_of of the first of them"),
+            ("until", "time", "as_of of the last of them"),
+            ("first_at", "time", "when the first were let go"),
+            ("last_at", "time", "when the last were"),
+        ),
+        _thinned,
     ),
     Table(
         "outcomes",
@@ -298,6 +368,52 @@ TABLES = (
             ("computed_at", "time", ""),
         ),
         _scores,
+    ),
+    Table(
+        "orderings",
+        "What every voice said of the order, and how they compared, as it was stored each week and day.",
+        _columns(
+            *_WHICH,
+            ("known_at", "time", "as known at"),
+            ("program", "text", "the version that computed it"),
+            ("model", "text", "the version of the internal model"),
+            ("payload", "text", "all of it: JSON"),
+            ("sha256", "text", "SHA-256 of the payload's UTF-8"),
+        ),
+        _orderings,
+    ),
+    Table(
+        "ordering_voices",
+        "Of each stored ordering, the place of every area that a voice covers.",
+        _columns(
+            *_WHICH,
+            ("voice", "text", "internal, market, trend, panel, …"),
+            ("area", "text", ""),
+            ("place", "count", "1: soonest"),
+            ("mean_rank", "number", "over the voice's uncertainty, from 1"),
+            ("score", "number", "the voice's own unit; larger is sooner"),
+            ("areas_covered", "count", "places go from 1 to this"),
+            ("tau_b_self", "number", "how firm the voice's order is"),
+        ),
+        _ordering_voices,
+    ),
+    Table(
+        "ordering_comparisons",
+        "Of each stored ordering, how two voices compare on the areas that both cover.",
+        _columns(
+            *_WHICH,
+            ("a", "text", "a voice"),
+            ("b", "text", "another"),
+            ("areas", "texts", "shared"),
+            ("tau_b", "number", "Kendall's tau-b; nothing with fewer than four shared areas"),
+            ("tau_b_low", "number", "90 % interval"),
+            ("tau_b_high", "number", "90 % interval"),
+            ("tau_null_sd", "number", "the spread that chance alone gives"),
+            ("weighted_distance", "number", "0..1"),
+            ("disagreements", "count", "pairs on opposite sides of one half by 0.15 each"),
+            ("reason", "text", "why nothing is said"),
+        ),
+        _ordering_comparisons,
     ),
     Table(
         "questions",

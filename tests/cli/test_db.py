@@ -11,8 +11,10 @@ from pathlib import Path
 
 from questions.catalogue import load_catalogue
 from storage import open_store
+from storage.mailing import Channel, Letter, LetterState
+from storage.records import Batch
 from tests.cli.speedup import Program
-from tests.storage.samples import payload
+from tests.storage.samples import hours, payload, poll
 from tracker.demo.show import run_demo
 
 
@@ -96,3 +98,24 @@ def test_a_payload_that_was_let_go_says_when(program: Program) -> None:
     assert program("db", "prune", "--days", "30").code == 0
     gone = program("db", "raw", names[1], "--json")
     assert (gone.code, "was let go at" in gone.json["error"]) == (3, True)
+
+
+def test_values_within_days_and_bytes_of_letters_go_when_asked_each_by_itself(program: Program) -> None:
+    assert program("db", "prune", "--thin-days", "30").code == 2
+    store = open_store(program.db)
+    store.append(Batch(snapshots=tuple(poll(hour, hour / 20) for hour in range(1, 12))))
+    letter = Letter("k", Channel.MAIL, "a@example.org", "digest", "w", "<m@t>", b"body", hours(0), hours(1))
+    store.queue_letters([letter])
+    store.claim_letter(Channel.MAIL, hours(0))
+    store.settle_letter("k", LetterState.SENT, hours(0), "sent: 250")
+    foreseen = program("db", "prune", "--thin-days", "120", "--dry-run", "--json").json
+    assert (foreseen["values"]["streams"], foreseen["letters"], foreseen["written"]) == (1, 0, False)
+    assert foreseen["values"]["values"] > 0
+    assert store.thinnings() == []
+    done = program("db", "prune", "--thin-days", "120", "--letter-days", "30", "--json").json
+    assert (done["values"], done["letters"]) == (foreseen["values"], 1)
+    assert [one.gone for one in store.thinnings()] == [done["values"]["values"]]
+    assert store.letters()[0].body == b""
+    store.close()
+    assert "0 values of 0 streams: let go" in program("db", "prune", "--thin-days", "120").out
+    assert program("db", "check").code == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,9 +22,11 @@ from questions.records import (
     StreamKey,
 )
 from storage import open_store
-from storage.records import Batch
+from storage.records import Batch, Grain
 from tests.cli.speedup import Program
 from tracker.columns import cell
+from tracker.history import keep_weeks
+from tracker.orderings import ModelOptions
 
 LINK = next(link for link in load_catalogue().links if link.outcome == "yes")
 CLOSE = datetime(2026, 2, 1, tzinfo=UTC)
@@ -153,3 +156,44 @@ def test_parquet_has_the_same_rows_typed(filled: Program) -> None:
     before = Path("out/values.parquet").read_bytes()
     filled("export", "out", "--format", "parquet", *as_of)
     assert Path("out/values.parquet").read_bytes() == before
+
+
+def test_stored_orderings_come_out_as_they_were_kept(filled: Program) -> None:
+    at = CLOSE + timedelta(days=1)  # a Monday
+    store = open_store(filled.db)
+    try:
+        (week,) = keep_weeks(load_catalogue(), store, ModelOptions(), until=at, made_at=at + DAY, weeks=1)
+        (record,) = store.orderings(Grain.WEEK)
+    finally:
+        store.close()
+    answer = filled("export", "out", "--as-of", "2026-06-01", "--json")
+    assert answer.code == 0, answer.err
+    (kept,) = rows(Path("out/orderings.csv"))
+    assert (kept["grain"], kept["at"], kept["payload"]) == ("week", "2026-02-02T00:00:00Z", record.payload)
+    assert hashlib.sha256(kept["payload"].encode()).hexdigest() == kept["sha256"] == week.sha256
+    places = rows(Path("out/ordering_voices.csv"))
+    internal = [row["area"] for row in places if row["voice"] == "internal"]
+    assert internal == list(week.voices["internal"].ranking)
+    assert [row["place"] for row in places if row["voice"] == "internal"] == [str(n) for n in range(1, 11)]
+    pairs = rows(Path("out/ordering_comparisons.csv"))
+    assert [(row["a"], row["b"]) for row in pairs] == [(one.a, one.b) for one in week.comparisons]
+    filled("export", "early", "--as-of", "2026-02-02")
+    assert rows(Path("early/orderings.csv")) == [], "it was made later"
+
+
+def test_what_was_thinned_is_told_beside_the_values(filled: Program) -> None:
+    key = StreamKey("manifold", "manifold", "dense", "yes", Quantity.PLAY_MONEY_PRICE)
+    day = CLOSE - 10 * DAY
+    store = open_store(filled.db)
+    try:
+        hours = (day + timedelta(hours=n) for n in range(1, 13))
+        values = (Snapshot(key, at, at, probability=at.hour / 20) for at in hours)
+        store.append(Batch(snapshots=tuple(values)))
+        assert store.thin(CLOSE, CLOSE + DAY).values == 10
+    finally:
+        store.close()
+    filled("export", "out")
+    (told,) = rows(Path("out/values_thinned.csv"))
+    assert (told["external_id"], told["gone"]) == ("dense", "10")
+    assert (told["since"], told["until"]) == ("2026-01-22T02:00:00Z", "2026-01-22T11:00:00Z")
+    assert len([row for row in rows(Path("out/values.csv")) if row["external_id"] == "dense"]) == 2

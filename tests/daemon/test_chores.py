@@ -141,6 +141,8 @@ def test_damage_is_told_once_a_week_and_elsewhere_than_sqlite_there_is_no_backup
         ({"workers": 0}, "workers"),
         ({"unknown": 1}, "unknown"),
         ({"raw_days": 7}, "raw_days"),
+        ({"thin_days": 60}, "thin_days"),
+        ({"letter_days": 7}, "letter_days"),
     ],
 )
 def test_a_wrong_clockwork_is_refused_by_name(tmp_path: Path, section: dict[str, object], word: str) -> None:
@@ -267,3 +269,14 @@ def test_payloads_that_nothing_rests_on_go_only_when_asked_and_only_those_of_pla
     left = sorted(raw.body for raw in store.raw_payloads("manifold"))
     assert left == [b"manifold 0", b"manifold 3"]
     assert len(list(store.raw_payloads("imported"))) == 4
+
+
+def test_values_and_letters_go_with_the_retention_only_when_asked() -> None:
+    own = DaemonSettings(thin_days=120, letter_days=30)
+    (job,) = [one for one in chores(Settings(daemon=own), Path("x.sqlite")) if one.name == "retention"]
+    store = MemoryStore()
+    store.append(Batch(snapshots=tuple(poll(hour / 2, hour / 20) for hour in range(1, 12))))
+    assert job.run(store, START).message.endswith("the bytes of 0 letters let go")
+    late = poll(0).as_of + timedelta(days=125)
+    assert job.run(store, late).message.startswith("9 values of 1 streams let go; the bytes")
+    assert job.run(store, late).message.startswith("0 values")
