@@ -22,11 +22,11 @@ from questions.records import (
     StreamKey,
 )
 from storage import open_store
-from storage.records import Batch, Grain
+from storage.records import Batch
 from tests.cli.speedup import Program
 from tracker.columns import cell
-from tracker.history import keep_weeks
-from tracker.orderings import ModelOptions
+from tracker.orderings import ModelOptions, Scene
+from tracker.week import read_week
 
 LINK = next(link for link in load_catalogue().links if link.outcome == "yes")
 CLOSE = datetime(2026, 2, 1, tzinfo=UTC)
@@ -162,10 +162,11 @@ def test_stored_orderings_come_out_as_they_were_kept(filled: Program) -> None:
     at = CLOSE + timedelta(days=1)  # a Monday
     store = open_store(filled.db)
     try:
-        (week,) = keep_weeks(load_catalogue(), store, ModelOptions(), until=at, made_at=at + DAY, weeks=1)
-        (record,) = store.orderings(Grain.WEEK)
+        record = Scene(load_catalogue(), store, ModelOptions()).record(at, made_at=at + DAY)
+        store.add_orderings([record])
     finally:
         store.close()
+    week = read_week(record)
     answer = filled("export", "out", "--as-of", "2026-06-01", "--json")
     assert answer.code == 0, answer.err
     (kept,) = rows(Path("out/orderings.csv"))

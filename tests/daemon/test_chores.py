@@ -276,7 +276,7 @@ def test_values_and_letters_go_with_the_retention_only_when_asked() -> None:
     (job,) = [one for one in chores(Settings(daemon=own), Path("x.sqlite")) if one.name == "retention"]
     store = MemoryStore()
     store.append(Batch(snapshots=tuple(poll(hour / 2, hour / 20) for hour in range(1, 12))))
-    assert job.run(store, START).message.endswith("the bytes of 0 letters let go")
-    late = poll(0).as_of + timedelta(days=125)
+    early, late = (poll(0).as_of + timedelta(days=days) for days in (119, 125))
+    assert job.run(store, early).message == "0 values of 0 streams let go; the bytes of 0 letters let go"
     assert job.run(store, late).message.startswith("9 values of 1 streams let go; the bytes")
     assert job.run(store, late).message.startswith("0 values")

@@ -6,6 +6,7 @@ import asyncio
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -14,14 +15,16 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from storage import open_store
 from storage.mailing import LetterState
 from storage.store import Store
-from tests.mail.server import Post, mail_server
+from tests.mail.server import Post, mail_server, talker
 from tests.soak.mailroom import TO, build, settings
 from tracker.config import DaemonSettings
+from tracker.daemon import service
 from tracker.daemon.mailing import mail_job
 from tracker.daemon.service import Daemon
 from tracker.mail.sending import send_digest
@@ -94,6 +97,41 @@ def test_told_to_end_while_it_sends_the_letter_under_way_arrives_and_the_others_
     assert codes == [0, 0]
     assert sorted(one.to for one in post.received) == sorted(TO)
     assert store.lease("daemon") is not None
+    store.close()
+
+
+def test_told_to_end_while_a_mail_server_hangs_it_ends_and_the_letters_go_to_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With its real times, and at every word of the conversation: ``python -m tests.soak --scene mail``."""
+    monkeypatch.setattr(service, "GRACE_S", 0.3)
+    url, called = f"sqlite:///{tmp_path / 'db'}", threading.Event()
+    queue(open_store(url), datetime.now(UTC))
+
+    def hang(caller: socket.socket) -> None:
+        called.set()
+        caller.recv(1)
+
+    def lived(port: int, met: Callable[[], bool]) -> float:
+        stop, codes = threading.Event(), list[int]()
+        job = mail_job(settings(url, port), lambda: datetime.now(UTC), stop)
+        daemon = Daemon([job], lambda: open_store(url), QUICK, stop)
+        thread = threading.Thread(target=lambda: codes.append(daemon.run()))
+        thread.start()
+        until(met)
+        began = time.monotonic()
+        stop.set()
+        thread.join(15)
+        assert codes == [0]
+        return time.monotonic() - began
+
+    with talker(hang) as port:
+        assert lived(port, called.is_set) < 5
+    store, post = open_store(url), Post()
+    assert sorted(one.state.value for one in store.letters()) == ["queued", "queued", "sending"]
+    with mail_server(post) as port:
+        lived(port, lambda: all(one.state is LetterState.SENT for one in store.letters()))
+    assert sorted(one.to for one in post.received) == sorted(TO)
     store.close()
 
 
