@@ -110,6 +110,20 @@ def test_corrections_absences_and_what_lasted_over_midnight_stay(store: Store) -
     assert sorted(set(before) - set(told(store))) == [(25, 0.1), (26, 0.2), (33, 0.6), (36, 0.4)]
 
 
+def test_a_value_of_midnight_sharp_ends_one_day_and_begins_the_next(store: Store) -> None:
+    polls(store, 0.5)
+    polls(store, 0.4, 0.5, 0.1, 0.9, 0.6, first=24)
+    store.append(Batch(snapshots=(seen(47, 0.7),)))
+    late = [
+        Snapshot(KEY, at(48 + n), at(72 if n == 3 else 73), probability=0.2 + n / 10, timed_by_source=True)
+        for n in range(1, 7)
+    ]
+    for one in sorted(late, key=lambda one: one.fetched_at):
+        store.append(Batch(snapshots=(one,)))
+    store.thin(LATER, LATER)
+    assert [hours for hours, _ in told(store)] == [1, 24, 26, 27, 47, 49, 51, 54]
+
+
 def test_what_anything_kept_was_made_from_stays(store: Store) -> None:
     """A value for each reason, each an hour of one dense day, and one without any."""
     reasons = [1, 3, 5, 7, 9, 11, 13]
@@ -250,7 +264,7 @@ def scores(store: Store) -> list[object]:
     return found
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(POLLED, min_size=6, max_size=40), st.lists(POINTS, max_size=3), st.integers(0, 95), st.data())
 def test_no_answer_by_the_day_and_no_score_changes(
     polled: list[tuple[float, int, bool]],
