@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Integer, Row, and_, bindparam, delete, func, select, type_coerce
 
-from questions.records import StreamKey, ValueState
+from questions.records import ValueState
 from storage.bulk import upsert
 from storage.decide import Order
 from storage.retention import DAY_US, mentioned
@@ -151,9 +151,9 @@ def _thinnings(connection: Connection, *where: Any) -> list[Thinning]:
 
 
 def _thinning(row: Row[Any]) -> Thinning:
-    _, rule, *told = row[:7]
-    key: StreamKey = key_of(row[7:])
-    return Thinning(key, rule, *told)
+    told = row._mapping
+    values = {name: told[name] for name in ("rule", "since", "until", "gone", "first_at", "last_at")}
+    return Thinning(key_of(row[-5:]), **values)
 
 
 # what was made from values ------------------------------------------------------------------------

@@ -16,10 +16,10 @@ afterwards told from fewer steps. While the raw payloads are there, ``speedup re
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import NamedTuple
 
 from questions.records import StreamKey
@@ -104,14 +104,14 @@ class Anchors:
 
 def whole_days(before: datetime) -> datetime:
     """The last midnight: no day is thinned in part."""
-    return datetime.combine(before.astimezone(UTC).date(), time(), tzinfo=UTC)
+    return datetime.combine(_date(before), time(), tzinfo=UTC)
 
 
 def by_day(marks: Iterable[Mark]) -> Iterator[list[Mark]]:
     """The values of each dense day, in their order."""
-    days: dict[object, list[Mark]] = defaultdict(list)
+    days: dict[date, list[Mark]] = defaultdict(list)
     for mark in marks:
-        days[mark.as_of.astimezone(UTC).date()].append(mark)
+        days[_date(mark.as_of)].append(mark)
     for one in days.values():
         if len(one) > DENSE:
             yield sorted(one, key=lambda mark: mark.order)
@@ -128,9 +128,7 @@ def to_let_go(
     gone: list[Mark] = []
     for day in days:
         kept = {first, *_ends(day), *_extremes(day), *_stood(day, instants, times)}
-        told = defaultdict(int)
-        for mark in day:
-            told[mark.as_of] += 1
+        told = Counter(mark.as_of for mark in day)
         gone += [
             mark
             for mark in day
@@ -151,7 +149,7 @@ def _own(mark: Mark) -> bool:
     )
 
 
-def _date(moment: datetime) -> object:
+def _date(moment: datetime) -> date:
     return moment.astimezone(UTC).date()
 
 
@@ -159,7 +157,7 @@ def _ends(day: Sequence[Mark]) -> Iterator[Order]:
     """What is the day's last value as known at the end of some day."""
     earliest = None
     for mark in reversed(day):
-        seen = mark.seen_first.astimezone(UTC).date()
+        seen = _date(mark.seen_first)
         if earliest is None or seen < earliest:
             earliest = seen
             yield mark.order
@@ -174,9 +172,9 @@ def _extremes(day: Sequence[Mark]) -> Iterator[Order]:
 
 def _stood(day: Sequence[Mark], instants: Sequence[datetime], times: Collection[time]) -> Iterator[Order]:
     """What stood at each instant, as known then and as known now."""
-    date, last = day[0].as_of.astimezone(UTC).date(), day[-1].as_of
+    today, last = _date(day[0].as_of), day[-1].as_of
     within = instants[bisect_left(instants, day[0].as_of) : bisect_right(instants, last)]
-    at_times = [datetime.combine(date, at, tzinfo=UTC) for at in times]
+    at_times = [datetime.combine(today, at, tzinfo=UTC) for at in times]
     for at in (*within, *at_times):
         standing = [mark for mark in day if mark.as_of <= at]
         yield from _last(standing)

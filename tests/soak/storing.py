@@ -54,7 +54,7 @@ for number in range(10**9):
         store.append(Batch(snapshots=tuple(
             Snapshot(StreamKey("s", "s", side, "yes", Quantity.PLAY_MONEY_PRICE), at, at, probability=number % 7 / 10)
             for side in ("left", "right"))))
-    time.sleep(0.01)  # else the file grows faster than it can be copied, checked and restored
+    time.sleep(0.05)  # else the file grows faster than it can be copied, checked and restored
 """
 
 
