@@ -111,9 +111,8 @@ def latest(
         given = tuple(given[name] for name in order)
     asked = connection.exec_driver_sql(statement, given)
     assert asked.cursor is not None
-    rows = asked.cursor.fetchall()
+    rows = sorted(asked.cursor.fetchall())  # by key: no two are alike
     asked.close()
-    rows.sort()  # by key: no two are alike
     return _records(rows, known_at, _Moments() if order is None else _Instants())
 
 

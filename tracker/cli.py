@@ -15,6 +15,9 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
 
         sys.stdout.write(f"speedup {__version__}\n")
         sys.exit(0)
+    from tracker.commands import memory
+
+    memory.starting()
     from tracker.commands.root import run
 
     sys.exit(run(arguments))
