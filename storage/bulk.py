@@ -68,7 +68,9 @@ def key_values(dialect: str, kinds: tuple[type, ...], rows: Iterable[Sequence[An
     if dialect == "postgresql":
         columns = list(zip(*rows, strict=True)) or [()] * len(kinds)
         return {f"keys{i}": list(values) for i, values in enumerate(columns)}
-    return {"keys": json.dumps([[_plain(value) for value in row] for row in rows])}
+    if datetime in kinds:
+        rows = ([_plain(value) for value in row] for row in rows)
+    return {"keys": json.dumps(list(rows))}
 
 
 def _plain(value: object) -> object:

@@ -27,6 +27,7 @@ from storage import (
     lease as leases,
     ledger,
     lives,
+    newest,
     outbox,
     partitions,
     payloads,
@@ -184,9 +185,9 @@ class SqlStore:
         self, keys: Sequence[StreamKey] | None = None, *, known_at: datetime | None = None
     ) -> dict[StreamKey, Observation]:
         known_at = moment(known_at)
-        wanted = None if keys is None else sorted({admit(key) for key in keys})
+        wanted = None if keys is None else {admit(key) for key in keys}
         with self._database.read() as connection:
-            return values.latest(connection, wanted, known_at)
+            return newest.latest(connection, wanted, known_at)
 
     # read: the series
 

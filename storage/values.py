@@ -24,8 +24,6 @@ from sqlalchemy import (
     case,
     insert,
     select,
-    true,
-    tuple_,
     update,
 )
 
@@ -34,15 +32,11 @@ from questions.time import from_micros, to_micros
 from storage.border import admit
 from storage.bulk import insert_alike, insert_many, key_table, key_values, payload_ids, run_many
 from storage.decide import Spell, Timeline, last_per_instant
+from storage.newest import CONTENT, KEY, columns, key_columns, newest, parameters, read_distribution
 from storage.records import AppendReport, Observation
 from storage.tables import table
 
 STREAM, SPELL, PAYLOAD = table("stream"), table("observation"), table("payload")
-
-_KEY = (STREAM.c.source, STREAM.c.platform, STREAM.c.external_id, STREAM.c.outcome, STREAM.c.quantity)
-_CONTENT = ("state", "probability", "value", "distribution", "forecasters", "hidden_until")
-_QUALITY = ("volume", "liquidity", "spread", "last_trade_at")
-
 
 # rows and records ---------------------------------------------------------------------------------
 
@@ -51,19 +45,6 @@ def _to_json(distribution: Distribution | None) -> str | None:
     if distribution is None:
         return None
     return json.dumps({"x": distribution.x, "cdf": distribution.cdf, "unit": distribution.unit})
-
-
-def _from_json(text: str | None) -> Distribution | None:
-    if text is None:
-        return None
-    read = json.loads(text)
-    return Distribution(tuple(read["x"]), tuple(read["cdf"]), read["unit"])
-
-
-def _columns(row: Any) -> list[Any]:
-    """The columns ``_spell`` reads."""
-    names = ("as_of", "seen_first", "seen_last", "times_seen", "reading", "timed", *_CONTENT, *_QUALITY)
-    return [*(row.c[name] for name in names), PAYLOAD.c.sha256]
 
 
 def _snapshot(key: StreamKey, as_of: datetime, fetched_at: datetime, columns: Sequence[Any]) -> Snapshot:
@@ -76,7 +57,7 @@ def _snapshot(key: StreamKey, as_of: datetime, fetched_at: datetime, columns: Se
         ValueState(state),
         probability,
         value,
-        _from_json(distribution),
+        read_distribution(distribution),
         timed,
         forecasters,
         volume,
@@ -95,16 +76,12 @@ def _spell(key: StreamKey, columns: Sequence[Any]) -> Spell:
 
 def stream_columns() -> tuple[Any, ...]:
     """The columns that ``key_of`` reads."""
-    return _KEY
+    return KEY
 
 
 def key_of(columns: Sequence[Any]) -> StreamKey:
     source, platform, external_id, outcome, quantity = columns
     return StreamKey(source, platform, external_id, outcome, Quantity(quantity))
-
-
-def _key_values(key: StreamKey) -> tuple[str, str, str, str, str]:
-    return (key.source, key.platform, key.external_id, key.outcome, key.quantity.value)
 
 
 def _float(number: float | None) -> float | None:
@@ -138,48 +115,16 @@ def _spell_row(number: int, spell: Spell, payloads: Mapping[str | None, int | No
 # the newest spell of many streams -----------------------------------------------------------------
 
 
-_KEY_KINDS = (str,) * 5
-
-
-@cache
-def _newest(dialect: str, *, named: bool, clipped: bool) -> Select[Any]:
-    """Streams (all, or those bound as keys) with their newest spell (begun by ``known_at``, if clipped).
-
-    One index seek a stream: a LATERAL subquery on PostgreSQL, a row-value comparison on SQLite.
-    """
-    streams: Any = STREAM
-    if named:
-        wanted = key_table(dialect, _KEY_KINDS)
-        streams = wanted.join(STREAM, and_(*(c == wanted.c[f"k{i}"] for i, c in enumerate(_KEY))))
-    seek = select(SPELL).where(SPELL.c.stream_id == STREAM.c.id)
-    if clipped:
-        seek = seek.where(SPELL.c.seen_first <= bindparam("known_at"))
-    seek = seek.order_by(SPELL.c.as_of.desc(), SPELL.c.seen_first.desc(), SPELL.c.reading.desc()).limit(1)
-    if dialect == "postgresql":
-        spell: Any = seek.correlate(STREAM).lateral("newest")
-        joined = streams.outerjoin(spell, true())
-    else:
-        spell = SPELL.alias("newest")
-        moments = seek.with_only_columns(SPELL.c.as_of, SPELL.c.seen_first, SPELL.c.reading).correlate(STREAM)
-        matches = tuple_(spell.c.as_of, spell.c.seen_first, spell.c.reading) == moments.scalar_subquery()
-        # LEFT JOIN also fixes the order of the loops: streams first, then one seek each.
-        joined = streams.outerjoin(spell, and_(spell.c.stream_id == STREAM.c.id, matches))
-    return select(STREAM.c.id, *_KEY, *_columns(spell)).select_from(
-        joined.outerjoin(PAYLOAD, PAYLOAD.c.id == spell.c.payload_id)
-    )
-
-
 def _newest_spells(
     connection: Connection, keys: Iterable[StreamKey] | None, known_at: datetime | None
 ) -> list[tuple[int, Spell]]:
     """(number, newest spell) of the streams that have one."""
     dialect = connection.dialect.name
-    query = _newest(dialect, named=keys is not None, clipped=known_at is not None)
-    bound = {} if keys is None else key_values(dialect, _KEY_KINDS, map(_key_values, keys))
-    if known_at is not None:
-        bound["known_at"] = known_at
-    rows = (row for row in connection.execute(query, bound) if row[6] is not None)
-    return [(row[0], _spell(key_of(row[1:6]), row[6:])) for row in rows]
+    query = newest(dialect, named=keys is not None, clipped=known_at is not None)
+    rows = (
+        row for row in connection.execute(query, parameters(dialect, keys, known_at)) if row[6] is not None
+    )
+    return [(row[5], _spell(key_of(row[:5]), row[6:])) for row in rows]
 
 
 # append -------------------------------------------------------------------------------------------
@@ -310,7 +255,7 @@ _SPAN_KINDS = (int, datetime, datetime, datetime)
 def _points_within(dialect: str) -> Select[Any]:
     wanted = key_table(dialect, _SPAN_KINDS)
     within = and_(SPELL.c.stream_id == wanted.c.k0, SPELL.c.as_of.between(wanted.c.k1, wanted.c.k2))
-    others = (SPELL.c[name] for name in _CONTENT if name not in ("state", "probability"))
+    others = (SPELL.c[name] for name in CONTENT if name not in ("state", "probability"))
     plain = and_(SPELL.c.seen_first <= wanted.c.k3, *(column.is_(None) for column in others))
     return select(SPELL.c.stream_id, SPELL.c.as_of, case((plain, SPELL.c.probability))).select_from(
         wanted.join(SPELL, within)
@@ -374,9 +319,9 @@ def _open_streams(
 def _create_streams(connection: Connection, keys: Collection[StreamKey]) -> list[tuple[int, StreamKey, None]]:
     if not keys:
         return []
-    names = [column.name for column in _KEY]
-    rows = [dict(zip(names, _key_values(key), strict=True)) for key in sorted(keys)]
-    created = connection.execute(insert(STREAM).returning(STREAM.c.id, *_KEY), rows).all()
+    names = [column.name for column in KEY]
+    rows = [dict(zip(names, key_columns(key), strict=True)) for key in sorted(keys)]
+    created = connection.execute(insert(STREAM).returning(STREAM.c.id, *KEY), rows).all()
     return [(row[0], key_of(row[1:]), None) for row in created]
 
 
@@ -407,7 +352,7 @@ def _spells_at(connection: Connection, streams: Sequence[_Stream]) -> dict[int, 
 def _mentioned_spells(dialect: str) -> Select[Any]:
     wanted = key_table(dialect, (int, datetime))
     same = and_(SPELL.c.stream_id == wanted.c.k0, SPELL.c.as_of == wanted.c.k1)
-    return select(SPELL.c.stream_id, *_columns(SPELL)).select_from(
+    return select(SPELL.c.stream_id, *columns(SPELL)).select_from(
         wanted.join(SPELL, same).outerjoin(PAYLOAD, PAYLOAD.c.id == SPELL.c.payload_id)
     )
 
@@ -416,7 +361,7 @@ def _mentioned_spells(dialect: str) -> Select[Any]:
 
 
 def streams(connection: Connection, platform: str | None, external_id: str | None) -> list[StreamKey]:
-    query = select(*_KEY)
+    query = select(*KEY)
     if platform is not None:
         query = query.where(STREAM.c.platform == platform)
     if external_id is not None:
@@ -425,9 +370,9 @@ def streams(connection: Connection, platform: str | None, external_id: str | Non
 
 
 def _rows_of(connection: Connection, key: StreamKey, known_at: datetime | None) -> list[Spell]:
-    named = [column == value for column, value in zip(_KEY, _key_values(key), strict=True)]
+    named = [column == value for column, value in zip(KEY, key_columns(key), strict=True)]
     query = (
-        select(*_columns(SPELL))
+        select(*columns(SPELL))
         .select_from(
             STREAM.join(SPELL, SPELL.c.stream_id == STREAM.c.id).outerjoin(
                 PAYLOAD, PAYLOAD.c.id == SPELL.c.payload_id
@@ -448,11 +393,3 @@ def history(connection: Connection, key: StreamKey, known_at: datetime | None) -
 
 def revisions(connection: Connection, key: StreamKey) -> list[Observation]:
     return [spell.observation() for spell in _rows_of(connection, key, None)]
-
-
-def latest(
-    connection: Connection, keys: Sequence[StreamKey] | None, known_at: datetime | None
-) -> dict[StreamKey, Observation]:
-    newest = _newest_spells(connection, keys, known_at)
-    found = {spell.first.key: spell.observation(known_at) for _, spell in newest}
-    return {key: found[key] for key in sorted(found)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
@@ -15,6 +16,12 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
 
         sys.stdout.write(f"speedup {__version__}\n")
         sys.exit(0)
+    # The matrices here are small: where others want the processors too, threads of BLAS wait for each other,
+    # spinning, which took half of the processor's time of a calibration report.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    from tracker.commands import memory
+
+    memory.starting()
     from tracker.commands.root import run
 
     sys.exit(run(arguments))

@@ -26,6 +26,7 @@ import re
 import socket
 import sqlite3
 import ssl
+import sys
 import threading
 import time
 import zlib
@@ -44,7 +45,6 @@ from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote, quote_plus, unquote, unquote_plus, urlencode
 
 import httpcore
-import httpx
 import stamina
 
 from storage.records import RawPayload, Validator
@@ -57,6 +57,10 @@ from tracker.netguard import (
     is_loopback_host,
 )
 from tracker.source import Request, SourceTraits
+
+# httpx does without its command line where that cannot be loaded; else it brings rich and pygments along.
+sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]
+import httpx  # noqa: E402
 
 if TYPE_CHECKING:
     from pyrate_limiter import StateBucket

@@ -24,9 +24,9 @@ from sqlalchemy import text
 from questions.records import History, Quantity, StreamKey
 from questions.time import to_micros
 from storage.engine import locate, open_database
+from storage.newest import newest
 from storage.records import Batch
 from storage.sql import SqlStore
-from storage.values import _newest
 from tests.postgres import PostgresServer, find_binaries
 
 AT = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -98,7 +98,7 @@ def measure(url: str, rows: int, questions: int) -> None:
         alone = ALONE[engine]
         assert len(bare.execute(alone).fetchall()) == questions
         timed("statement, driver alone", lambda: bare.execute(alone).fetchall())
-        whole = _newest(engine, named=False, clipped=False)
+        whole = newest(engine, named=False, clipped=False)
         timed("all that is fetched", lambda: connection.execute(whole).fetchall())
     assert len(store.latest()) == questions
     timed("Store.latest (records)", store.latest)

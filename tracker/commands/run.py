@@ -17,6 +17,7 @@ from storage.records import RunState
 from storage.store import Store
 from tracker import jobs as polls
 from tracker.collect import Fetcher, SourceReport
+from tracker.commands import memory
 from tracker.commands.pull import exit_code, show
 from tracker.commands.session import Session, to_json, with_session
 from tracker.errors import UsageError
@@ -141,7 +142,6 @@ def _show(leader: str, reports: Sequence[SourceReport], others: Sequence[tuple[J
 def _stay(session: Session, only: tuple[str, ...]) -> int:
     """The daemon, from its settings to its exit code."""
     from tracker.daemon.asking import HourlyBudget
-    from tracker.daemon.desk import Desk
     from tracker.daemon.logs import set_up
     from tracker.daemon.notify import Notifier
     from tracker.daemon.ping import pinger
@@ -169,12 +169,17 @@ def _stay(session: Session, only: tuple[str, ...]) -> int:
                 store.close()
 
         if settings.http_bind:
-            links = Desk(settings, session.store, session.now) if settings.mail_base_url else None
+            links = None
+            if settings.mail_base_url:
+                from tracker.daemon.desk import Desk
+
+                links = Desk(settings, session.store, session.now)
             pages = Pages(
                 daemon.troubles, lambda: to_json(told()), lambda: metrics(daemon.watch, told()), links
             )
             server = stack.enter_context(WebServer(settings.http_bind, pages))
             logging.getLogger(__name__).info("answering on port %d of loopback", server.port)
+        memory.staying()
         code = daemon.run()
     if daemon.watch.running:
         # A request that does not come to its end must not keep us; what it would bring is asked for again.

@@ -17,9 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-
-from apscheduler.jobstores.memory import MemoryJobStore
-from apscheduler.schedulers.background import BackgroundScheduler
+from typing import TYPE_CHECKING
 
 from questions.time import EPOCH
 from storage.records import Lease, Run, RunState
@@ -32,6 +30,9 @@ from tracker.daemon.state import Watch, one_line
 from tracker.errors import Stopped, TrackerError
 from tracker.schedule import is_due
 from tracker.work import MESSAGE_LENGTH, Done, Job, abandon, due, execute
+
+if TYPE_CHECKING:
+    from apscheduler.schedulers.background import BackgroundScheduler
 
 log = logging.getLogger(__name__)
 
@@ -116,6 +117,9 @@ class Daemon:
 
     def _ticker(self) -> BackgroundScheduler:
         """A ticker that knows one job; each tick arms the next, so that no clock can make it owe thousands."""
+        from apscheduler.jobstores.memory import MemoryJobStore
+        from apscheduler.schedulers.background import BackgroundScheduler
+
         scheduler = BackgroundScheduler(
             jobstores={"default": MemoryJobStore()},
             timezone=UTC,

@@ -232,7 +232,7 @@ def first_above(grid: Floats, trend: Floats, height: float | Floats) -> Floats:
     with np.errstate(divide="ignore", invalid="ignore"):
         share = np.where(index > 0, (height - low) / (high - low), 0.0)
     when = grid[right - 1] + share * (grid[right] - grid[right - 1])
-    years: Floats = np.where(hit.any(axis=1), when, np.inf)
+    years: Floats = np.where(hit[rows, index], when, np.inf)
     return years
 
 

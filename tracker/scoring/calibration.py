@@ -415,11 +415,13 @@ def _score_sums(scored: _Scored, settings: _Settings) -> FloatArray:
         else:
             at = 2 * scored.which[part] + y.astype(np.int64)
             losses = [one[at] for one in told]
-        total[:, 0] += np.bincount(question, minlength=scored.n_questions)
+        first = int(question[0])  # rows are in the order of questions: a part touches few of them
+        asked, place = total[first : int(question[-1]) + 1], question - first
+        asked[:, 0] += np.bincount(place)
         for column, loss in enumerate([*losses, y], start=1):
-            total[:, column] += np.bincount(question, weights=loss, minlength=scored.n_questions)
+            asked[:, column] += np.bincount(place, weights=loss)
         if told is None:
-            total[:, 5] += np.bincount(question, weights=np.square(y), minlength=scored.n_questions)
+            asked[:, 5] += np.bincount(place, weights=np.square(y))
     if told is not None:
         total[:, 5] = total[:, 4]
     # (r - y)^2, summed over rows

@@ -133,10 +133,11 @@ def line_of(tally: Tally, which: Codes, outcome: FloatArray, cluster: Codes) -> 
     meat, groups = np.zeros((2, int(cluster.max()) + 1)), np.zeros(int(cluster.max()) + 1, dtype=np.int64)
     for start in range(0, outcome.size, _ROWS):  # what is kept in between stays small
         part = slice(start, start + _ROWS)
-        residual, where = outcome[part] - p[which[part]], cluster[part]
-        meat[0] += np.bincount(where, weights=residual, minlength=groups.size)
-        meat[1] += np.bincount(where, weights=residual * x[which[part]], minlength=groups.size)
-        groups += np.bincount(where, minlength=groups.size)
+        residual, first = outcome[part] - p[which[part]], int(cluster[part].min())
+        where, told = cluster[part] - first, slice(first, int(cluster[part].max()) + 1)
+        meat[0, told] += np.bincount(where, weights=residual)
+        meat[1, told] += np.bincount(where, weights=residual * x[which[part]])
+        groups[told] += np.bincount(where)
     present = int(np.count_nonzero(groups))
     if present < MIN_CLUSTERS:
         return Line(float(beta[0]), float(beta[1]))
