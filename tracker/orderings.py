@@ -153,9 +153,7 @@ def orderings(
     scene = Scene(catalogue, store, options, known_at)
     voices = scene.voices(now, known_at, options.draws)
     comparisons = tuple(
-        compare(
-            a, b, seed=options.seed, weeks_history=scene.history(a, b, now), tie_gaps=(_gap(a), _gap(b))
-        )
+        compare(a, b, seed=options.seed, weeks_history=scene.history(a, b, now), tie_gaps=(_gap(a), _gap(b)))
         for a, b in in_pairs(voices)
     )
     mixture, dates = scene.trend(known_at, options.draws)

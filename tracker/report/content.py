@@ -405,7 +405,7 @@ def comparison_row(
     names = {area.key: area.name for area in areas}
     pairs = tuple(
         f"{names.get(d.first, d.first)} before {names.get(d.second, d.second)}: "
-        f"{d.p_a:.2f} against {d.p_b:.2f}" + _standing(d.weeks, followed)
+        f"{d.p_a:.2f} against {d.p_b:.2f}" + standing(d.weeks, followed)
         for d in comparison.disagreements
     )
     return ComparisonRow(
@@ -421,7 +421,8 @@ def comparison_row(
     )
 
 
-def _standing(weeks: int | None, followed: int | None) -> str:
+def standing(weeks: int | None, followed: int | None) -> str:
+    """For how long a pair has been in disagreement, as the end of a sentence; empty when that is not known."""
     if weeks is None:
         return ""
     least = "at least " if followed is not None and weeks > followed else ""
