@@ -43,7 +43,8 @@ from tracker.scoring.history import (
     verdicts_of,
 )
 from tracker.scoring.lives import Steps
-from tracker.scoring.numeric import Answer, Form, Shape, Told, ladder, options
+from tracker.scoring.numeric import ladder, options
+from tracker.scoring.shapes import Answer, Form, Shape, Told
 
 BUCKETS = "metaculus"  # whose grids divide the range into cells of equal weight
 MAX_AGE = timedelta(days=7)  # silence longer than this is not bridged, as for probabilities
@@ -81,6 +82,7 @@ class _Voices:
     said: dict[tuple[str, QuestionKey], list[tuple[datetime, Shape | None]]] = field(default_factory=dict)
     spans: dict[QuestionKey, tuple[float, float]] = field(default_factory=dict)
     dated: set[QuestionKey] = field(default_factory=set)
+    reveals: dict[QuestionKey, float] = field(default_factory=dict)
     reasons: Counter[str] = field(default_factory=Counter)
 
 
@@ -179,6 +181,9 @@ def _platforms(store: Store, voices: _Voices, known_at: datetime | None) -> None
             continue
         newest = next(one for one in reversed(shapes) if one is not None)
         voices.spans[where] = (newest.x[0], newest.x[-1])
+        hidden = [one.snapshot.hidden_until for one in seen if one.snapshot.hidden_until is not None]
+        if hidden:
+            voices.reveals[where] = _days(hidden[-1])
         if any(
             one.snapshot.distribution is not None and one.snapshot.distribution.unit == "date" for one in seen
         ):
@@ -269,7 +274,7 @@ def _answer(key: QuestionKey, facts: _Facts, voices: _Voices, first: datetime) -
         return "said when it was over"
     return Answer(
         "/".join(key), value, _days(opens), _days(closes), _days(ends), voices.spans.get(key), key in voices.dated,
-        facts.events.get(key, ""),
+        facts.events.get(key, ""), voices.reveals.get(key, math.nan),
     )  # fmt: skip
 
 

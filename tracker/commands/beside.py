@@ -17,6 +17,7 @@ from tracker.errors import UsageError
 from tracker.own import OWN
 
 if TYPE_CHECKING:
+    from tracker.numbers import Numbers
     from tracker.report.plots.scores import Month
     from tracker.scoring.calibration import CalibrationReport
     from tracker.scoring.compare import By, Comparison
@@ -117,7 +118,6 @@ class Beside:
     @cached_property
     def distributions(self) -> dict[str, Any]:
         """Scores of numbers and dates in the database, which mix with nothing else."""
-        from tracker.numbers import stored_numbers
         from tracker.scoring.lives import LEADS
         from tracker.scoring.numeric import numeric_json
 
@@ -127,10 +127,26 @@ class Beside:
                 "scores": None,
                 "reason": "of whole lives: --source, --since and --until do not go with it",
             }
-        found = self._of_store(stored_numbers)
-        return numeric_json(found.told, found.answers, found.not_scored, leads=options["leads"] or LEADS)
+        found, everybody = self._numbers
+        return numeric_json(
+            found.told,
+            found.answers,
+            found.not_scored,
+            leads=options["leads"] or LEADS,
+            everybody=everybody.told,
+        )
 
-    def _of_store(self, ask: Callable[..., Any]) -> Any:
+    @cached_property
+    def _numbers(self) -> tuple[Numbers, Numbers]:
+        """Numbers and dates of the forecasters that were asked for, and of everybody, who are their peers."""
+        from tracker.numbers import stored_numbers
+
+        found = self._of_store(stored_numbers)
+        if not self.options["forecasters"]:
+            return found, found
+        return found, self._of_store(stored_numbers, forecasters=())
+
+    def _of_store(self, ask: Callable[..., Any], **other: Any) -> Any:
         """What a question to the store answers, of the forecasters and areas that were asked for, as known then."""
         store = self.session.store(create=False)
         try:
@@ -139,8 +155,7 @@ class Beside:
                 self.session.catalogue,
                 now=self.now,
                 known_at=self.session.as_of,
-                forecasters=self.options["forecasters"],
-                areas=self.options["areas"],
+                **{"forecasters": self.options["forecasters"], "areas": self.options["areas"], **other},
             )
         finally:
             store.close()

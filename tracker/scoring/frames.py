@@ -27,9 +27,10 @@ from tracker.errors import UsageError
 from tracker.scoring.calibration import CalibrationReport, ScoreEstimate, calibrate
 from tracker.scoring.compare import By, compare
 from tracker.scoring.lives import LEADS, MIDPOINT, from_table, records
-from tracker.scoring.numeric import Answer, Form, NumericRecord, Shape, Told, numeric_records
+from tracker.scoring.numeric import NumericRecord, numeric_records
 from tracker.scoring.recalibration import out_of_sample
 from tracker.scoring.scores import brier_score, clipped, log_score, spherical_score
+from tracker.scoring.shapes import Answer, Form, Shape, Told
 from tracker.scoring.table import ForecastTable, Moments, Status, at_leads, forecast_table
 
 if TYPE_CHECKING:
@@ -157,7 +158,8 @@ def over_life(
     A forecast stands until the same forecaster's next. ``brier`` and ``log_score`` are integrals over the time for
     which one stood, divided by that time; ``baseline`` = 100 ln(2p)/ln 2 and ``peer`` = 100 N/(N-1) ln(p / geometric
     mean of all N) are divided by the scheduled life, as Metaculus does; ``coverage`` is the share of it. Each
-    question counts once. Needs forecaster or source, made_at and closes_at.
+    question counts once; one on which nobody else forecast has no peer score. Needs forecaster or source, made_at and
+    closes_at.
 
     >>> import pandas as pd
     >>> said = pd.DataFrame({"question": "a", "forecaster": "ann", "probability": [0.5, 0.9], "outcome": 1,
@@ -176,7 +178,7 @@ def over_life(
         }
         for name in ("brier", "log_score", "baseline", "peer"):
             mean = getattr(one, name)
-            row |= _estimate(name, ScoreEstimate(mean.value, mean.ci95))
+            row |= _estimate(name, ScoreEstimate() if mean is None else ScoreEstimate(mean.value, mean.ci95))
         for lead in (*leads, MIDPOINT):
             at = one.at_leads.get(str(lead))
             row[f"brier_{lead}"] = np.nan if at is None else at.value
