@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tracker.scoring.calibration import CalibrationReport
     from tracker.scoring.compare import By, Comparison
     from tracker.scoring.lives import Record
+    from tracker.scoring.numeric import Places
     from tracker.scoring.table import ForecastTable
 
 VIOLATIONS_SHOWN = 20
@@ -136,6 +137,20 @@ class Beside:
             everybody=everybody.told,
         )
 
+    @property
+    def places(self) -> list[Places]:
+        """Where the answers of numbers and dates fell in everybody's distributions."""
+        from tracker.scoring.lives import LEADS
+        from tracker.scoring.numeric import places
+
+        options = self.options
+        if options["file"] is not None:
+            raise UsageError("a file of probabilities holds no numbers and dates")
+        if any(options[name] for name in ("sources", "since", "until")):
+            raise UsageError("numbers and dates: --source, --since and --until do not go with them")
+        found, _ = self._numbers
+        return places(found.told, found.answers, leads=options["leads"] or LEADS)
+
     @cached_property
     def _numbers(self) -> tuple[Numbers, Numbers]:
         """Numbers and dates of the forecasters that were asked for, and of everybody, who are their peers."""
@@ -242,6 +257,7 @@ class Beside:
     def _drawers(self, report: CalibrationReport) -> dict[str, Callable[[], Any]]:
         from tracker.report.content import reliability_report
         from tracker.report.plots import reliability_chart
+        from tracker.report.plots.places import pit_chart
         from tracker.report.plots.scores import comparison_chart, corp_chart, history_chart, lead_chart
 
         name = ", ".join(self.options["forecasters"] or self.options["sources"]) or "all forecasts"
@@ -258,6 +274,7 @@ class Beside:
             "history": lambda: history_chart(self.months, as_of=self.now),
             "comparison": lambda: comparison_chart(self.comparison, as_of=self.now),
             "leads": lambda: lead_chart(self.records, as_of=self.now),
+            "pit": lambda: pit_chart(self.places, as_of=self.now),
         }
 
 
