@@ -46,7 +46,7 @@ def stored_history(
     told = [*first_told(store, store.resolutions(known_at=known_at)).values(), *receipts]
     if not told:
         return []
-    way = "daily" if lead_days is None else "+".join(f"{lead}" for lead in sorted(set(lead_days)))
+    way = _way(lead_days)
     kept: dict[datetime, list[Score]] = {}
     for score in store.scores():
         if (score.question, score.outcome, score.score_version) == (SUBJECT, way, SCORE_VERSION):
@@ -59,6 +59,21 @@ def stored_history(
             store.add_scores(kept[end])
         found.extend(_months(kept[end]))
     return sorted(found, key=lambda one: (one.forecaster, one.month))
+
+
+def kept_history(store: Store, *, lead_days: Sequence[int] | None, known_at: datetime) -> list[Month]:
+    """The entries that are kept of months over at ``known_at``, by forecaster and month; nothing is made."""
+    kept: dict[datetime, list[Score]] = {}
+    wanted = (SUBJECT, _way(lead_days), SCORE_VERSION)
+    for score in store.scores():
+        if (score.question, score.outcome, score.score_version) == wanted and score.made_at <= known_at:
+            kept.setdefault(score.made_at, []).append(score)
+    found = [month for entry in kept.values() for month in _months(entry)]
+    return sorted(found, key=lambda one: (one.forecaster, one.month))
+
+
+def _way(lead_days: Sequence[int] | None) -> str:
+    return "daily" if lead_days is None else "+".join(f"{lead}" for lead in sorted(set(lead_days)))
 
 
 def table_history(table: ForecastTable, *, now: datetime, resamples: int = 2000) -> list[Month]:

@@ -100,6 +100,22 @@ class ReliabilityReport:
 
 
 @dataclass(frozen=True)
+class PairRow:
+    """Two forecasters on their common questions: Brier score of ``a`` less that of ``b``, negative: a is better.
+
+    ``ever``: an interval that holds however often one looks (None without scheduled closes).
+    """
+
+    a: str
+    b: str
+    n_questions: int
+    n_events: int
+    difference: float
+    ci95: tuple[float, float] | None = None
+    ever: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True)
 class Chart:
     """A finished chart: ``svg`` as ``plots.svg_text`` gives it, ``alt`` the same in words and numbers."""
 
@@ -315,6 +331,7 @@ class PageContent:
     changes: Changes | None = None
     horizon: Chart | None = None
     reliability: tuple[Chart, ...] = ()
+    compared: tuple[PairRow, ...] = ()
     reasons: Mapping[str, str] = field(default_factory=dict)
     program_version: str = ""
 

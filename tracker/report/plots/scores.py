@@ -29,6 +29,7 @@ ALT_POINTS = 7  # of a curve, in words
 PAIR_LEFT, PAIR_RIGHT, PAIR_ROW = 3.15, 1.3, 0.52  # beside the compared pairs, and a pair's height, in inches
 SHOWN = 5  # forecasters on one chart; more cannot be told apart
 NAME_LIMIT = 34
+PAIRS_SHOWN = 12
 
 
 @dataclass(frozen=True)
@@ -121,12 +122,40 @@ def history_chart(months: Sequence[Month], *, as_of: datetime) -> Figure:
         return figure
 
 
+def history_alt(months: Sequence[Month]) -> str:
+    """The chart in words and numbers: each forecaster's first and last month."""
+    told = []
+    for name in _largest([(one.forecaster, one.n_questions) for one in months]):
+        mine = sorted((one for one in months if one.forecaster == name), key=lambda one: one.month)
+        ends = mine[:1] if len(mine) == 1 else [mine[0], mine[-1]]
+        points = " to ".join(
+            f"{decimal(one.brier, 3)}{'' if one.ci95 is None else f' ({interval(one.ci95, 3)})'} in {one.month:%Y-%m} "
+            f"of {one.n_questions} questions"
+            for one in ends
+        )
+        told.append(f"{clean(name)}: {points}")
+    return "Brier score of all questions so far. " + "; ".join(told) + "."
+
+
+def comparison_alt(found: Comparison) -> str:
+    """The chart in words and numbers."""
+    told = [
+        f"{clean(pair.a)} less {clean(pair.b)}: {decimal(pair.difference.value, 3)}"
+        + ("" if pair.difference.ci95 is None else f" ({interval(pair.difference.ci95, 3)})")
+        + f" on {pair.difference.n} questions"
+        for pair in sorted(filter(_told_apart, found.pairs), key=lambda pair: -pair.difference.n)[
+            :PAIRS_SHOWN
+        ]
+    ]
+    return "Difference of Brier scores; negative: the first is better. " + "; ".join(told) + "."
+
+
 def comparison_chart(found: Comparison, *, as_of: datetime) -> Figure:
     """Paired differences of Brier scores on common questions, each with its 95 % interval.
 
     Raises ValueError when no pair has a common question.
     """
-    pairs = sorted(filter(_told_apart, found.pairs), key=lambda pair: -pair.difference.n)[:12]
+    pairs = sorted(filter(_told_apart, found.pairs), key=lambda pair: -pair.difference.n)[:PAIRS_SHOWN]
     if not pairs:
         raise ValueError("no two have a question in common: nothing to draw")
     with canvas.drawing():
