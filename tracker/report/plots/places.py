@@ -95,7 +95,8 @@ def even_band(n: int, at: FloatArray) -> tuple[FloatArray, FloatArray]:
     from scipy.stats import binom
 
     tail = 0.5 * (1.0 - BAND)
-    return binom.ppf(tail, n, at) / n, binom.ppf(1.0 - tail, n, at) / n
+    low, high = np.asarray(binom.ppf(tail, n, at)), np.asarray(binom.ppf(1.0 - tail, n, at))
+    return low / n, high / n
 
 
 def _leads(found: Sequence[Places]) -> list[str]:
