@@ -18,7 +18,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tracker.scoring.choices import brier_choice_score, log_choice_score, spherical_choice_score
+from tracker.scoring.choices import (
+    brier_choice_score,
+    log_choice_score,
+    ranked_probability_score,
+    spherical_choice_score,
+)
 from tracker.scoring.distributions import (
     crps_cdf,
     held_shares,
@@ -39,6 +44,7 @@ DAY_S = 86_400.0
 COVERAGE_LEVELS = (0.5, 0.8, 0.9)
 MIN_PIT_QUESTIONS = 50  # below it ten bins show noise
 PIT_BINS = 10
+RPS_OPTIONS = Measure("ranked_probability_score", "options")
 
 
 @dataclass(frozen=True)
@@ -90,8 +96,8 @@ def measures(shape: Shape, answer: Answer) -> dict[Measure, float]:
     A CDF: CRPS in days and over the width of its grid; on Metaculus' grids with all cells of one width, as they are
     asked. Quantiles: in days, and over the width of the question's range where one is known; an answer beyond the
     range has no value that they could be measured against. Rungs: the mean of (p - [answer at most x])^2.
-    Options: the scores of ``tracker.scoring.choices``, and Metaculus' baseline; the answer is the position of the one
-    that came about.
+    Options: the scores of ``tracker.scoring.choices`` (the ranked one where they have an order), and Metaculus'
+    baseline; the answer is the position of the one that came about.
 
     >>> found = measures(Shape((0.0, 1.0), (0.0, 1.0)), Answer("q", 0.25, 0.0, 2.0, 2.0))
     >>> {measure.name: round(loss, 4) for measure, loss in found.items()}
@@ -99,9 +105,10 @@ def measures(shape: Shape, answer: Answer) -> dict[Measure, float]:
     """
     if shape.form is Form.QUANTILES:
         return _of_quantiles(shape, answer)
-    if shape.form is Form.OPTIONS:
+    if shape.form in (Form.OPTIONS, Form.ORDERED):
         p, y = [shape.p], [int(answer.value)]
-        return {
+        near = {RPS_OPTIONS: float(ranked_probability_score(p, y)[0])} if shape.form is Form.ORDERED else {}
+        return near | {
             Measure("brier_choice", "options"): float(brier_choice_score(p, y)[0]),
             Measure("log_choice", "nats"): float(log_choice_score(p, y)[0]),
             Measure("spherical_choice", "options"): float(spherical_choice_score(p, y)[0]),
@@ -154,7 +161,7 @@ def pit_of(shape: Shape, answer: Answer) -> tuple[float, float] | None:
     >>> pit_of(said, Answer("q", 2.5, 0.0, 2.0, 2.0))
     (0.5, 0.9)
     """
-    if shape.form is Form.OPTIONS:
+    if shape.form in (Form.OPTIONS, Form.ORDERED):
         return None
     if shape.form in (Form.QUANTILES, Form.RUNGS):
         if not shape.rises:
@@ -306,7 +313,7 @@ def ladder(
     return Told(tuple(at), tuple(shapes)), Answer(name, value, opens, closes, ends, event=event)
 
 
-def options(said: Sequence[Steps], *, tolerance: float = 0.03) -> Told | None:
+def options(said: Sequence[Steps], *, ordered: bool = False, tolerance: float = 0.03) -> Told | None:
     """What was said of each option over time as one forecast, in their order; it stands while all options have a word.
 
     Probabilities that sum to 1 within the tolerance are divided by their sum (a market's overround), others are no
@@ -319,7 +326,8 @@ def options(said: Sequence[Steps], *, tolerance: float = 0.03) -> Told | None:
         total = math.fsum(p)  # NaN where one is missing
         whole = abs(total - 1.0) <= tolerance
         x = tuple(float(k) for k in range(len(p)))
-        shapes.append(Shape(x, tuple(one / total for one in p), Form.OPTIONS) if whole else None)
+        form = Form.ORDERED if ordered else Form.OPTIONS
+        shapes.append(Shape(x, tuple(one / total for one in p), form) if whole else None)
     return Told(tuple(at), tuple(shapes)) if any(shapes) else None
 
 

@@ -26,7 +26,7 @@ def chance_of(shape: Shape, answer: Answer) -> tuple[tuple[float, ...], float] |
     >>> chance_of(Shape((0.0, 1.0, 2.0), (0.2, 0.5, 0.3), Form.OPTIONS), Answer("q", 1.0, 0.0, 9.0, 9.0))[1]
     0.5
     """
-    if shape.form is Form.OPTIONS:
+    if shape.form in (Form.OPTIONS, Form.ORDERED):
         return shape.x, max(shape.p[int(answer.value)], DEFAULT_LOG_CLIP)
     if shape.form is not Form.GRID:
         return None
