@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 LEFT, TOP, BOTTOM = 0.85, 0.95, 0.95  # margins in inches
 COLOURS = (canvas.SAFETY, canvas.CAPABILITIES, canvas.ACCENT, canvas.INK, canvas.MUTED)
 MARKERS = ("o", "s", "D", "^", "v")
+GLYPHS = "●■◆▲▼"  # the same in words: names are told apart without colour
 ALT_POINTS = 7  # of a curve, in words
 PAIR_LEFT, PAIR_RIGHT, PAIR_ROW = 3.15, 1.3, 0.52  # beside the compared pairs, and a pair's height, in inches
 SHOWN = 5  # forecasters on one chart; more cannot be told apart
@@ -109,7 +110,7 @@ def history_chart(months: Sequence[Month], *, as_of: datetime) -> Figure:
             axes.plot(
                 days, [one.brier for one in mine], color=colour, marker=marker, markersize=size, linewidth=1.6
             )
-            ends.append((mine[-1].brier, f"{short(name)} ({mine[-1].n_questions})", colour))
+            ends.append((mine[-1].brier, f"{GLYPHS[index]} {short(name)} ({mine[-1].n_questions})", colour))
         _months_axis(axes, [one.month for one in months])
         _score_axis(axes)
         _label_ends(figure, axes, ends)
@@ -274,7 +275,7 @@ def lead_chart(records: Sequence[Record], *, as_of: datetime) -> Figure:
                     )
             values = [mean.value for _, mean in mine]
             axes.plot(xs, values, color=colour, marker=MARKERS[index], markersize=5.5, linewidth=1.6)
-            ends.append((values[-1], f"{short(name)} ({chosen[name].n_questions})", colour))
+            ends.append((values[-1], f"{GLYPHS[index]} {short(name)} ({chosen[name].n_questions})", colour))
         axes.set_xticks(
             [-math.log(lead) for lead in reversed(leads)], [f"{lead}" for lead in reversed(leads)]
         )
@@ -460,7 +461,7 @@ def _label_ends(figure: Figure, axes: Axes, ends: Sequence[tuple[float, str, str
             label, (1.0, at - over), xycoords=("axes fraction", "data"), xytext=(6, 0),
             textcoords="offset points", fontsize=canvas.NOTE_PT, color=colour, va="center", annotation_clip=False,
         )  # fmt: skip
-        canvas.shrink_to(figure, text, 2.15, smallest=7.0)
+        canvas.shrink_to(figure, text, 2.15, smallest=6.0)
 
 
 def _months_axis(axes: Axes, months: Sequence[date]) -> None:
