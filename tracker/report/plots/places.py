@@ -104,18 +104,11 @@ def _leads(found: Sequence[Places]) -> list[str]:
 
 
 def _draw_curves(axes: Axes, chosen: Sequence[Places]) -> None:
-    ticks = [0, 0.2, 0.4, 0.6, 0.8, 1.0]
-    axes.set_ylim(-0.03, 1.03)
-    axes.set_xticks(ticks)
-    axes.set_yticks(ticks)
-    axes.tick_params(labelbottom=False)
-    axes.grid(visible=True, color=canvas.RULE, linewidth=0.6)
-    axes.set_ylabel("share of answers at or below", fontsize=canvas.LABEL_PT, color=canvas.INK)
+    canvas.unit_square(axes, "share of answers at or below")
     at = np.linspace(0.0, 1.0, 401)
     axes.fill_between(
         at, *even_band(chosen[0].n_events, at), color=canvas.MUTED, alpha=0.16, linewidth=0, zorder=0
     )
-    axes.plot([0, 1], [0, 1], color=canvas.MUTED, linewidth=1.2, linestyle=(0, (5, 3)), zorder=2)
     for one, colour, dashes in zip(chosen, COLOURS, DASHES, strict=False):
         axes.plot(at, share_at_most(one.pit, at), color=colour, linestyle=dashes, linewidth=1.9, zorder=4)
 

@@ -291,14 +291,7 @@ def lead_chart(records: Sequence[Record], *, as_of: datetime) -> Figure:
 
 
 def _draw_curve(axes: Axes, report: CalibrationReport) -> None:
-    ticks = [0, 0.2, 0.4, 0.6, 0.8, 1.0]
-    axes.set_ylim(-0.03, 1.03)
-    axes.set_xticks(ticks)
-    axes.set_yticks(ticks)
-    axes.tick_params(labelbottom=False)
-    axes.grid(visible=True, color=canvas.RULE, linewidth=0.6)
-    axes.set_ylabel("how often it happened", fontsize=canvas.LABEL_PT, color=canvas.INK)
-    axes.plot([0, 1], [0, 1], color=canvas.MUTED, linewidth=1.2, linestyle=(0, (5, 3)), zorder=2)
+    canvas.unit_square(axes, "how often it happened")
     curve = report.curve
     if curve is None:
         words = "too few questions to say" if "curve" in report.reasons else "the curve was not asked for"
