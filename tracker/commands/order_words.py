@@ -116,10 +116,17 @@ def _compared(one: Comparison, names: Mapping[str, str], followed: int) -> None:
     if one.tau_b is None:
         click.echo(head + one.reason)
         return
-    low, high = one.tau_b_ci90 or (float("nan"), float("nan"))
+    draws = (
+        "" if one.tau_b_ci90 is None else ", 90% of pairs of draws {:+.2f} to {:+.2f}".format(*one.tau_b_ci90)
+    )
+    behind = (
+        ""
+        if one.tau_latent_ci90 is None
+        else ", behind their noise {:+.2f} to {:+.2f}".format(*one.tau_latent_ci90)
+    )
     apart = "" if one.weighted_distance is None else f", weighted distance {one.weighted_distance:.2f}"
     click.echo(
-        f"{head}tau-b {one.tau_b:+.2f} (90%: {low:+.2f} to {high:+.2f}) on {len(one.areas)} areas, "
+        f"{head}tau-b {one.tau_b:+.2f} on {len(one.areas)} areas{draws}{behind}; "
         f"chance alone has sd {one.tau_null_sd or 0.0:.2f}: {agreement(one)}{apart}"
     )
     for pair in one.disagreements:

@@ -218,11 +218,11 @@ def _comparisons(content: PageContent) -> Section:
     rows = content.comparisons
     paragraphs = (
         "Kendall's tau-b is 1 for the same order, −1 for the reverse and 0 on average for unrelated orders. The "
-        "90 % interval comes from resampling both sides. The null spread is its standard deviation for "
-        "unrelated orders of that many areas: with few areas a large tau-b means little. The weighted distance "
-        "(0 = none, 1 = all) is the share of pair weight on which the two disagree. Listed are the pairs of "
-        "areas on which two voices stand on opposite sides of one half by 0.15 each, and for how many weeks: a single "
-        "week is no news.",
+        "90 % interval comes from resampling both sides: single draws agree less than what they are about. The null "
+        "spread is its standard deviation for unrelated orders of that many areas: with few areas a large tau-b "
+        "means little. The weighted distance (0 = none, 1 = all) is the share of pair weight on which the two "
+        "disagree. Listed are the pairs of areas on which two voices stand on opposite sides of one half by 0.15 "
+        "each, and for how many weeks: a single week is no news.",
         *_reason(content, "agreement", bool(content.agreement)),
     )
     charts = (content.agreement,) if content.agreement else ()
