@@ -75,6 +75,16 @@ def test_what_is_kept_is_read_without_making_more():
     assert {one.month.month for one in kept_history(kept, lead_days=(1,), known_at=march)} == {1, 2}
 
 
+def test_a_part_has_a_history_of_its_own_that_is_not_kept():
+    kept = store()
+    whole = history(kept)
+    count = len(kept.scores())
+    part = history(kept, chosen=lambda table: table.rows(table.question == "manifold/m0"))
+    assert [one.n_questions for one in part if one.forecaster == "manifold"] == [1] * 5
+    assert len(kept.scores()) == count
+    assert history(kept) == whole
+
+
 def test_other_leads_are_another_history_and_an_earlier_view_is_shorter():
     kept = store()
     history(kept)

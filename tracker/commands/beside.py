@@ -92,15 +92,23 @@ class Beside:
 
     @cached_property
     def months(self) -> list[Month]:
-        from tracker.monthly import stored_history, table_history
+        from tracker.monthly import RESAMPLES, stored_history, table_history
 
         options, resamples = self.options, self.options["resamples"]
         if options["file"] is not None:
             return table_history(self.forecasts, now=self.now, resamples=resamples)
-        if any(options[name] for name in ("sources", "areas", "since", "until")):
-            raise UsageError(
-                "--history of the database is of everything; only --forecaster and --lead go with it"
+        from tracker.scoring.table import select
+
+        def part(table: ForecastTable) -> ForecastTable:
+            return select(
+                table,
+                sources=options["sources"],
+                areas=options["areas"],
+                since=options["since"],
+                until=options["until"],
             )
+
+        narrowed = any(options[name] for name in ("sources", "areas", "since", "until"))
         store = self.session.store(create=False)
         try:
             months = stored_history(
@@ -109,7 +117,8 @@ class Beside:
                 lead_days=options["leads"] or None,
                 now=self.session.now(),
                 known_at=self.session.as_of,
-                resamples=resamples,
+                resamples=resamples if narrowed else RESAMPLES,
+                chosen=part if narrowed else None,
             )
         finally:
             store.close()
