@@ -208,3 +208,17 @@ def test_a_hidden_crowd_has_its_spot_score_at_the_reveal():
             if one.measure == BASELINE
         )
         assert record.spot.value == pytest.approx(100 * math.log(said * 3) / math.log(3))
+
+
+def test_draws_are_scored_fairly_and_placed_by_rank():
+    """Against scoringrules' estimator; a calibrated ensemble's ranks are even."""
+    rng = np.random.default_rng(8)
+    draws = tuple(rng.normal(size=20).tolist())
+    found = measures(Shape(draws, (), Form.DRAWS), answer(0.4, span=(-5.0, 5.0)))
+    expected = scoringrules.crps_ensemble(np.array([0.4]), np.array([draws]), estimator="pwm")[0] / 10.0
+    assert found == {Measure("crps_draws", "range"): pytest.approx(float(expected))}
+    assert measures(Shape(draws, (), Form.DRAWS), answer(math.inf, span=(-5.0, 5.0))) == {}
+    assert pit_of(Shape((3.0, 1.0, 2.0), (), Form.DRAWS), answer(2.5)) == (0.5, 0.75)
+    said = (tuple(rng.normal(size=9)) for _ in range(4_000))
+    ranks = [round(10 * pit_of(Shape(x, (), Form.DRAWS), answer(rng.normal()))[0]) for x in said]
+    assert np.bincount(ranks) == pytest.approx(np.full(10, 400), abs=80)

@@ -243,10 +243,12 @@ def numbers(frame: pd.DataFrame, *, leads: Sequence[int] = LEADS) -> pd.DataFram
     """Distributions of numbers and dates scored over each question's life and at leads: a row per forecaster and score.
 
     Columns: ``question``, ``forecaster``, ``made_at``, ``opens_at``, ``closes_at``, ``resolved_at``, ``value`` (the
-    answer; infinite beyond the range), ``x`` and ``p`` (lists: P(at most x) = p), ``form`` (cdf, grid, quantiles) and,
-    if there are dates, ``dated``: then value and x are Unix seconds. crps = integral (F(x) - [x >= y])^2 dx over the
-    grid; weighted_interval_score = (|y - median|/2 + sum over K intervals of alpha/2 IS_alpha)/(K + 1/2). ``range``: in
-    units of the grid's width. Intervals are clustered by question.
+    answer; infinite beyond the range), ``x`` and ``p`` (lists: P(at most x) = p), ``form`` (cdf, grid, quantiles;
+    draws: x are draws and p is empty) and, if there are dates, ``dated``: then value and x are Unix seconds. ``lower``
+    and ``upper``, the question's range, are needed for quantiles and draws of numbers. crps = integral
+    (F(x) - [x >= y])^2 dx over the grid; weighted_interval_score = (|y - median|/2 + sum over K intervals of
+    alpha/2 IS_alpha)/(K + 1/2); crps_draws = mean |x - y| - sum over pairs of |x - x'| / (M (M - 1)). ``range``: in
+    units of the grid's width, or of the range. Intervals are clustered by question.
 
     >>> import pandas as pd
     >>> said = pd.DataFrame({"question": "a", "forecaster": "ann", "made_at": ["2025-01-01"], "form": "cdf",
@@ -278,6 +280,7 @@ def numbers(frame: pd.DataFrame, *, leads: Sequence[int] = LEADS) -> pd.DataFram
         name: (_moments(frame, name) - np.datetime64(0, "us")) / np.timedelta64(1, "D") for name in needed[6:]
     }
     dated = frame["dated"].to_numpy(dtype=bool) if "dated" in frame else np.zeros(len(frame), dtype=bool)
+    spans = _spans(frame)
     said: dict[tuple[str, str], dict[float, Shape]] = {}
     answers: dict[str, Answer] = {}
     for row, (question, forecaster, value, x, p, form) in enumerate(
@@ -288,7 +291,7 @@ def numbers(frame: pd.DataFrame, *, leads: Sequence[int] = LEADS) -> pd.DataFram
             shape = Shape(tuple(map(float, x)), tuple(map(float, p)), Form(form))
             ends = min(resolved, closes)
             answers[str(question)] = Answer(
-                str(question), float(value), opens, closes, ends, dated=bool(dated[row])
+                str(question), float(value), opens, closes, ends, spans[row], dated=bool(dated[row])
             )
         except ValueError as error:
             raise UsageError(f"row {frame.index[row]}: {error}") from error
@@ -299,6 +302,14 @@ def numbers(frame: pd.DataFrame, *, leads: Sequence[int] = LEADS) -> pd.DataFram
     except ValueError as error:
         raise UsageError(f"a distribution cannot be scored: {error}") from error
     return pd.DataFrame([_numeric_row(one, leads) for one in found])
+
+
+def _spans(frame: pd.DataFrame) -> list[tuple[float, float] | None]:
+    """The range of each row's question; None where it is not told."""
+    if "lower" not in frame or "upper" not in frame:
+        return [None] * len(frame)
+    ends = zip(_numbers(frame, "lower").tolist(), _numbers(frame, "upper").tolist(), strict=True)
+    return [None if np.isnan(low) or np.isnan(high) else (low, high) for low, high in ends]
 
 
 def _numeric_row(one: NumericRecord, leads: Sequence[int]) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from tracker.scoring.choices import (
 )
 from tracker.scoring.distributions import (
     crps_cdf,
+    crps_draws,
     held_shares,
     pit_histogram,
     pit_interval,
@@ -94,8 +95,8 @@ def measures(shape: Shape, answer: Answer) -> dict[Measure, float]:
     """Every score of one distribution against the answer; empty where none can be said.
 
     A CDF: CRPS in days and over the width of its grid; on Metaculus' grids with all cells of one width, as they are
-    asked. Quantiles: in days, and over the width of the question's range where one is known; an answer beyond the
-    range has no value that they could be measured against. Rungs: the mean of (p - [answer at most x])^2.
+    asked. Quantiles and draws: in days, and over the width of the question's range where one is known; an answer
+    beyond the range has no value that they could be measured against. Rungs: the mean of (p - [answer at most x])^2.
     Options: the scores of ``tracker.scoring.choices`` (the ranked one where they have an order), and Metaculus'
     baseline; the answer is the position of the one that came about.
 
@@ -105,6 +106,8 @@ def measures(shape: Shape, answer: Answer) -> dict[Measure, float]:
     """
     if shape.form is Form.QUANTILES:
         return _of_quantiles(shape, answer)
+    if shape.form is Form.DRAWS:
+        return _of_draws(shape, answer)
     if shape.form in (Form.OPTIONS, Form.ORDERED):
         p, y = [shape.p], [int(answer.value)]
         near = {RPS_OPTIONS: float(ranked_probability_score(p, y)[0])} if shape.form is Form.ORDERED else {}
@@ -127,6 +130,18 @@ def _of_quantiles(shape: Shape, answer: Answer) -> dict[Measure, float]:
     symmetric = len(levels) % 2 == 1 and np.allclose(np.add(levels, levels[::-1]), 1.0, atol=1e-9)
     name = "weighted_interval_score" if symmetric else "quantile_score"
     loss = float((weighted_interval_score if symmetric else quantile_score)(levels, q, y)[0])
+    return _in_units(name, loss, answer, levels)
+
+
+def _of_draws(shape: Shape, answer: Answer) -> dict[Measure, float]:
+    """The fair CRPS: the score of what the draws come from, whatever their number."""
+    if not math.isfinite(answer.value):
+        return {}
+    return _in_units("crps_draws", float(crps_draws([shape.x], [answer.value])[0]), answer)
+
+
+def _in_units(name: str, loss: float, answer: Answer, levels: tuple[float, ...] = ()) -> dict[Measure, float]:
+    """A loss in days for a date, and over the width of the question's range where one is known."""
     found = {}
     if answer.dated:
         found[Measure(name, "days", levels)] = loss / DAY_S
@@ -163,6 +178,10 @@ def pit_of(shape: Shape, answer: Answer) -> tuple[float, float] | None:
     """
     if shape.form in (Form.OPTIONS, Form.ORDERED):
         return None
+    if shape.form is Form.DRAWS:
+        below, level = (sum(x < answer.value for x in shape.x), sum(x == answer.value for x in shape.x))
+        slots = len(shape.x) + 1
+        return below / slots, (below + level + 1) / slots
     if shape.form in (Form.QUANTILES, Form.RUNGS):
         if not shape.rises:
             return None

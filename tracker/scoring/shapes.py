@@ -16,6 +16,7 @@ class Form(StrEnum):
     CDF = "cdf"  # linear between the points, the mass p[0] below and 1 - p[-1] above
     GRID = "grid"  # a CDF on one of Metaculus' grids: each cell is 1/K of the range, however it bends
     QUANTILES = "quantiles"  # nothing is said between and beyond the points
+    DRAWS = "draws"  # x are draws from the distribution, in any order; p is empty
     OPTIONS = "options"  # x counts them; p is the probability of each, together 1
     ORDERED = "ordered"  # options that have an order: near misses are told from far ones
     RUNGS = "rungs"  # prices of one thing at several deadlines or thresholds; they may fail to rise
