@@ -385,6 +385,18 @@ def test_weights_of_ones_own_are_a_version_of_their_own(program: Program) -> Non
     assert order(program)["model"]["version"] == "base"
 
 
+@pytest.mark.parametrize("chosen", [("--weight", "feedback_quality=0"), ("--model", "scheming-mixture")])
+def test_what_would_swap_neighbours_is_asked_of_the_model_that_speaks(
+    program: Program, chosen: tuple[str, ...]
+) -> None:
+    document = order(program, *chosen, "--detail")
+    internal, swaps = document["internal"], document["detail"]["swaps"]
+    assert [swaps[0]["first"], *(swap["second"] for swap in swaps)] == internal["ranking"]
+    for swap in swaps:
+        gap = internal["scores"][swap["first"]] - internal["scores"][swap["second"]]
+        assert swap["gap"] == pytest.approx(gap)
+
+
 def test_charts_are_written_where_asked(filled: Program, tmp_path: Path) -> None:
     files = order(filled, *as_of(NOW), "--history", "2", "--plot", str(tmp_path / "charts"))["charts"]
     names = {Path(file).name for file in files}

@@ -179,7 +179,8 @@ def test_peers_of_a_distribution_are_weighed_by_what_they_gave_to_the_answers_ce
         measures(told["ann", "q"].shapes[1], y)[BASELINE]
     )
     assert {who for who, measure in found if measure == PEER} == {"ann", "bob"}
-    alone = numeric_records({key: told[key] for key in [("ann", "q")]}, {"q": y}, everybody=told)
+    others = told | {("bob", "another question"): told["bob", "q"]}
+    alone = numeric_records({key: told[key] for key in [("ann", "q")]}, {"q": y}, everybody=others)
     assert next(one for one in alone if one.measure == PEER).mean == found["ann", PEER].mean
 
 

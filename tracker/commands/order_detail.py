@@ -42,8 +42,8 @@ def detail_json(
     return {
         "versions": _versions(catalogue, result),
         "laws": _laws(catalogue, result, options),
-        "swaps": _swaps(result),
-        "market_weights": _market_weights(result),
+        "swaps": _swaps(result, options),
+        "market_weights": _market_weights(result, options),
         "dependence": {name: _dependence(found) for name, found in fields.items()},
         "consensus": {voice.name: _consensus(voice) for voice in spoken},
         "coherence": {voice.name: _coherence(voice, fields.get(voice.name)) for voice in spoken},
@@ -85,7 +85,7 @@ def _laws(catalogue: Catalogue, result: Orderings, options: ModelOptions) -> dic
     from tracker.estimates.factors import WEIGHT_LAWS, central_weights, draw_model, rank_factors
     from tracker.estimates.ordering import group_with_the_first
 
-    table = result.version.tables[0]
+    table = result.version.as_one_table()
     found: dict[str, Any] = {}
     for law in WEIGHT_LAWS:
         noise = replace(options.noise, law=law, draws=LAW_DRAWS)
@@ -109,7 +109,7 @@ def _laws(catalogue: Catalogue, result: Orderings, options: ModelOptions) -> dic
     return found
 
 
-def _swaps(result: Orderings) -> list[dict[str, Any]]:
+def _swaps(result: Orderings, options: ModelOptions) -> list[dict[str, Any]]:
     from tracker.estimates.sensitivity import neighbours
 
     return [
@@ -117,15 +117,15 @@ def _swaps(result: Orderings) -> list[dict[str, Any]]:
             **asdict(swap),
             "reason": None if swap.moved_share is not None else "no weights level this pair",
         }
-        for swap in neighbours(result.version.tables[0])
+        for swap in neighbours(result.version.as_one_table(options.weights))
     ]
 
 
-def _market_weights(result: Orderings) -> dict[str, Any]:
+def _market_weights(result: Orderings, options: ModelOptions) -> dict[str, Any]:
     """The nearest weights under which the model gives the market's order of the areas both cover."""
     from tracker.estimates.sensitivity import nearest_weights
 
-    market, table = result.voices["market"], result.version.tables[0]
+    market, table = result.voices["market"], result.version.as_one_table(options.weights)
     order = [area for area in market.ranking if area in table.areas]
     if len(order) < 2:
         return {"order": order, "weights": None, "moved_share": None, "reason": market.reason or "no view"}

@@ -243,7 +243,8 @@ def _against_peers(
     """By (forecaster, question): the peer score over the question's life, and both rewards at its spot moment."""
     by_question: dict[str, dict[str, Told]] = {}
     for (forecaster, question), said in told.items():
-        by_question.setdefault(question, {})[forecaster] = said
+        if question in answers:
+            by_question.setdefault(question, {})[forecaster] = said
     over_life: dict[tuple[str, str], float] = {}
     spots: dict[tuple[str, str], dict[Measure, float]] = {}
     for question, everybody in by_question.items():
