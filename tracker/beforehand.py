@@ -170,7 +170,7 @@ def _on_ladders(standing: Standing, catalogue: Catalogue, tried: dict[str, int])
     """A later deadline cannot be less likely, nor a harder threshold more."""
     ladders: dict[tuple[str, str], list[Link]] = {}
     for link in catalogue.links:
-        if link.ladder is not None:
+        if link.ladder is not None and link.bucket is None:  # answers that exclude each other are options
             ladders.setdefault((link.platform, link.ladder), []).append(link)
     names = sorted({name for name, _ in standing})
     for _, links in sorted(ladders.items()):

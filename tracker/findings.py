@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -21,9 +21,11 @@ from tracker.config import LinkSettings
 from tracker.estimates.attribution import Cause
 from tracker.estimates.releases import fan, passage, simulate
 from tracker.estimates.trend import crossing
+from tracker.estimates.voice import Voice
 from tracker.freshness import freshness
 from tracker.health import views
 from tracker.history import VoiceChange, cause_name, change_between, said, weeks_until
+from tracker.monthly import kept_history
 from tracker.orderings import (
     NO_TREND,
     TREND_SELECTION,
@@ -48,10 +50,20 @@ from tracker.report.plots import (
     slope_chart,
 )
 from tracker.report.plots.canvas import svg_text
-from tracker.report.plots.scores import corp_alt, corp_chart
+from tracker.report.plots.scores import (
+    Month,
+    comparison_alt,
+    comparison_chart,
+    corp_alt,
+    corp_chart,
+    history_alt,
+    history_chart,
+)
 from tracker.report.wording import voice_title
 from tracker.scorecard import PAGE_LEAD_DAYS, stored_forecasts
 from tracker.scoring.calibration import CalibrationReport, calibrate
+from tracker.scoring.compare import Comparison, Paired, compare
+from tracker.scoring.inference import MIN_CLUSTERS
 from tracker.source import Source
 from tracker.week import Week
 
@@ -112,13 +124,20 @@ def find(
     result = orderings(catalogue, store, options, now=now, known_at=now)
     voices = tuple(result.voices.values())
     versions = store.versions(TREND_SERIES, known_at=now)
-    record = _calibration(store, catalogue, now)
+    told = stored_forecasts(store, catalogue, lead_days=(PAGE_LEAD_DAYS,), now=now, known_at=now)
+    record = calibrate(told, group_by=("forecaster",), curve=True) if len(told) else None
+    compared = compare(told, resamples=0) if len(told) else None
     figures = _Figures()
     slope = _slope(result, figures)
     weeks = weeks_until(catalogue, store, options, now=now, count=WEEKS_SHOWN, known_at=now)
     titles = _titles(store, catalogue, now)
     horizon = _horizon(store, versions, result, _outlook(result, options.seed), figures)
-    reliability = _reliability(record, now, figures)
+    months = kept_history(store, lead_days=(PAGE_LEAD_DAYS,), known_at=now)
+    reliability = (
+        *_reliability(record, now, figures),
+        *_history(months, now, figures),
+        *_platforms(compared, now, figures),
+    )
     page = c.PageContent(
         headline=headline(result),
         as_of=now,
@@ -148,6 +167,7 @@ def find(
         changes=_changes(store, catalogue, options, weeks, titles),
         horizon=horizon,
         reliability=reliability,
+        compared=_pair_rows(compared),
         reasons=_reasons(versions),
         program_version=__version__,
     )
@@ -169,6 +189,7 @@ def _reasons(versions: Sequence[VersionInfo]) -> dict[str, str]:
         "agreement": "no two voices had a view on four areas at any week's end",
         "changes": f"less than {WEEKS_COMPARED} weeks are known",
         "calibration": NO_CALIBRATION,
+        "compared": f"no two share {MIN_CLUSTERS} events yet, and fewer tell too little of who was better",
         "health": "no source was asked",
         "horizon": NO_TREND,
     }
@@ -178,7 +199,7 @@ def headline(result: Orderings) -> str:
     """One sentence: which area each voice puts first."""
     names = {area.key: area.name for area in result.areas}
     spoken = [
-        f"{names[voice.ranking[0]]} by the {label}"
+        f"{_first(voice, names)} by the {label}"
         for name, label in (
             ("internal", "factor model"),
             ("market", "market's proxies"),
@@ -188,6 +209,11 @@ def headline(result: Orderings) -> str:
         if (voice := result.voices[name]).ranking
     ]
     return "Sped up first: " + ", ".join(spoken) + "."
+
+
+def _first(voice: Voice, names: Mapping[str, str]) -> str:
+    """The area a voice puts first, or those that are level there."""
+    return " and ".join(names[area] for area, place in c.places_of(voice).items() if place.rank == 1)
 
 
 def _slope(result: Orderings, figures: _Figures) -> c.Chart:
@@ -357,13 +383,6 @@ def _horizon(
     return figures.chart("horizons", "Time horizons", figure, alt)
 
 
-def _calibration(store: Store, catalogue: Catalogue, now: datetime) -> CalibrationReport | None:
-    forecasts = stored_forecasts(store, catalogue, lead_days=(PAGE_LEAD_DAYS,), now=now, known_at=now)
-    if not len(forecasts):
-        return None
-    return calibrate(forecasts, group_by=("forecaster",), curve=True)
-
-
 def _records(report: CalibrationReport | None) -> tuple[c.ReliabilityReport, ...]:
     if report is None:
         return ()
@@ -378,6 +397,47 @@ def _reliability(report: CalibrationReport | None, now: datetime, figures: _Figu
     name = f"all platforms, {PAGE_LEAD_DAYS} days before the close"
     figure = corp_chart(report, name=name, as_of=now)
     return (figures.chart("calibration", "Calibration of the crowd", figure, corp_alt(report, name=name)),)
+
+
+def _history(months: Sequence[Month], now: datetime, figures: _Figures) -> tuple[c.Chart, ...]:
+    """Everybody's record month by month, as it was kept."""
+    if len({one.month for one in months}) < 2:
+        return ()
+    figure = history_chart(months, as_of=now)
+    title = f"Brier score month by month, {PAGE_LEAD_DAYS} days before the close"
+    return (figures.chart("calibration-history", title, figure, history_alt(months)),)
+
+
+def _told_pairs(found: Comparison | None) -> tuple[Paired, ...]:
+    """The pairs about which something can be said, with most questions first."""
+    pairs = [] if found is None else [pair for pair in found.pairs if pair.difference.ci95 is not None]
+    return tuple(sorted(pairs, key=lambda pair: -pair.difference.n))
+
+
+def _platforms(found: Comparison | None, now: datetime, figures: _Figures) -> tuple[c.Chart, ...]:
+    """Who was better on what both forecast."""
+    pairs = _told_pairs(found)
+    if found is None or not pairs:
+        return ()
+    told = replace(found, pairs=pairs)
+    figure = comparison_chart(told, as_of=now)
+    title = "Who was better, on what both forecast"
+    return (figures.chart("calibration-pairs", title, figure, comparison_alt(told)),)
+
+
+def _pair_rows(found: Comparison | None) -> tuple[c.PairRow, ...]:
+    return tuple(
+        c.PairRow(
+            pair.a,
+            pair.b,
+            pair.difference.n,
+            pair.difference.n_clusters,
+            pair.difference.value,
+            pair.difference.ci95,
+            None if pair.sequence is None else pair.sequence.ci95,
+        )
+        for pair in _told_pairs(found)
+    )
 
 
 def _revisions(store: Store, versions: Sequence[VersionInfo]) -> tuple[c.RevisionRow, ...]:

@@ -7,7 +7,7 @@ the scores themselves change (``SCORE_VERSION``).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -27,6 +27,7 @@ from tracker.scoring.table import ForecastTable
 SUBJECT = "calibration"  # stands for the question: the entry is of all of them
 ALL = "all"  # everybody together
 MAX_MONTHS = 240
+RESAMPLES = 2000  # of what is kept: an entry made with fewer would stay as it is
 
 
 def stored_history(
@@ -36,29 +37,48 @@ def stored_history(
     lead_days: Sequence[int] | None,
     now: datetime,
     known_at: datetime | None = None,
-    resamples: int = 2000,
+    resamples: int = RESAMPLES,
+    chosen: Callable[[ForecastTable], ForecastTable] | None = None,
 ) -> list[Month]:
     """Every forecaster's record at the end of each whole month since the first outcome, by forecaster and month.
 
     Entries that were made before are read, the others computed and kept. ``known_at`` leaves later months out.
+    ``chosen`` takes a part of the forecasts: of a part nothing is read and nothing kept.
     """
     receipts = [one.made_at for one in store.receipts(known_at=known_at) if one.state.final]
     told = [*first_told(store, store.resolutions(known_at=known_at)).values(), *receipts]
     if not told:
         return []
-    way = "daily" if lead_days is None else "+".join(f"{lead}" for lead in sorted(set(lead_days)))
+    way = _way(lead_days)
     kept: dict[datetime, list[Score]] = {}
-    for score in store.scores():
+    for score in store.scores() if chosen is None else ():
         if (score.question, score.outcome, score.score_version) == (SUBJECT, way, SCORE_VERSION):
             kept.setdefault(score.made_at, []).append(score)
     found: list[Month] = []
     for end in _month_ends(min(told), now if known_at is None else known_at):
         if end not in kept:
             table = stored_forecasts(store, catalogue, lead_days=lead_days, now=end, known_at=end)
-            kept[end] = list(_scores(_report(table, resamples), way, end, now))
-            store.add_scores(kept[end])
+            part = table if chosen is None else chosen(table)
+            kept[end] = list(_scores(_report(part, resamples), way, end, now))
+            if chosen is None:
+                store.add_scores(kept[end])
         found.extend(_months(kept[end]))
     return sorted(found, key=lambda one: (one.forecaster, one.month))
+
+
+def kept_history(store: Store, *, lead_days: Sequence[int] | None, known_at: datetime) -> list[Month]:
+    """The entries that are kept of months over at ``known_at``, by forecaster and month; nothing is made."""
+    kept: dict[datetime, list[Score]] = {}
+    wanted = (SUBJECT, _way(lead_days), SCORE_VERSION)
+    for score in store.scores():
+        if (score.question, score.outcome, score.score_version) == wanted and score.made_at <= known_at:
+            kept.setdefault(score.made_at, []).append(score)
+    found = [month for entry in kept.values() for month in _months(entry)]
+    return sorted(found, key=lambda one: (one.forecaster, one.month))
+
+
+def _way(lead_days: Sequence[int] | None) -> str:
+    return "daily" if lead_days is None else "+".join(f"{lead}" for lead in sorted(set(lead_days)))
 
 
 def table_history(table: ForecastTable, *, now: datetime, resamples: int = 2000) -> list[Month]:

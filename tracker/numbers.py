@@ -17,6 +17,7 @@ from questions.catalogue import Catalogue
 from questions.model import Link, QuestionKind
 from questions.question import ANNUL, Question
 from questions.records import Forecast, OutcomeState, Quantity, Resolution, StreamKey
+from questions.rules import SeriesValue
 from questions.time import EPOCH
 from storage.records import Observation
 from storage.store import Store
@@ -43,11 +44,13 @@ from tracker.scoring.history import (
     verdicts_of,
 )
 from tracker.scoring.lives import Steps
-from tracker.scoring.numeric import Answer, Form, Shape, Told, ladder, options
+from tracker.scoring.numeric import ladder, options
+from tracker.scoring.shapes import Answer, Form, Shape, Told
 
 BUCKETS = "metaculus"  # whose grids divide the range into cells of equal weight
 MAX_AGE = timedelta(days=7)  # silence longer than this is not bridged, as for probabilities
 MIN_OPTIONS = 3  # two are yes and no
+_FIRST = datetime.min.replace(tzinfo=UTC)
 BEYOND = {"below_lower_bound": -math.inf, "above_upper_bound": math.inf}
 
 QuestionKey = tuple[str, str]
@@ -81,6 +84,7 @@ class _Voices:
     said: dict[tuple[str, QuestionKey], list[tuple[datetime, Shape | None]]] = field(default_factory=dict)
     spans: dict[QuestionKey, tuple[float, float]] = field(default_factory=dict)
     dated: set[QuestionKey] = field(default_factory=set)
+    reveals: dict[QuestionKey, float] = field(default_factory=dict)
     reasons: Counter[str] = field(default_factory=Counter)
 
 
@@ -118,7 +122,8 @@ def stored_numbers(
     for forecaster, said, answer in _ladders(store, catalogue, facts, known_at, voices.reasons, areas):
         if not forecasters or forecaster in forecasters:
             told[forecaster, answer.question], answers[answer.question] = said, answer
-    for forecaster, said, answer in _choices(store, facts, known_at, at, bearing, areas):
+    orders = _orders(catalogue, facts)
+    for forecaster, said, answer in _choices(store, facts, known_at, at, bearing, areas, orders):
         if not forecasters or forecaster in forecasters:
             told[forecaster, answer.question], answers[answer.question] = said, answer
     return Numbers(told, answers, dict(voices.reasons))
@@ -179,6 +184,9 @@ def _platforms(store: Store, voices: _Voices, known_at: datetime | None) -> None
             continue
         newest = next(one for one in reversed(shapes) if one is not None)
         voices.spans[where] = (newest.x[0], newest.x[-1])
+        hidden = [one.snapshot.hidden_until for one in seen if one.snapshot.hidden_until is not None]
+        if hidden:
+            voices.reveals[where] = _days(hidden[-1])
         if any(
             one.snapshot.distribution is not None and one.snapshot.distribution.unit == "date" for one in seen
         ):
@@ -269,7 +277,7 @@ def _answer(key: QuestionKey, facts: _Facts, voices: _Voices, first: datetime) -
         return "said when it was over"
     return Answer(
         "/".join(key), value, _days(opens), _days(closes), _days(ends), voices.spans.get(key), key in voices.dated,
-        facts.events.get(key, ""),
+        facts.events.get(key, ""), voices.reveals.get(key, math.nan),
     )  # fmt: skip
 
 
@@ -284,7 +292,7 @@ def _ladders(
     """Ladders of yes/no questions all of whose rungs ran their course, by forecaster."""
     rungs: dict[tuple[str, str], list[Link]] = {}
     for link in catalogue.links:
-        if link.ladder is not None:
+        if link.ladder is not None and link.bucket is None:  # answers that exclude each other are options
             rungs.setdefault((link.platform, link.ladder), []).append(link)
     keys = {link.key for links in rungs.values() for link in links}
     history = {
@@ -321,8 +329,10 @@ def _choices(
     at: datetime,
     bearing: Mapping[QuestionKey, Sequence[str]],
     areas: Collection[str],
+    orders: Mapping[QuestionKey, Sequence[str]],
 ) -> Iterator[tuple[str, Told, Answer]]:
-    """Questions of three options or more of which exactly one came about, by forecaster, options in name's order."""
+    """Questions of three options or more of which exactly one came about, by forecaster; options in their order where
+    they have one (``orders``), else in that of their names."""
     spoken: dict[QuestionKey, set[str]] = {}
     for key in store.streams():
         spoken.setdefault((key.platform, key.external_id), set()).add(key.outcome)
@@ -340,9 +350,11 @@ def _choices(
     for (forecaster, question), said in sorted(together.items(), key=lambda item: item[0]):
         if len(said) < MIN_OPTIONS or not _bears(question, bearing, areas):
             continue
-        names = sorted(said)
+        inherent = orders.get(question, ())
+        ordered = set(inherent) == set(said)
+        names = list(inherent) if ordered else sorted(said)
         words = [facts.resolutions.get((*question, name)) for name in names]
-        whole = options([said[name] for name in names])
+        whole = options([said[name] for name in names], ordered=ordered)
         chosen = [k for k, word in enumerate(words) if word is not None and word.state is OutcomeState.YES]
         over = all(word is not None and word.state in (OutcomeState.YES, OutcomeState.NO) for word in words)
         closes = facts.closes.get(question)
@@ -362,6 +374,27 @@ def _choices(
                     event=facts.events.get(question, "/".join(question)),
                 ),
             )  # fmt: skip
+
+
+def _orders(catalogue: Catalogue, facts: _Facts) -> dict[QuestionKey, tuple[str, ...]]:
+    """The options that have an order of their own: bands of our questions, and answers elsewhere that are dates."""
+    found = {
+        key: tuple(band.outcome for band in question.rule.buckets)
+        for key, question in facts.ours.items()
+        if isinstance(question.rule, SeriesValue) and question.rule.buckets
+    }
+    answers: dict[QuestionKey, list[Link]] = {}
+    for link in catalogue.links:
+        if link.bucket is not None:
+            answers.setdefault((link.platform, link.external_id), []).append(link)
+    last = ("dated", "later", "never")
+    return found | {
+        key: tuple(
+            link.outcome
+            for link in sorted(links, key=lambda one: (last.index(one.bucket or ""), one.by or _FIRST))
+        )
+        for key, links in answers.items()
+    }
 
 
 def _rung(link: Link) -> float:

@@ -71,6 +71,8 @@ TREND_SERIES = "metr_th11"
 TREND_SELECTION = Selection(metric="p50", start=date(2023, 1, 1), sota="file", max_minutes=960.0)
 TREND_DRAWS = 10_000
 WEEK_DRAWS = 4_000
+#: Scores no further apart are level when orders are compared: points of a table whose cells are rounded to eighths.
+TIE_GAPS = {"internal": 0.05}
 WEEK_RESAMPLES = 20
 NO_TREND = "no METR time horizons are stored: `speedup pull metr` collects them"
 NO_STORE = "no database yet: `speedup pull` collects values, `speedup demo` plays recorded ones"
@@ -151,7 +153,8 @@ def orderings(
     scene = Scene(catalogue, store, options, known_at)
     voices = scene.voices(now, known_at, options.draws)
     comparisons = tuple(
-        compare(a, b, seed=options.seed, weeks_history=scene.history(a, b, now)) for a, b in in_pairs(voices)
+        compare(a, b, seed=options.seed, weeks_history=scene.history(a, b, now), tie_gaps=(_gap(a), _gap(b)))
+        for a, b in in_pairs(voices)
     )
     mixture, dates = scene.trend(known_at, options.draws)
     return Orderings(
@@ -167,6 +170,10 @@ def orderings(
         weeks_seen=dict(sorted(scene.weeks_seen.items())),
         followed=options.weeks,
     )
+
+
+def _gap(voice: Voice) -> float:
+    return TIE_GAPS.get(voice.name, 0.0)
 
 
 def in_pairs(voices: Mapping[str, Voice]) -> list[tuple[Voice, Voice]]:
@@ -332,7 +339,9 @@ class Scene:
     def record(self, at: datetime, grain: Grain = Grain.WEEK, *, made_at: datetime) -> OrderingRecord:
         """What the voices say at an instant as known then, derived now."""
         voices = self.voices(at, at, WEEK_DRAWS)
-        compared = [compare(a, b, seed=self.options.seed) for a, b in in_pairs(voices)]
+        compared = [
+            compare(a, b, seed=self.options.seed, tie_gaps=(_gap(a), _gap(b))) for a, b in in_pairs(voices)
+        ]
         return week_record(grain, at, voices, compared, self.settings, made_at=made_at)
 
     def stored(self, at: datetime) -> OrderingRecord | None:

@@ -20,8 +20,9 @@ from tracker.numbers import Numbers, stored_numbers
 from tracker.own import VALUE
 from tracker.scorecard import stored_forecasts
 from tracker.scoring.lives import LEADS
-from tracker.scoring.numeric import Measure, measures
+from tracker.scoring.numeric import measures
 from tracker.scoring.scores import SCORE_VERSION, brier_score, log_score, spherical_score
+from tracker.scoring.shapes import Measure
 from tracker.scoring.table import ForecastTable, Status, heard_once
 
 _Key = tuple[str, str, str, datetime, str]

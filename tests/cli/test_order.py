@@ -346,6 +346,57 @@ def test_detail_holds_versions_laws_swaps_and_coherence(filled: Program) -> None
     assert list(detail["kinds"]["pooled"]) == ["forecasters"]
 
 
+def test_people_read_disagreements_groups_evidence_and_details(filled: Program) -> None:
+    """Whatever the document says is there to read without ``--json``."""
+    document = order(filled, *as_of(NOW), "--detail")
+    text = filled("order", "--draws", "4000", *as_of(NOW), "--detail").out
+    words = " ".join(text.split())
+    names = {area.key: area.name for area in CATALOGUE.areas}
+    (compared,) = document["comparisons"]
+    assert f"weighted distance {compared['weighted_distance']:.2f}" in words
+    for pair in compared["disagreements"]:
+        assert (
+            f"disagree: {names[pair['first']]} before {names[pair['second']]}: internal {pair['p_a']:.0%}"
+            in words
+        )
+    assert len(compared["disagreements"]) == text.count("disagree: ") > 0
+    move = compared["moves"][0]
+    assert f"{names[move['area']]} {move['rank_a']:g} to {move['rank_b']:g}" in words
+    groups = document["internal"]["groups"]
+    shares = (
+        groups["p_capabilities_first"],
+        *(groups["p_first_area"][one] for one in ("capabilities", "safety")),
+    )
+    assert "internal " + " ".join(f"{share:.0%}" for share in shares) in words
+    for heading in (
+        "evidence; every value",
+        "by law of weights",
+        "what one must think",
+        "whatever the dependence",
+    ):
+        assert heading in words
+    assert "its pairs are coherent" in words
+
+
+def test_weights_of_ones_own_are_a_version_of_their_own(program: Program) -> None:
+    model = order(program, "--weight", "feedback_quality=1")["model"]
+    assert model["version"] == "base+weights"
+    assert "feedback_quality = 1" in model["note"]
+    assert order(program)["model"]["version"] == "base"
+
+
+@pytest.mark.parametrize("chosen", [("--weight", "feedback_quality=0"), ("--model", "scheming-mixture")])
+def test_what_would_swap_neighbours_is_asked_of_the_model_that_speaks(
+    program: Program, chosen: tuple[str, ...]
+) -> None:
+    document = order(program, *chosen, "--detail")
+    internal, swaps = document["internal"], document["detail"]["swaps"]
+    assert [swaps[0]["first"], *(swap["second"] for swap in swaps)] == internal["ranking"]
+    for swap in swaps:
+        gap = internal["scores"][swap["first"]] - internal["scores"][swap["second"]]
+        assert swap["gap"] == pytest.approx(gap)
+
+
 def test_charts_are_written_where_asked(filled: Program, tmp_path: Path) -> None:
     files = order(filled, *as_of(NOW), "--history", "2", "--plot", str(tmp_path / "charts"))["charts"]
     names = {Path(file).name for file in files}

@@ -42,6 +42,12 @@ def test_with_known_needs_an_areas_date_is_when_the_trend_passes_it(mixture):
     assert dates.p_by(DAYS[0])["b"] == pytest.approx(passage(futures, 6_000.0, DAYS).line_p_by[DAYS[0]])
 
 
+def test_areas_with_the_same_need_are_level_whatever_the_draws(mixture):
+    voice = voice_of(mixture, NEEDS | {"b": NEEDS["a"]})
+    assert voice.scores["a"] == voice.scores["b"] > voice.scores["c"] > voice.scores["d"]
+    assert voice.p_before["a"]["b"] == pytest.approx(0.5, abs=0.03)
+
+
 def test_one_future_moves_all_areas_together(mixture):
     dates = area_dates(mixture, NEEDS, 0.0, draws=4_000, seed=1)
     reached = np.isfinite(dates.years).all(axis=1)

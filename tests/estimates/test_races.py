@@ -130,6 +130,19 @@ def test_a_pair_outside_the_bounds_has_none():
     assert both.implied_rho("a", "b", (1 + most[0, 1]) / 2) == ()
 
 
+def test_without_a_deadline_what_is_first_after_the_last_time_counts_too():
+    """Exponential clocks read for 5 years only: their race without an end lies in the wider bounds alone."""
+    fast, slow = 0.02, 0.01
+    both = field(
+        a=exponential(fast, np.linspace(0.0, 5.0, 40)), b=exponential(slow, np.linspace(0.0, 5.0, 40))
+    )
+    (least, most), (wide_least, wide_most) = both.bounds(), both.bounds(beyond=True)
+    endless = fast / (fast + slow)
+    assert most[0, 1] < endless < wide_most[0, 1] <= 1.0
+    assert wide_least[0, 1] == least[0, 1] <= endless
+    assert wide_most[0, 1] == pytest.approx(1.0)  # B is never ahead
+
+
 def test_a_matrix_equals_its_pairs():
     all_three = field(a=exponential(0.2), b=exponential(0.12), c=exponential(0.3))
     matrix = all_three.p_before(0.6)

@@ -21,6 +21,7 @@ from tracker.report.content import (
     EvidenceRow,
     HealthRow,
     PageContent,
+    PairRow,
     ReliabilityBin,
     ReliabilityReport,
     SourceCredit,
@@ -175,6 +176,10 @@ def full_content(
             "Horizons", plots.svg_text(horizon), plots.horizon_alt(VERSIONS, FIT, CROSSINGS, outlook=OUTLOOK)
         ),
         reliability=(Chart("Calibration", plots.svg_text(reliability), plots.reliability_alt(RELIABILITY)),),
+        compared=(
+            PairRow("manifold", "kalshi", 31, 24, -0.0123, (-0.031, 0.0064), (-0.052, 0.0274)),
+            PairRow("metaculus", "kalshi", 12, 11, 0.0041, (-0.02, 0.0282)),
+        ),
         program_version="0.1.0",
     )
 

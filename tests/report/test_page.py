@@ -184,6 +184,16 @@ def test_every_chart_is_an_image_with_its_numbers_in_words() -> None:
     assert all(NUMBER.search(label) for label in labels)
 
 
+def test_who_was_better_is_told_with_both_intervals_or_why_it_is_not() -> None:
+    html = full_page().html
+    for said in ("−0.012 (95 %: −0.031 to 0.006)", "−0.052 to 0.027", "however often one looks"):
+        assert said in html
+    reasons = {"compared": "no two share 10 events yet"}
+    assert "No comparison of forecasters: no two share 10 events yet." in render_page(
+        replace(full_content(), compared=(), reasons=reasons)
+    )
+
+
 def test_charts_take_their_colours_from_the_page() -> None:
     charts = re.findall(r"<svg.*?</svg>", full_page().html, re.DOTALL)
     assert len(charts) == 6

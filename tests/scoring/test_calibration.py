@@ -184,6 +184,8 @@ def test_fractions_are_scored_when_asked():
 def test_clipped_forecasts_are_counted_and_bounded():
     report = calibrate(forecast_table([0.0, 1.0, 0.5], [1, 1, 1], list("abc")), log_clip=0.01)
     assert report.n_clipped == 2
+    assert report.n_sure_and_wrong == 1  # 0 of what happened; the 1 was right
+    assert calibrate(forecast_table([0.0, 1.0, 1.0], [0, 0, 1], list("abc"))).n_sure_and_wrong == 1
     assert report.log_score.value == pytest.approx(-np.mean(np.log([0.01, 0.99, 0.5])))
 
 

@@ -113,6 +113,9 @@ def test_numbers_in_a_frame_score_as_the_records_do_and_say_which_row_is_wrong()
     assert found.loc["crps", ["over_life", "lead_15", "lead_5"]].tolist() == pytest.approx([1 / 12] * 3)
     assert found.loc["weighted_interval_score", "over_life"] == pytest.approx((0.5 * 1 + 0.1 * 3) / 1.5)
     assert found.loc["weighted_interval_score", "unit"] == "days"
+    told = said.iloc[[0]].assign(form="draws", x=[[1.0, 3.0]], p=[[]], lower=0.0, upper=4.0)
+    (drawn,) = numbers(told, leads=(15,)).to_dict("records")
+    assert (drawn["score"], drawn["over_life"]) == ("crps_draws", pytest.approx((1.0 - 2.0 / 2.0) / 4.0))
     with pytest.raises(UsageError, match=r"row 1: .*no_such"):
         numbers(said.assign(form=["cdf", "no_such", "cdf"]))
     with pytest.raises(UsageError, match="no column 'p'"):

@@ -237,7 +237,7 @@ def test_a_crowd_heard_twice_is_no_peer_of_itself():
     paths, found = lives(history, [resolution(MARKET)])
     assert list(paths) == [("manifold", "manifold/m1/yes")]
     (record,) = records(paths, found)
-    assert record.peer.value == 0.0
+    assert record.peer is None
 
 
 def test_what_ended_early_counts_against_its_scheduled_life_and_what_may_still_end_late_not_at_all():

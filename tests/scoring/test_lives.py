@@ -179,7 +179,7 @@ def test_records_by_hand():
         "3": pytest.approx(0.01),
         "midpoint": pytest.approx(0.25),
     }
-    expected_peer = 200 * math.log(0.9 / math.sqrt(0.45)) * 0.05 / 2
+    expected_peer = 200 * math.log(0.9 / math.sqrt(0.45)) * 0.05  # on b nobody else forecast
     assert x.peer.value == pytest.approx(expected_peer)
     assert x.brier.ci95 is None
 
@@ -239,7 +239,7 @@ def test_the_document_has_a_reason_beside_every_null():
 
 def test_the_spot_score_is_of_what_stood_at_that_moment():
     everybody = {"a": steps((0, 0.9)), "late": steps((6, 0.5))}
-    assert spot_scores(everybody, TEN, 5.0) == {"a": (pytest.approx(84.79969066), 0.0)}
+    assert spot_scores(everybody, TEN, 5.0) == {"a": (pytest.approx(84.79969066), None)}
     both = spot_scores(everybody, TEN, 7.0)
     assert both["a"][1] == pytest.approx(200 * math.log(0.9 / math.sqrt(0.45)))
 

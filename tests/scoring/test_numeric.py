@@ -11,13 +11,9 @@ import scoringrules
 from scipy import integrate, stats
 
 from tracker.scoring.lives import Life, Steps
+from tracker.scoring.metaculus import bucket_probabilities
 from tracker.scoring.numeric import (
     DAY_S,
-    Answer,
-    Form,
-    Measure,
-    Shape,
-    Told,
     clustered_share,
     ladder,
     measures,
@@ -27,6 +23,7 @@ from tracker.scoring.numeric import (
     places,
     unscored,
 )
+from tracker.scoring.shapes import BASELINE, PEER, Answer, Form, Measure, Shape, Told
 
 LEVELS = (0.1, 0.5, 0.9)
 CRPS = Measure("crps", "range")
@@ -156,3 +153,73 @@ def test_the_interval_of_a_share_counts_clusters():
     assert clustered_share(np.ones(80), np.repeat(np.arange(10), 8))[0] == pytest.approx(
         clustered_share(np.ones(10), np.arange(10))[0]
     )
+
+
+def test_peers_of_a_distribution_are_weighed_by_what_they_gave_to_the_answers_cell_moment_by_moment():
+    """Metaculus: 50 N/(N-1) ln(p / geometric mean), over the scheduled life; by hand from the cells' probabilities."""
+    x, y = tuple(np.linspace(0.0, 10.0, 201)), answer(4.49, ends=80.0)
+    flat, sharp = (tuple(stats.norm(4.5, sd).cdf(x)) for sd in (3.0, 1.0))
+    told = {
+        ("ann", "q"): Told((0.0, 50.0), (Shape(x, flat, Form.GRID), Shape(x, sharp, Form.GRID))),
+        ("bob", "q"): Told((0.0,), (Shape(x, flat, Form.GRID),)),
+        ("cem", "q"): Told((0.0,), (Shape((0.0, 4.0, 9.0), (0.1, 0.5, 0.9), Form.QUANTILES),)),
+        ("dan", "q"): Told((0.0,), (Shape(x[:-1], flat[:-1], Form.GRID),)),
+    }
+    found = {(one.forecaster, one.measure): one for one in numeric_records(told, {"q": y}, leads=())}
+    cell = 1 + int(4.49 / 0.05)
+    gave = [float(bucket_probabilities(cdf)[cell]) for cdf in (flat, sharp)]
+    mean = math.sqrt(gave[0] * gave[1])
+    spot = 50 * 2 * math.log(gave[1] / mean)
+    assert found["ann", PEER].spot.value == pytest.approx(spot)
+    assert found["ann", PEER].mean.value == pytest.approx(
+        spot * 30 / 100
+    )  # level until 50, over at 80 of 100
+    assert found["bob", PEER].mean.value == pytest.approx(-found["ann", PEER].mean.value)
+    assert found["ann", BASELINE].spot.value == pytest.approx(
+        measures(told["ann", "q"].shapes[1], y)[BASELINE]
+    )
+    assert {who for who, measure in found if measure == PEER} == {"ann", "bob"}
+    others = told | {("bob", "another question"): told["bob", "q"]}
+    alone = numeric_records({key: told[key] for key in [("ann", "q")]}, {"q": y}, everybody=others)
+    assert next(one for one in alone if one.measure == PEER).mean == found["ann", PEER].mean
+
+
+def test_options_have_a_baseline_and_peers_too():
+    y = answer(1.0)
+    shapes = {"ann": (0.2, 0.6, 0.2), "bob": (0.4, 0.15, 0.45)}
+    told = {(who, "q"): Told((0.0,), (Shape((0.0, 1.0, 2.0), p, Form.OPTIONS),)) for who, p in shapes.items()}
+    found = {(one.forecaster, one.measure): one for one in numeric_records(told, {"q": y}, leads=())}
+    assert found["ann", BASELINE].mean.value == pytest.approx(100 * math.log(0.6 * 3) / math.log(3))
+    assert found["ann", PEER].mean.value == pytest.approx(200 * math.log(0.6 / math.sqrt(0.6 * 0.15)))
+    document = numeric_json(told, {"q": y}, {})
+    (row,) = [one for one in document["scores"] if (one["forecaster"], one["score"]) == ("bob", "peer")]
+    assert (row["better"], row["spot"]["value"]) == ("higher", pytest.approx(-found["ann", PEER].mean.value))
+
+
+def test_a_hidden_crowd_has_its_spot_score_at_the_reveal():
+    p = (
+        Shape((0.0, 1.0, 2.0), (0.2, 0.6, 0.2), Form.OPTIONS),
+        Shape((0.0, 1.0, 2.0), (0.1, 0.8, 0.1), Form.OPTIONS),
+    )
+    told = {("ann", "q"): Told((0.0, 50.0), p)}
+    for reveals, said in ((40.0, 0.6), (60.0, 0.8), (math.nan, 0.8), (200.0, 0.8)):
+        (record,) = (
+            one
+            for one in numeric_records(told, {"q": answer(1.0, reveals=reveals)})
+            if one.measure == BASELINE
+        )
+        assert record.spot.value == pytest.approx(100 * math.log(said * 3) / math.log(3))
+
+
+def test_draws_are_scored_fairly_and_placed_by_rank():
+    """Against scoringrules' estimator; a calibrated ensemble's ranks are even."""
+    rng = np.random.default_rng(8)
+    draws = tuple(rng.normal(size=20).tolist())
+    found = measures(Shape(draws, (), Form.DRAWS), answer(0.4, span=(-5.0, 5.0)))
+    expected = scoringrules.crps_ensemble(np.array([0.4]), np.array([draws]), estimator="pwm")[0] / 10.0
+    assert found == {Measure("crps_draws", "range"): pytest.approx(float(expected))}
+    assert measures(Shape(draws, (), Form.DRAWS), answer(math.inf, span=(-5.0, 5.0))) == {}
+    assert pit_of(Shape((3.0, 1.0, 2.0), (), Form.DRAWS), answer(2.5)) == (0.5, 0.75)
+    said = (tuple(rng.normal(size=9)) for _ in range(4_000))
+    ranks = [round(10 * pit_of(Shape(x, (), Form.DRAWS), answer(rng.normal()))[0]) for x in said]
+    assert np.bincount(ranks) == pytest.approx(np.full(10, 400), abs=80)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -28,11 +29,11 @@ def said(link, values: dict[int, float], until: int = 100) -> tuple[Snapshot, ..
     return tuple(Snapshot(key, START + n * DAY, START + n * DAY, probability=p) for n, p in days)
 
 
-def found(*snapshots, forecasts=(), resolutions=(), **options):
+def found(*snapshots, forecasts=(), resolutions=(), catalogue=CATALOGUE, **options):
     kept = MemoryStore()
     kept.append(Batch(snapshots=tuple(s for many in snapshots for s in many), resolutions=tuple(resolutions)))
     kept.add_forecasts(forecasts)
-    return before_resolution(kept, CATALOGUE, now=NOW, known_at=NOW, **options)
+    return before_resolution(kept, catalogue, now=NOW, known_at=NOW, **options)
 
 
 def forecast(question, outcome: str, p: float, who: str = "ann") -> Forecast:
@@ -65,6 +66,16 @@ def test_a_later_deadline_that_is_less_likely_is_a_violation_and_a_resolved_rung
         LADDER[0].platform, LADDER[0].platform, LADDER[0].external_id, "yes", OutcomeState.YES, NOW, value=1.0
     )
     document = found(low, high, resolutions=[over])["coherence"]
+    assert document["violations"] == []
+    assert document["n_checked"]["ladder"] == 0
+
+
+def test_answers_that_exclude_each_other_are_no_rungs():
+    """Between two dates is not by the later of them: a smaller share of the later span breaks no rule."""
+    spans = tuple(link.model_copy(update={"bucket": "dated"}) for link in LADDER[:2])
+    document = found(
+        said(LADDER[0], {0: 0.4}), said(LADDER[1], {0: 0.3}), catalogue=replace(CATALOGUE, links=spans)
+    )["coherence"]
     assert document["violations"] == []
     assert document["n_checked"]["ladder"] == 0
 

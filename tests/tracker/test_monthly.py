@@ -11,7 +11,7 @@ from questions.records import OutcomeState, Quantity, QuestionInfo, Resolution, 
 from storage.memory import MemoryStore
 from storage.records import Batch
 from tracker.errors import UsageError
-from tracker.monthly import stored_history, table_history
+from tracker.monthly import kept_history, stored_history, table_history
 from tracker.scoring import forecast_table
 
 DAY = timedelta(days=1)
@@ -63,6 +63,26 @@ def test_what_was_told_of_a_month_stays_told_and_a_correction_changes_later_mont
     assert [one for one in later if one.month < NOW.date()] == before
     june = next(one for one in later if one.month.month == 6 and one.forecaster == "all")
     assert june.brier == pytest.approx((11 * 0.04 + 0.64) / 12)
+
+
+def test_what_is_kept_is_read_without_making_more():
+    kept = store()
+    assert kept_history(kept, lead_days=(1,), known_at=NOW) == []
+    made = history(kept)
+    assert kept_history(kept, lead_days=(1,), known_at=NOW) == made
+    assert kept_history(kept, lead_days=None, known_at=NOW) == []
+    march = datetime(2025, 3, 10, tzinfo=UTC)
+    assert {one.month.month for one in kept_history(kept, lead_days=(1,), known_at=march)} == {1, 2}
+
+
+def test_a_part_has_a_history_of_its_own_that_is_not_kept():
+    kept = store()
+    whole = history(kept)
+    count = len(kept.scores())
+    part = history(kept, chosen=lambda table: table.rows(table.question == "manifold/m0"))
+    assert [one.n_questions for one in part if one.forecaster == "manifold"] == [1] * 5
+    assert len(kept.scores()) == count
+    assert history(kept) == whole
 
 
 def test_other_leads_are_another_history_and_an_earlier_view_is_shorter():

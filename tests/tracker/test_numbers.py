@@ -208,6 +208,37 @@ def test_options_that_exclude_each_other_are_scored_together_where_they_sum_to_o
     assert found["metaculus", "log_choice", "nats"].mean.value == pytest.approx(-math.log(0.3))
 
 
+def test_options_that_are_dates_or_bands_have_a_ranked_score_in_their_own_order():
+    """By hand: of the names z, m, a in that order m came about, and the sums of (P(at most k) - [at most k])^2 / 2."""
+    kept, close, said = MemoryStore(), OPEN + 2 * DAY, {"z": 0.5, "m": 0.3, "a": 0.2}
+    dates = [("z", "dated", NOW), ("m", "dated", NOW + DAY), ("a", "never", None)]
+    links = tuple(
+        LINK.model_copy(
+            update={"external_id": "m", "ladder": "d", "outcome": name, "bucket": bucket, "by": by}
+        )
+        for name, bucket, by in dates[::-1]
+    )
+    for outcome, p in said.items():
+        key = StreamKey("metaculus", "metaculus", "m", outcome, Quantity.FORECASTER_MEDIAN)
+        won = float(outcome == "m")
+        state = OutcomeState.YES if won else OutcomeState.NO
+        word = Resolution("metaculus", "metaculus", "m", outcome, state, close, resolved_at=close, value=won)
+        info = QuestionInfo("metaculus", "metaculus", "m", OPEN, "t", opens_at=OPEN, closes_at=close)
+        kept.append(
+            Batch(snapshots=(Snapshot(key, OPEN, OPEN, probability=p),), infos=(info,), resolutions=(word,))
+        )
+    catalogue = replace(CATALOGUE, links=links)
+    found = stored_numbers(kept, catalogue, now=NOW, known_at=NOW)
+    records = {
+        (one.measure.name, one.measure.unit): one for one in numeric_records(found.told, found.answers)
+    }
+    assert records["ranked_probability_score", "options"].mean.value == pytest.approx((0.5**2 + 0.2**2) / 2)
+    plain = stored_numbers(kept, CATALOGUE, now=NOW, known_at=NOW)
+    names = {one.measure.name for one in numeric_records(plain.told, plain.answers)}
+    assert "brier_choice" in names
+    assert "ranked_probability_score" not in names
+
+
 def test_our_ordering_questions_are_scored_over_all_their_outcomes():
     pair = next(q for q in CATALOGUE.questions.values() if q.kind == "ordering" and len(q.outcomes) == 4)
     kept = MemoryStore()

@@ -17,10 +17,12 @@ from tracker.errors import UsageError
 from tracker.own import OWN
 
 if TYPE_CHECKING:
+    from tracker.numbers import Numbers
     from tracker.report.plots.scores import Month
     from tracker.scoring.calibration import CalibrationReport
     from tracker.scoring.compare import By, Comparison
     from tracker.scoring.lives import Record
+    from tracker.scoring.numeric import Places
     from tracker.scoring.table import ForecastTable
 
 VIOLATIONS_SHOWN = 20
@@ -90,15 +92,23 @@ class Beside:
 
     @cached_property
     def months(self) -> list[Month]:
-        from tracker.monthly import stored_history, table_history
+        from tracker.monthly import RESAMPLES, stored_history, table_history
 
         options, resamples = self.options, self.options["resamples"]
         if options["file"] is not None:
             return table_history(self.forecasts, now=self.now, resamples=resamples)
-        if any(options[name] for name in ("sources", "areas", "since", "until")):
-            raise UsageError(
-                "--history of the database is of everything; only --forecaster and --lead go with it"
+        from tracker.scoring.table import select
+
+        def part(table: ForecastTable) -> ForecastTable:
+            return select(
+                table,
+                sources=options["sources"],
+                areas=options["areas"],
+                since=options["since"],
+                until=options["until"],
             )
+
+        narrowed = any(options[name] for name in ("sources", "areas", "since", "until"))
         store = self.session.store(create=False)
         try:
             months = stored_history(
@@ -107,7 +117,8 @@ class Beside:
                 lead_days=options["leads"] or None,
                 now=self.session.now(),
                 known_at=self.session.as_of,
-                resamples=resamples,
+                resamples=resamples if narrowed else RESAMPLES,
+                chosen=part if narrowed else None,
             )
         finally:
             store.close()
@@ -117,7 +128,6 @@ class Beside:
     @cached_property
     def distributions(self) -> dict[str, Any]:
         """Scores of numbers and dates in the database, which mix with nothing else."""
-        from tracker.numbers import stored_numbers
         from tracker.scoring.lives import LEADS
         from tracker.scoring.numeric import numeric_json
 
@@ -127,10 +137,40 @@ class Beside:
                 "scores": None,
                 "reason": "of whole lives: --source, --since and --until do not go with it",
             }
-        found = self._of_store(stored_numbers)
-        return numeric_json(found.told, found.answers, found.not_scored, leads=options["leads"] or LEADS)
+        found, everybody = self._numbers
+        return numeric_json(
+            found.told,
+            found.answers,
+            found.not_scored,
+            leads=options["leads"] or LEADS,
+            everybody=everybody.told,
+        )
 
-    def _of_store(self, ask: Callable[..., Any]) -> Any:
+    @property
+    def places(self) -> list[Places]:
+        """Where the answers of numbers and dates fell in everybody's distributions."""
+        from tracker.scoring.lives import LEADS
+        from tracker.scoring.numeric import places
+
+        options = self.options
+        if options["file"] is not None:
+            raise UsageError("a file of probabilities holds no numbers and dates")
+        if any(options[name] for name in ("sources", "since", "until")):
+            raise UsageError("numbers and dates: --source, --since and --until do not go with them")
+        found, _ = self._numbers
+        return places(found.told, found.answers, leads=options["leads"] or LEADS)
+
+    @cached_property
+    def _numbers(self) -> tuple[Numbers, Numbers]:
+        """Numbers and dates of the forecasters that were asked for, and of everybody, who are their peers."""
+        from tracker.numbers import stored_numbers
+
+        found = self._of_store(stored_numbers)
+        if not self.options["forecasters"]:
+            return found, found
+        return found, self._of_store(stored_numbers, forecasters=())
+
+    def _of_store(self, ask: Callable[..., Any], **other: Any) -> Any:
         """What a question to the store answers, of the forecasters and areas that were asked for, as known then."""
         store = self.session.store(create=False)
         try:
@@ -139,8 +179,7 @@ class Beside:
                 self.session.catalogue,
                 now=self.now,
                 known_at=self.session.as_of,
-                forecasters=self.options["forecasters"],
-                areas=self.options["areas"],
+                **{"forecasters": self.options["forecasters"], "areas": self.options["areas"], **other},
             )
         finally:
             store.close()
@@ -227,6 +266,7 @@ class Beside:
     def _drawers(self, report: CalibrationReport) -> dict[str, Callable[[], Any]]:
         from tracker.report.content import reliability_report
         from tracker.report.plots import reliability_chart
+        from tracker.report.plots.places import pit_chart
         from tracker.report.plots.scores import comparison_chart, corp_chart, history_chart, lead_chart
 
         name = ", ".join(self.options["forecasters"] or self.options["sources"]) or "all forecasts"
@@ -243,6 +283,7 @@ class Beside:
             "history": lambda: history_chart(self.months, as_of=self.now),
             "comparison": lambda: comparison_chart(self.comparison, as_of=self.now),
             "leads": lambda: lead_chart(self.records, as_of=self.now),
+            "pit": lambda: pit_chart(self.places, as_of=self.now),
         }
 
 

@@ -69,7 +69,7 @@ NO_STORE = "no database yet: `speedup pull` collects values, or give --input CSV
 @click.option(
     "--charts",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Write charts (PNG, SVG) into this folder: reliability, bins, history, comparison, leads.",
+    help="Write charts (PNG, SVG) into this folder: reliability, bins, history, comparison, leads, pit.",
 )
 @click.option(
     "--export",
@@ -179,6 +179,11 @@ def _show(report: CalibrationReport) -> None:
         f"{report.n_fraction} with another outcome, "
         f"{report.n_resolved_early} resolved early, {report.n_after_resolution} made after the outcome"
     )
+    if report.n_sure_and_wrong:
+        click.echo(
+            f"sure and wrong: {report.n_sure_and_wrong} said 0 or 1 and it came out otherwise; their log score counts "
+            f"as that of {report.log_clip:g}"
+        )
     rows = [_row("all", report), *(_row(", ".join(group.group.values()), group) for group in report.groups)]
     table(
         "losses, lower is better (95% intervals over questions)",

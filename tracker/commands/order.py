@@ -11,12 +11,12 @@ import click
 
 from questions.time import iso
 from tracker.commands import order_detail
-from tracker.commands.session import Moment, Session, parse_pairs, table, with_session
+from tracker.commands.session import Moment, Session, parse_pairs, with_session
 from tracker.errors import UsageError
 
 if TYPE_CHECKING:
     from tracker.estimates.voice import Comparison, Evidence, Voice
-    from tracker.orderings import Orderings
+    from tracker.orderings import ModelOptions, Orderings
 
 
 def year_ends(today: date) -> tuple[date, ...]:
@@ -111,7 +111,7 @@ def command(
         raise UsageError("--history and --since need a database: `speedup pull` makes one")
     try:
         result = orderings(session.catalogue, store, options, now=now, known_at=session.as_of)
-        document = order_json(result, options.threshold)
+        document = order_json(result, options)
         if record and store is not None:
             document["recorded"] = order_detail.record(session.catalogue, store, options, now)
         weeks = order_detail.weeks_of(session.catalogue, store, options, now, session.as_of, history)
@@ -132,7 +132,7 @@ def command(
             store.close()
     if plot is not None:
         document["charts"] = order_detail.draw(result, weeks, plot)
-    session.print(document, lambda: _tell(result, document))
+    session.print(document, lambda: _tell(result, document, options.law))
     return 1 if any(not check["same"] for check in document.get("rederived", ())) else 0
 
 
@@ -154,8 +154,12 @@ def _refuse(
         raise UsageError("--rederive checks the weeks of --history: say how many")
 
 
-def _tell(result: Orderings, document: dict[str, Any]) -> None:
-    _show(result)
+def _tell(result: Orderings, document: dict[str, Any], law: str) -> None:
+    from tracker.commands.order_words import show_detail, show_orders
+
+    show_orders(result, year_ends(result.now.date())[1::2])
+    if "detail" in document:
+        show_detail(document["detail"], result, law)
     order_detail.show(document)
 
 
@@ -169,17 +173,18 @@ def _numbers(pairs: tuple[str, ...], option: str) -> dict[str, float]:
     return numbers
 
 
-def order_json(result: Orderings, threshold: int) -> dict[str, Any]:
+def order_json(result: Orderings, options: ModelOptions) -> dict[str, Any]:
     """The shape of ``speedup order --json``; a voice with nothing to say is empty with a ``reason``."""
+    changed = ", ".join(f"{factor} = {weight:g}" for factor, weight in sorted(options.weights.items()))
     return {
-        "threshold": threshold,
+        "threshold": options.threshold,
         "threshold_note": (
             "only the panel's forecasts and markets on our own questions carry a level: all else is the same at every "
             "threshold"
         ),
         "model": {
-            "version": result.version.name,
-            "note": result.version.note,
+            "version": result.version.name + ("+weights" if changed else ""),
+            "note": result.version.note + (f", with weights of one's own: {changed}" if changed else ""),
             "digest": result.version.digest,
             "table": result.table.version,
         },
@@ -286,68 +291,3 @@ def comparison_json(comparison: Comparison, followed: int) -> dict[str, Any]:
         "moves": [{**asdict(move), "moved": move.moved} for move in comparison.moves],
         "reason": comparison.reason or None,
     }
-
-
-def _show(result: Orderings) -> None:
-    voices = [voice for voice in result.voices.values() if voice.ranking]
-    names = {area.key: area for area in result.areas}
-    rows = []
-    first = voices[0].ranking
-    for area in (*first, *(key for key in names if key not in first)):
-        rows.append(
-            (
-                names[area].name,
-                names[area].group.value,
-                *(
-                    f"{voice.ranking.index(area) + 1} ({voice.mean_rank[area]:.1f})"
-                    if area in voice.coverage
-                    else "no view"
-                    for voice in voices
-                ),
-            )
-        )
-    table(
-        "rank (mean rank over draws) by voice; 'no view' is not last",
-        ["area", "group", *(f"{voice.name} ({len(voice.coverage)})" for voice in voices)],
-        rows,
-    )
-    _show_dates(result, names)
-    for voice in result.voices.values():
-        if voice.reason:
-            click.echo(f"{voice.name}: no view: {voice.reason}")
-        elif voice.note:
-            click.echo(f"{voice.name}: {voice.note}")
-    for c in result.comparisons:
-        click.echo(_compared(c))
-
-
-def _show_dates(result: Orderings, names: dict[str, Any]) -> None:
-    found = result.area_dates
-    if found is None:
-        return
-    days = year_ends(result.now.date())[1::2]
-    rows = []
-    for area in found.areas:
-        dates = found.dates(area, days)
-        when = [day or "later" for day in (dates.quantile(0.5), *dates.interval(0.8))]
-        chances = [f"{dates.p_by[day]:.0%}" for day in days]
-        rows.append((names[area].name, f"{found.needed[area] / 60:,.0f}", *when, *chances))
-    table(
-        f"when the trend reaches what each area is assumed to need (± {found.sd_doublings:g} doublings)",
-        ["area", "hours", "median", "80% from", "80% to", *(f"by {day.year}" for day in days)],
-        rows,
-        right=[1, 5, 6, 7],
-    )
-
-
-def _compared(c: Comparison) -> str:
-    from tracker.report.content import agreement
-
-    head = f"{c.a} against {c.b}: "
-    if c.tau_b is None:
-        return head + c.reason
-    low, high = c.tau_b_ci90 or (float("nan"), float("nan"))
-    return (
-        head + f"tau-b {c.tau_b:+.2f} (90%: {low:+.2f} to {high:+.2f}) on {len(c.areas)} areas, "
-        f"chance alone has sd {c.tau_null_sd or 0.0:.2f}: {agreement(c)}"
-    )

@@ -42,8 +42,8 @@ def detail_json(
     return {
         "versions": _versions(catalogue, result),
         "laws": _laws(catalogue, result, options),
-        "swaps": _swaps(result),
-        "market_weights": _market_weights(result),
+        "swaps": _swaps(result, options),
+        "market_weights": _market_weights(result, options),
         "dependence": {name: _dependence(found) for name, found in fields.items()},
         "consensus": {voice.name: _consensus(voice) for voice in spoken},
         "coherence": {voice.name: _coherence(voice, fields.get(voice.name)) for voice in spoken},
@@ -85,7 +85,7 @@ def _laws(catalogue: Catalogue, result: Orderings, options: ModelOptions) -> dic
     from tracker.estimates.factors import WEIGHT_LAWS, central_weights, draw_model, rank_factors
     from tracker.estimates.ordering import group_with_the_first
 
-    table = result.version.tables[0]
+    table = result.version.as_one_table()
     found: dict[str, Any] = {}
     for law in WEIGHT_LAWS:
         noise = replace(options.noise, law=law, draws=LAW_DRAWS)
@@ -109,7 +109,7 @@ def _laws(catalogue: Catalogue, result: Orderings, options: ModelOptions) -> dic
     return found
 
 
-def _swaps(result: Orderings) -> list[dict[str, Any]]:
+def _swaps(result: Orderings, options: ModelOptions) -> list[dict[str, Any]]:
     from tracker.estimates.sensitivity import neighbours
 
     return [
@@ -117,15 +117,15 @@ def _swaps(result: Orderings) -> list[dict[str, Any]]:
             **asdict(swap),
             "reason": None if swap.moved_share is not None else "no weights level this pair",
         }
-        for swap in neighbours(result.version.tables[0])
+        for swap in neighbours(result.version.as_one_table(options.weights))
     ]
 
 
-def _market_weights(result: Orderings) -> dict[str, Any]:
+def _market_weights(result: Orderings, options: ModelOptions) -> dict[str, Any]:
     """The nearest weights under which the model gives the market's order of the areas both cover."""
     from tracker.estimates.sensitivity import nearest_weights
 
-    market, table = result.voices["market"], result.version.tables[0]
+    market, table = result.voices["market"], result.version.as_one_table(options.weights)
     order = [area for area in market.ranking if area in table.areas]
     if len(order) < 2:
         return {"order": order, "weights": None, "moved_share": None, "reason": market.reason or "no view"}
@@ -198,7 +198,8 @@ def _coherence(voice: Voice, field: Field | None) -> dict[str, Any]:
     sums = sum_gaps(areas, before, tolerance=1e-3)
     outside: tuple[OutOfBounds, ...] = ()
     if field is not None and field.areas == areas:
-        outside = out_of_bounds(areas, before, *field.bounds(), tolerance=0.01)
+        # a voice's pairs have no deadline, its dates do
+        outside = out_of_bounds(areas, before, *field.bounds(beyond=True), tolerance=0.01)
     return {
         "sums": [asdict(gap) for gap in sums],
         "triangles": [asdict(one) for one in broken],
@@ -414,9 +415,7 @@ def draw(result: Orderings, weeks: tuple[Week, ...], folder: Path) -> list[str]:
 
 
 def show(document: dict[str, Any]) -> None:
-    """The additions in words."""
-    if "detail" in document:
-        _show_detail(document["detail"])
+    """What was asked for beside the orders and their details, in words."""
     _show_history(document)
     if "changes" in document:
         _show_changes(document["changes"])
@@ -451,58 +450,6 @@ def _show_history(document: dict[str, Any]) -> None:
         )
         for one in check["examples"]:
             click.echo(f"    {one['place']}: {_brief(one['stored'])} then, {_brief(one['now'])} now")
-
-
-def _show_detail(detail: dict[str, Any]) -> None:
-    from tracker.commands.session import table
-
-    table(
-        "versions of the internal model",
-        ["version", "safety", "capabilities", "tau-b to base", "first three", "what it stands for"],
-        [
-            (
-                name,
-                f"{row['groups']['safety']:.2f}",
-                f"{row['groups']['capabilities']:.2f}",
-                "-" if row["tau_b_to_base"] is None else f"{row['tau_b_to_base']:+.2f}",
-                ", ".join(row["ranking"][:3]),
-                row["note"],
-            )
-            for name, row in detail["versions"].items()
-        ],
-        right=[1, 2, 3],
-    )
-    table(
-        "how little would swap neighbours",
-        ["leads", "before", "gap, points", "weight to move"],
-        [
-            (
-                swap["first"],
-                swap["second"],
-                f"{swap['gap']:.3f}",
-                "never" if swap["moved_share"] is None else f"{swap['moved_share']:.1%}",
-            )
-            for swap in detail["swaps"]
-        ],
-        right=[2, 3],
-    )
-    nearest = detail["market_weights"]
-    if nearest["moved_share"] is not None:
-        click.echo(
-            f"the market's order would take moving {nearest['moved_share']:.0%} of the factors' weight"
-        )
-    else:
-        click.echo(f"weights for the market's order: {nearest['reason']}")
-    for name, found in detail["consensus"].items():
-        same = (
-            "all methods agree" if found["agree"] else "Kemeny, HodgeRank and Bradley-Terry differ near ties"
-        )
-        click.echo(f"{name}: {same}; {found['inconsistency']:.1%} of the pairs' log-odds fit no order")
-    for name, found in detail["coherence"].items():
-        for cycle in found["cycles"]:
-            click.echo(f"{name}: a majority cycle: {' before '.join([*cycle, cycle[0]])}")
-        if found["triangles"]:
-            click.echo(f"{name}: {len(found['triangles'])} triangles cannot all be true")
 
 
 def _show_changes(changes: dict[str, Any]) -> None:

@@ -27,6 +27,7 @@ _COUNTS = (
     "fraction",
     "resolved_early",
     "after_resolution",
+    "sure_and_wrong",
 )
 _WHICH = (("group", "text", "empty: all; else such as forecaster=ann"),)
 _VERSION = ("score_version", "text", "changes with the rules: only equal ones compare")
@@ -104,7 +105,11 @@ NUMBERS = Sheet(
         ),
         ("unit", "text", "days, range (the question's own as 1), rungs, points"),
         ("levels", "numbers", "of the quantiles; only equal ones compare"),
-        ("lead", "text", "days before the scheduled close, or midpoint; empty: averaged over life"),
+        (
+            "lead",
+            "text",
+            "days before the scheduled close, midpoint, or spot (the reveal, else the end); empty: averaged over life",
+        ),
         ("n_questions", "count", ""),
         ("n_events", "count", ""),
         ("value", "number", "lower is better, but for baseline"),
@@ -213,7 +218,8 @@ def _numbers(scores: Sequence[Mapping[str, Any]]) -> Rows:
     from tracker.scoring.scores import SCORE_VERSION
 
     for one in scores:
-        for mean in (one["over_life"], *one["leads"]):
+        spot = [{**one["spot"], "lead": "spot"}] if "spot" in one else []
+        for mean in (one["over_life"], *one["leads"], *spot):
             yield (
                 one["forecaster"], one["score"], one["unit"], one["levels"], mean.get("lead"), mean["n"],
                 mean["n_events"], mean["value"], *(mean["ci95"] or (None, None)), SCORE_VERSION,

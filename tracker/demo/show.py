@@ -25,11 +25,14 @@ from tracker.digest.render import write_preview
 from tracker.findings import WEEKS_SHOWN, Findings, find
 from tracker.history import keep_weeks
 from tracker.mail.content import MailContent
+from tracker.monthly import stored_history
 from tracker.orderings import ModelOptions
+from tracker.recorded import record_scores
 from tracker.report.content import DatabaseNote
 from tracker.report.page import render_page
 from tracker.report.plots import png_bytes
 from tracker.report.text import render_text
+from tracker.scorecard import PAGE_LEAD_DAYS
 from tracker.scoring.calibration import to_json
 from tracker.sources import SOURCES
 
@@ -108,6 +111,8 @@ def run_demo(
             progress=progress,
         )
         keep_weeks(catalogue, store, ModelOptions(), until=days[-1], made_at=days[-1], weeks=WEEKS_SHOWN)
+        stored_history(store, catalogue, lead_days=(PAGE_LEAD_DAYS,), now=days[-1])
+        record_scores(store, catalogue, now=days[-1])
         found = find(
             store,
             catalogue,

@@ -108,8 +108,9 @@ def dates_voice(dates: AreaDates, *, today: date, groups: Mapping[str, str]) -> 
     One possible trend moves all areas together; each area's need is uncertain on its own. So the trend
     decides when and how surely, the assumed needs decide the order: where every need is reached in the
     end, P(a before b) = Phi(log2(need_b / need_a) / (sd_doublings sqrt 2)). Scores are minus the years
-    from ``today`` to the median date (positive if that is past). When for some area half the futures or
-    more never reach its need within the horizon there is no median, and the voice says so instead.
+    from ``today`` to the median date (positive if that is past); areas with the same need have the same
+    score. When for some area half the futures or more never reach its need within the horizon there is no
+    median, and the voice says so instead.
     """
     weights = ", ".join(f"{name} {weight:.0%}" for name, weight in dates.weights.items())
     name, model = "trend", f"mixture of trend shapes ({weights}), needs ±{dates.sd_doublings:g} doublings"
@@ -123,11 +124,10 @@ def dates_voice(dates: AreaDates, *, today: date, groups: Mapping[str, str]) -> 
         )
         return Voice(name=name, model=model, reason=reason)
     ahead = dates.years - (day_number(today) - dates.frontier.last_day) / DAYS_PER_YEAR
-    medians = np.median(-ahead, axis=0).tolist()
     return voice_from_draws(
         name=name,
         model=model,
-        scores=dict(zip(dates.areas, medians, strict=True)),
+        scores=_medians(dates.needed, -ahead),
         draws=-ahead,
         groups=groups,
         evidence=needs_as_evidence(dates.needed),
@@ -137,6 +137,15 @@ def dates_voice(dates: AreaDates, *, today: date, groups: Mapping[str, str]) -> 
             "model, so agreement between the two is no independent support."
         ),
     )
+
+
+def _medians(needed: Mapping[str, float], draws: Floats) -> dict[str, float]:
+    """Each area's median draw; areas with the same need share one, as nothing but chance tells their draws apart."""
+    alike: dict[float, list[int]] = {}
+    for column, minutes in enumerate(needed.values()):
+        alike.setdefault(minutes, []).append(column)
+    medians = {minutes: float(np.median(draws[:, columns])) for minutes, columns in alike.items()}
+    return {area: medians[minutes] for area, minutes in needed.items()}
 
 
 def dates_marginals(dates: AreaDates, *, today: date) -> dict[str, DateCdf]:

@@ -145,16 +145,19 @@ class Field:
         already, missing = pair._corners(loadings)
         return Race(float(before[0, 1]), float(before[1, 0]), already, missing)
 
-    def bounds(self) -> tuple[Floats, Floats]:
+    def bounds(self, *, beyond: bool = False) -> tuple[Floats, Floats]:
         """The least and the most P(row before column) can be, whatever the dependence, (k, k) each.
 
         max(0, sup (F_A - F_B)) and min over x of F_A(x-) + 1 - F_B(x), the left limit at both ends:
         Makarov 1981, Theory Probab. Appl. 26:803; Rueschendorf 1982, Adv. Appl. Probab. 14:623.
+        ``beyond``: what comes first after the last time counts too, though when it comes is not known.
         """
         a, b = self.cdfs[:, None, :], self.cdfs[None, :, :]
         least = np.clip((a - b).max(axis=2), 0.0, None)
         inside = (a + 1.0 - b).min(axis=2)
-        most = np.minimum(np.minimum(inside, 1.0 - b[..., 0]), np.broadcast_to(a[..., -1], inside.shape))
+        most = np.minimum(inside, 1.0 - b[..., 0])
+        if not beyond:
+            most = np.minimum(most, np.broadcast_to(a[..., -1], inside.shape))
         for matrix in (least, most):
             np.fill_diagonal(matrix, 0.0)
         return least, np.clip(most, 0.0, 1.0)

@@ -50,6 +50,19 @@ class ModelVersion:
     def digest(self) -> str:
         return "+".join(table_digest(table) for table in self.tables)
 
+    def as_one_table(self, weight_overrides: Mapping[str, float] | None = None) -> FactorTable:
+        """The table that gives the version's scores: of a mixture, whose tables differ in weights alone, the one with
+        the mean of their shares of weight. With ``weight_overrides`` in place of some."""
+        first, count = self.tables[0], len(self.tables)
+        if count == 1:
+            weights = {factor: first.weights[factor] for factor in first.factors}
+        else:
+            weights = {
+                factor: sum(one.weights[factor] / sum(one.weights.values()) for one in self.tables) / count
+                for factor in first.factors
+            }
+        return first.model_copy(update={"weights": weights | dict(weight_overrides or {})})
+
     def scores(self) -> dict[str, float]:
         """The version's number per area; the mean of the tables' where it mixes several."""
         each = [factor_scores(table) for table in self.tables]

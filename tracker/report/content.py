@@ -100,6 +100,22 @@ class ReliabilityReport:
 
 
 @dataclass(frozen=True)
+class PairRow:
+    """Two forecasters on their common questions: Brier score of ``a`` less that of ``b``, negative: a is better.
+
+    ``ever``: an interval that holds however often one looks (None without scheduled closes).
+    """
+
+    a: str
+    b: str
+    n_questions: int
+    n_events: int
+    difference: float
+    ci95: tuple[float, float] | None = None
+    ever: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True)
 class Chart:
     """A finished chart: ``svg`` as ``plots.svg_text`` gives it, ``alt`` the same in words and numbers."""
 
@@ -315,6 +331,7 @@ class PageContent:
     changes: Changes | None = None
     horizon: Chart | None = None
     reliability: tuple[Chart, ...] = ()
+    compared: tuple[PairRow, ...] = ()
     reasons: Mapping[str, str] = field(default_factory=dict)
     program_version: str = ""
 
@@ -405,7 +422,7 @@ def comparison_row(
     names = {area.key: area.name for area in areas}
     pairs = tuple(
         f"{names.get(d.first, d.first)} before {names.get(d.second, d.second)}: "
-        f"{d.p_a:.2f} against {d.p_b:.2f}" + _standing(d.weeks, followed)
+        f"{d.p_a:.2f} against {d.p_b:.2f}" + standing(d.weeks, followed)
         for d in comparison.disagreements
     )
     return ComparisonRow(
@@ -421,7 +438,8 @@ def comparison_row(
     )
 
 
-def _standing(weeks: int | None, followed: int | None) -> str:
+def standing(weeks: int | None, followed: int | None) -> str:
+    """For how long a pair has been in disagreement, as the end of a sentence; empty when that is not known."""
     if weeks is None:
         return ""
     least = "at least " if followed is not None and weeks > followed else ""

@@ -19,6 +19,7 @@ from tracker.report.content import (
     Gap,
     HealthRow,
     PageContent,
+    PairRow,
     Place,
     ReliabilityReport,
     RevisionRow,
@@ -217,11 +218,11 @@ def _comparisons(content: PageContent) -> Section:
     rows = content.comparisons
     paragraphs = (
         "Kendall's tau-b is 1 for the same order, −1 for the reverse and 0 on average for unrelated orders. The "
-        "90 % interval comes from resampling both sides. The null spread is its standard deviation for "
-        "unrelated orders of that many areas: with few areas a large tau-b means little. The weighted distance "
-        "(0 = none, 1 = all) is the share of pair weight on which the two disagree. Listed are the pairs of "
-        "areas on which two voices stand on opposite sides of one half by 0.15 each, and for how many weeks: a single "
-        "week is no news.",
+        "90 % interval comes from resampling both sides: single draws agree less than what they are about. The null "
+        "spread is its standard deviation for unrelated orders of that many areas: with few areas a large tau-b "
+        "means little. The weighted distance (0 = none, 1 = all) is the share of pair weight on which the two "
+        "disagree. Listed are the pairs of areas on which two voices stand on opposite sides of one half by 0.15 "
+        "each, and for how many weeks: a single week is no news.",
         *_reason(content, "agreement", bool(content.agreement)),
     )
     charts = (content.agreement,) if content.agreement else ()
@@ -393,12 +394,43 @@ def _calibration(content: PageContent) -> Section:
         "close unknown",
     )
     table = Table(
-        "Scores of resolved questions by platform; lower is better",
+        "Scores of resolved questions by platform; lower is better; in “all” what was heard twice counts once",
         _columns(*titles, numeric=range(1, len(titles))),
         tuple(_calibration_row(row) for row in rows),
     )
-    paragraphs = (content.calibration_caveat,)
-    return Section("calibration", "Calibration", paragraphs, content.reliability, tables=(table,))
+    paragraphs = (content.calibration_caveat, *_why_not_compared(content))
+    tables = (table, _compared(content.compared)) if content.compared else (table,)
+    return Section("calibration", "Calibration", paragraphs, content.reliability, tables=tables)
+
+
+def _why_not_compared(content: PageContent) -> tuple[str, ...]:
+    return _reason(content, "compared", bool(content.compared)) if "compared" in content.reasons else ()
+
+
+def _compared(rows: Sequence[PairRow]) -> Table:
+    titles = (
+        "the first",
+        "the second",
+        "questions",
+        "events",
+        "difference of Brier scores",
+        "however often one looks",
+    )
+    return Table(
+        "Who was better on what both forecast at the same time; negative: the first was",
+        _columns(*titles, numeric=range(2, len(titles))),
+        tuple(
+            (
+                Cell(row.a),
+                Cell(row.b),
+                _count(row.n_questions),
+                _count(row.n_events),
+                _with_interval(row.difference, row.ci95, 3, "95 %"),
+                _absent(_NONE) if row.ever is None else Cell(interval(row.ever, 3)),
+            )
+            for row in rows
+        ),
+    )
 
 
 def _calibration_row(row: ReliabilityReport) -> tuple[Cell, ...]:
@@ -538,6 +570,7 @@ def _reason(content: PageContent, part: str, present: bool) -> tuple[str, ...]:
         "agreement": "No chart of the weeks",
         "changes": "Nothing to tell yet",
         "calibration": "No scores yet",
+        "compared": "No comparison of forecasters",
         "health": "Nothing known about the sources",
         "evidence": "No evidence listed",
     }

@@ -121,7 +121,8 @@ class CalibrationReport:
     (outcome other than 0 and 1, unless scored because asked), ``n_after_resolution`` (made when the outcome was
     out), ``n_resolved_early`` (resolved before a scheduled close that has not passed), ``n_repeated`` (a crowd's
     word that was heard nearer to it as well). ``n_close_unknown`` counts scored questions without a scheduled close:
-    with them early Yes outcomes may be over-represented. ``n_clipped``: forecasts moved by ``log_clip``.
+    with them early Yes outcomes may be over-represented. ``n_clipped``: forecasts moved by ``log_clip``;
+    ``n_sure_and_wrong``: those of 0 or 1 that came out otherwise, whose log score without it would be infinite.
 
     All scores are losses, lower is better; ``log_score`` in nats, ``spherical`` = 1 - spherical reward.
     ``brier_skill`` = 1 - Brier / Brier of always saying ``reference``, a probability fixed in advance, or where
@@ -159,6 +160,7 @@ class CalibrationReport:
     n_events: int = 0
     n_repeated: int = 0
     n_overdue: int = 0
+    n_sure_and_wrong: int = 0
     reference: float | None = None
     intercept: ScoreEstimate = ScoreEstimate()
     slope: ScoreEstimate = ScoreEstimate()
@@ -288,6 +290,7 @@ def _report(told: ForecastTable, settings: _Settings) -> CalibrationReport:
         n_repeated=len(told) - len(table),
         n_overdue=0 if table.overdue is None else int(table.overdue.sum()),
         n_clipped=int(tally.n[clipped(value, settings.log_clip)[0] != value].sum()),
+        n_sure_and_wrong=_sure_and_wrong(tally),
         base_rate=tally.base_rate if some else None,
         log_clip=settings.log_clip,
         brier=estimates["brier"],
@@ -307,6 +310,14 @@ def _report(told: ForecastTable, settings: _Settings) -> CalibrationReport:
         curve=curve,
         reasons=reasons,
     )
+
+
+def _sure_and_wrong(tally: Tally) -> int:
+    """Forecasts of 0 of what happened, and of 1 of what did not."""
+    wrong = np.where(
+        tally.value == 0.0, tally.happened, np.where(tally.value == 1.0, tally.n - tally.happened, 0.0)
+    )
+    return int(np.ceil(wrong).sum())
 
 
 def _events(

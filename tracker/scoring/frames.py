@@ -27,9 +27,10 @@ from tracker.errors import UsageError
 from tracker.scoring.calibration import CalibrationReport, ScoreEstimate, calibrate
 from tracker.scoring.compare import By, compare
 from tracker.scoring.lives import LEADS, MIDPOINT, from_table, records
-from tracker.scoring.numeric import Answer, Form, NumericRecord, Shape, Told, numeric_records
+from tracker.scoring.numeric import NumericRecord, numeric_records
 from tracker.scoring.recalibration import out_of_sample
 from tracker.scoring.scores import brier_score, clipped, log_score, spherical_score
+from tracker.scoring.shapes import Answer, Form, Shape, Told
 from tracker.scoring.table import ForecastTable, Moments, Status, at_leads, forecast_table
 
 if TYPE_CHECKING:
@@ -157,7 +158,8 @@ def over_life(
     A forecast stands until the same forecaster's next. ``brier`` and ``log_score`` are integrals over the time for
     which one stood, divided by that time; ``baseline`` = 100 ln(2p)/ln 2 and ``peer`` = 100 N/(N-1) ln(p / geometric
     mean of all N) are divided by the scheduled life, as Metaculus does; ``coverage`` is the share of it. Each
-    question counts once. Needs forecaster or source, made_at and closes_at.
+    question counts once; one on which nobody else forecast has no peer score. Needs forecaster or source, made_at and
+    closes_at.
 
     >>> import pandas as pd
     >>> said = pd.DataFrame({"question": "a", "forecaster": "ann", "probability": [0.5, 0.9], "outcome": 1,
@@ -176,7 +178,7 @@ def over_life(
         }
         for name in ("brier", "log_score", "baseline", "peer"):
             mean = getattr(one, name)
-            row |= _estimate(name, ScoreEstimate(mean.value, mean.ci95))
+            row |= _estimate(name, ScoreEstimate() if mean is None else ScoreEstimate(mean.value, mean.ci95))
         for lead in (*leads, MIDPOINT):
             at = one.at_leads.get(str(lead))
             row[f"brier_{lead}"] = np.nan if at is None else at.value
@@ -241,10 +243,12 @@ def numbers(frame: pd.DataFrame, *, leads: Sequence[int] = LEADS) -> pd.DataFram
     """Distributions of numbers and dates scored over each question's life and at leads: a row per forecaster and score.
 
     Columns: ``question``, ``forecaster``, ``made_at``, ``opens_at``, ``closes_at``, ``resolved_at``, ``value`` (the
-    answer; infinite beyond the range), ``x`` and ``p`` (lists: P(at most x) = p), ``form`` (cdf, grid, quantiles) and,
-    if there are dates, ``dated``: then value and x are Unix seconds. crps = integral (F(x) - [x >= y])^2 dx over the
-    grid; weighted_interval_score = (|y - median|/2 + sum over K intervals of alpha/2 IS_alpha)/(K + 1/2). ``range``: in
-    units of the grid's width. Intervals are clustered by question.
+    answer; infinite beyond the range), ``x`` and ``p`` (lists: P(at most x) = p), ``form`` (cdf, grid, quantiles;
+    draws: x are draws and p is empty) and, if there are dates, ``dated``: then value and x are Unix seconds. ``lower``
+    and ``upper``, the question's range, are needed for quantiles and draws of numbers. crps = integral
+    (F(x) - [x >= y])^2 dx over the grid; weighted_interval_score = (|y - median|/2 + sum over K intervals of
+    alpha/2 IS_alpha)/(K + 1/2); crps_draws = mean |x - y| - sum over pairs of |x - x'| / (M (M - 1)). ``range``: in
+    units of the grid's width, or of the range. Intervals are clustered by question.
 
     >>> import pandas as pd
     >>> said = pd.DataFrame({"question": "a", "forecaster": "ann", "made_at": ["2025-01-01"], "form": "cdf",
@@ -276,6 +280,7 @@ def numbers(frame: pd.DataFrame, *, leads: Sequence[int] = LEADS) -> pd.DataFram
         name: (_moments(frame, name) - np.datetime64(0, "us")) / np.timedelta64(1, "D") for name in needed[6:]
     }
     dated = frame["dated"].to_numpy(dtype=bool) if "dated" in frame else np.zeros(len(frame), dtype=bool)
+    spans = _spans(frame)
     said: dict[tuple[str, str], dict[float, Shape]] = {}
     answers: dict[str, Answer] = {}
     for row, (question, forecaster, value, x, p, form) in enumerate(
@@ -286,7 +291,7 @@ def numbers(frame: pd.DataFrame, *, leads: Sequence[int] = LEADS) -> pd.DataFram
             shape = Shape(tuple(map(float, x)), tuple(map(float, p)), Form(form))
             ends = min(resolved, closes)
             answers[str(question)] = Answer(
-                str(question), float(value), opens, closes, ends, dated=bool(dated[row])
+                str(question), float(value), opens, closes, ends, spans[row], dated=bool(dated[row])
             )
         except ValueError as error:
             raise UsageError(f"row {frame.index[row]}: {error}") from error
@@ -297,6 +302,14 @@ def numbers(frame: pd.DataFrame, *, leads: Sequence[int] = LEADS) -> pd.DataFram
     except ValueError as error:
         raise UsageError(f"a distribution cannot be scored: {error}") from error
     return pd.DataFrame([_numeric_row(one, leads) for one in found])
+
+
+def _spans(frame: pd.DataFrame) -> list[tuple[float, float] | None]:
+    """The range of each row's question; None where it is not told."""
+    if "lower" not in frame or "upper" not in frame:
+        return [None] * len(frame)
+    ends = zip(_numbers(frame, "lower").tolist(), _numbers(frame, "upper").tolist(), strict=True)
+    return [None if np.isnan(low) or np.isnan(high) else (low, high) for low, high in ends]
 
 
 def _numeric_row(one: NumericRecord, leads: Sequence[int]) -> dict[str, Any]:

@@ -24,6 +24,8 @@ from tracker.scoring.table import ForecastTable, Moments, Status, evidence
 
 LEADS = (365, 180, 90, 30, 7)
 MIDPOINT = "midpoint"
+NOTHING_STOOD = "nothing stood at that moment"
+NO_PEER = "nobody else forecast these questions then"
 
 
 @dataclass(frozen=True)
@@ -129,35 +131,40 @@ def peer_averaged(
     """Each forecaster's peer score over the question's life (``metaculus.peer_scores`` at every moment).
 
     Probabilities are clipped first: one sure and wrong forecaster would else make everybody else infinite.
-    Nobody who never forecast is in it. While somebody is alone he gets 0, and it counts as coverage.
+    Nobody who never forecast is in it, nor who was alone all the time: there is nobody to compare with. While
+    somebody is alone he gets 0, and it counts as coverage.
     """
     moments = sorted({life.opens, life.ends, *(t for one in everybody.values() for t in one.at.tolist())})
     moments = [t for t in moments if life.opens <= t <= life.ends]
     area = dict.fromkeys(everybody, 0.0)
     stood = dict.fromkeys(everybody, 0.0)
+    accompanied: set[str] = set()
     for start, end in pairwise(moments):
         for name, (_, score) in spot_scores(everybody, life, start, clip=clip).items():
-            area[name] += score * (end - start)
             stood[name] += end - start
+            if score is not None:
+                area[name] += score * (end - start)
+                accompanied.add(name)
     return {
         name: Averaged(area[name] / time, area[name] / life.length, time / life.length)
         for name, time in stood.items()
-        if time > 0.0
+        if time > 0.0 and name in accompanied
     }
 
 
 def spot_scores(
     everybody: Mapping[str, Steps], life: Life, moment: float, *, clip: float = DEFAULT_LOG_CLIP
-) -> dict[str, tuple[float, float]]:
-    """(baseline, peer) of what each forecaster's word was at one moment fixed in advance; others are left out."""
+) -> dict[str, tuple[float, float | None]]:
+    """(baseline, peer) of what each forecaster's word was at one moment fixed in advance; others are left out. Who was
+    alone then has no peer score."""
     said = {name: steps.standing(moment) for name, steps in everybody.items()}
     given = {
         name: float(clipped(p if life.outcome else 1.0 - p, clip)[0])
         for name, p in said.items()
         if not math.isnan(p)
     }
-    peers = peer_scores(given)
-    return {name: (float(baseline_score(p)), peers[name]) for name, p in given.items()}
+    peers = peer_scores(given) if len(given) > 1 else {}
+    return {name: (float(baseline_score(p)), peers.get(name)) for name, p in given.items()}
 
 
 @dataclass(frozen=True)
@@ -165,7 +172,8 @@ class Record:
     """How one forecaster did over the lives of questions, each question counting once.
 
     ``brier`` and ``log_score`` (nats) are losses averaged while a forecast stood, ``baseline`` and ``peer``
-    Metaculus' rewards over the scheduled life; ``spot_baseline`` and ``spot_peer`` its rewards for what stood at one
+    Metaculus' rewards over the scheduled life (``peer``: of the questions on which somebody else forecast too; None:
+    there is none); ``spot_baseline`` and ``spot_peer`` its rewards for what stood at one
     moment, the reveal or the end (``Life.spot``; None: nothing stood then on any question). ``at_leads`` gives the
     Brier score at each lead and at the middle.
     """
@@ -176,7 +184,7 @@ class Record:
     brier: Mean
     log_score: Mean
     baseline: Mean
-    peer: Mean
+    peer: Mean | None = None
     spot_baseline: Mean | None = None
     spot_peer: Mean | None = None
     at_leads: Mapping[str, Mean] = field(default_factory=dict)
@@ -191,7 +199,7 @@ def records(
 ) -> list[Record]:
     """Everybody's record, by name. ``paths``: (forecaster, question) -> what was said over time."""
     peers: dict[tuple[str, str], Averaged] = {}
-    spots: dict[tuple[str, str], tuple[float, float]] = {}
+    spots: dict[tuple[str, str], tuple[float, float | None]] = {}
     by_question: dict[str, dict[str, Steps]] = {}
     for (forecaster, question), steps in paths.items():
         by_question.setdefault(question, {})[forecaster] = steps
@@ -211,14 +219,22 @@ def records(
 
 
 def _spots(
-    name: str, mine: Sequence[tuple[Life, Steps]], spots: Mapping[tuple[str, str], tuple[float, float]]
+    name: str, mine: Sequence[tuple[Life, Steps]], spots: Mapping[tuple[str, str], tuple[float, float | None]]
 ) -> tuple[Mean | None, Mean | None]:
     told = [(life, spots[name, life.question]) for life, _ in mine if (name, life.question) in spots]
-    if not told:
-        return None, None
-    clusters = _codes(life.cluster for life, _ in told)
-    baseline, peer = np.array([pair for _, pair in told]).T
-    return clustered_mean(baseline, clusters), clustered_mean(peer, clusters)
+    return (
+        _mean([(life, baseline) for life, (baseline, _) in told]),
+        _mean([(life, peer) for life, (_, peer) in told if peer is not None]),
+    )
+
+
+def _mean(values: Sequence[tuple[Life, float]]) -> Mean | None:
+    """The mean over questions; None without any."""
+    if not values:
+        return None
+    return clustered_mean(
+        np.array([value for _, value in values]), _codes(life.cluster for life, _ in values)
+    )
 
 
 def _record(
@@ -241,21 +257,21 @@ def _record(
             lambda p, y=y: baseline_score(clipped(p if y else 1.0 - p, clip)[0]),  # type: ignore[misc]
         )
         assert base is not None
-        peer = peers[name, life.question].over_life
-        rows.append((life, brier.while_standing, log.while_standing, base.over_life, peer, brier.coverage))
+        rows.append((life, brier.while_standing, log.while_standing, base.over_life, brier.coverage))
     if not rows:
         return None
     clusters = _codes(life.cluster for life, *_ in rows)
     columns = np.array([row[1:] for row in rows]).T
-    brier_, log_, baseline, peer_ = (clustered_mean(column, clusters) for column in columns[:4])
+    brier_, log_, baseline = (clustered_mean(column, clusters) for column in columns[:3])
+    beside = [(life, peers[name, life.question]) for life, _ in mine if (name, life.question) in peers]
     return Record(
         name,
         len(rows),
-        float(columns[4].mean()),
+        float(columns[3].mean()),
         brier_,
         log_,
         baseline,
-        peer_,
+        _mean([(life, one.over_life) for life, one in beside]),
         at_leads=_at_leads(mine, leads),
     )
 
@@ -341,19 +357,19 @@ def records_json(found: Sequence[Record]) -> list[dict[str, Any]]:
             "brier": mean_json(one.brier),
             "log_score": {**mean_json(one.log_score), "unit": "nats"},
             "baseline": mean_json(one.baseline),
-            "peer": mean_json(one.peer),
-            "spot_baseline": _maybe_json(one.spot_baseline),
-            "spot_peer": _maybe_json(one.spot_peer),
+            "peer": _maybe_json(one.peer, NO_PEER),
+            "spot_baseline": _maybe_json(one.spot_baseline, NOTHING_STOOD),
+            "spot_peer": _maybe_json(one.spot_peer, NOTHING_STOOD if one.spot_baseline is None else NO_PEER),
             "leads": [{"lead": lead, **mean_json(mean)} for lead, mean in one.at_leads.items()],
         }
         for one in found
     ]
 
 
-def _maybe_json(mean: Mean | None) -> dict[str, Any]:
+def _maybe_json(mean: Mean | None, reason: str) -> dict[str, Any]:
     if mean is not None:
         return mean_json(mean)
-    return {"value": None, "ci95": None, "n": 0, "n_events": 0, "reason": "nothing stood at that moment"}
+    return {"value": None, "ci95": None, "n": 0, "n_events": 0, "reason": reason}
 
 
 def mean_json(mean: Mean) -> dict[str, Any]:

@@ -13,15 +13,20 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tracker.scoring.choices import brier_choice_score, log_choice_score, spherical_choice_score
+from tracker.scoring.choices import (
+    brier_choice_score,
+    log_choice_score,
+    ranked_probability_score,
+    spherical_choice_score,
+)
 from tracker.scoring.distributions import (
     crps_cdf,
+    crps_draws,
     held_shares,
     pit_histogram,
     pit_interval,
@@ -31,105 +36,26 @@ from tracker.scoring.distributions import (
 )
 from tracker.scoring.inference import Mean, clustered_mean
 from tracker.scoring.lives import LEADS, MIDPOINT, Life, Steps, mean_json
-from tracker.scoring.metaculus import baseline_score_cdf, bucket_of
-from tracker.scoring.scores import SCORE_VERSION, FloatArray
+from tracker.scoring.metaculus import baseline_score, baseline_score_cdf, bucket_of
+from tracker.scoring.peers import peers_at, peers_over_life, spot_of
+from tracker.scoring.scores import DEFAULT_LOG_CLIP, SCORE_VERSION, FloatArray
+from tracker.scoring.shapes import BASELINE, PEER, REWARDS, Answer, Form, Measure, Shape, Told, place_on
 
 DAY_S = 86_400.0
 COVERAGE_LEVELS = (0.5, 0.8, 0.9)
 MIN_PIT_QUESTIONS = 50  # below it ten bins show noise
 PIT_BINS = 10
-
-
-class Form(StrEnum):
-    """How a distribution was given."""
-
-    CDF = "cdf"  # linear between the points, the mass p[0] below and 1 - p[-1] above
-    GRID = "grid"  # a CDF on one of Metaculus' grids: each cell is 1/K of the range, however it bends
-    QUANTILES = "quantiles"  # nothing is said between and beyond the points
-    OPTIONS = "options"  # x counts them; p is the probability of each, together 1
-    RUNGS = "rungs"  # prices of one thing at several deadlines or thresholds; they may fail to rise
-
-
-@dataclass(frozen=True)
-class Shape:
-    """A distribution as it was given: P(at most ``x[k]``) = ``p[k]``, ``x`` strictly rising; dates in Unix seconds."""
-
-    x: tuple[float, ...]
-    p: tuple[float, ...]
-    form: Form = Form.CDF
-
-    @property
-    def rises(self) -> bool:
-        return all(a <= b for a, b in zip(self.p, self.p[1:], strict=False))
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What a question came to, and its life in days on one scale (``lives.Life``, for a number instead of 0 or 1).
-
-    ``value``: infinite where it lies beyond the range on that side. ``span``: the range asked about. ``dated``: value
-    and range are Unix seconds. ``event`` names what it shares with other questions (default: the question itself).
-    """
-
-    question: str
-    value: float
-    opens: float
-    closes: float
-    ends: float
-    span: tuple[float, float] | None = None
-    dated: bool = False
-    event: str = ""
-
-    def __post_init__(self) -> None:
-        if not self.opens < self.closes or not self.opens <= self.ends <= self.closes:
-            raise ValueError(f"{self.question}: times must be opens < closes and opens <= ends <= closes")
-        if math.isnan(self.value) or (self.span is not None and not self.span[0] < self.span[1]):
-            raise ValueError(f"{self.question}: a value and a range that rises are needed")
-
-    @property
-    def cluster(self) -> str:
-        return self.event or self.question
-
-
-@dataclass(frozen=True)
-class Told:
-    """What somebody said over time: ``shapes[i]`` stands from ``at[i]`` (days) to ``at[i + 1]``; None: nothing does."""
-
-    at: tuple[float, ...]
-    shapes: tuple[Shape | None, ...]
-
-    def __post_init__(self) -> None:
-        if len(self.at) != len(self.shapes) or any(
-            b <= a for a, b in zip(self.at, self.at[1:], strict=False)
-        ):
-            raise ValueError("as many distributions as times, and times must strictly rise")
-
-    def standing(self, moment: float) -> Shape | None:
-        """What stood at a moment."""
-        position = int(np.searchsorted(self.at, moment, side="right")) - 1
-        return self.shapes[position] if position >= 0 else None
-
-
-@dataclass(frozen=True, order=True)
-class Measure:
-    """Which number is told, and in what: ``unit`` is range, days, rungs, or points of Metaculus.
-
-    ``crps``, ``weighted_interval_score``, ``quantile_score``, ``ranked_probability_score`` and those of options are
-    losses, ``baseline`` is a reward. ``levels`` of the quantiles: only equal ones compare.
-    """
-
-    name: str
-    unit: str
-    levels: tuple[float, ...] = ()
+RPS_OPTIONS = Measure("ranked_probability_score", "options")
 
 
 @dataclass(frozen=True)
 class NumericRecord:
     """One forecaster by one measure over the lives of questions, each counting once.
 
-    ``mean`` is averaged over the time for which a distribution stood (``baseline``: over the scheduled life, the
-    rest as 0); ``coverage`` is its share of the scheduled life. ``at_leads``: what stood at fixed days before the
-    scheduled close and at the middle of the scheduled life.
+    ``mean`` is averaged over the time for which a distribution stood (``baseline`` and ``peer``: over the scheduled
+    life, the rest as 0); ``coverage`` is its share of the scheduled life. ``at_leads``: what stood at fixed days
+    before the scheduled close and at the middle of the scheduled life; ``spot``, of rewards alone: what stood at
+    the reveal or the end.
     """
 
     forecaster: str
@@ -138,6 +64,7 @@ class NumericRecord:
     coverage: float
     mean: Mean
     at_leads: Mapping[str, Mean] = field(default_factory=dict)
+    spot: Mean | None = None
 
 
 @dataclass(frozen=True)
@@ -168,9 +95,10 @@ def measures(shape: Shape, answer: Answer) -> dict[Measure, float]:
     """Every score of one distribution against the answer; empty where none can be said.
 
     A CDF: CRPS in days and over the width of its grid; on Metaculus' grids with all cells of one width, as they are
-    asked. Quantiles: in days, and over the width of the question's range where one is known; an answer beyond the
-    range has no value that they could be measured against. Rungs: the mean of (p - [answer at most x])^2.
-    Options: the scores of ``tracker.scoring.choices``; the answer is the position of the one that came about.
+    asked. Quantiles and draws: in days, and over the width of the question's range where one is known; an answer
+    beyond the range has no value that they could be measured against. Rungs: the mean of (p - [answer at most x])^2.
+    Options: the scores of ``tracker.scoring.choices`` (the ranked one where they have an order), and Metaculus'
+    baseline; the answer is the position of the one that came about.
 
     >>> found = measures(Shape((0.0, 1.0), (0.0, 1.0)), Answer("q", 0.25, 0.0, 2.0, 2.0))
     >>> {measure.name: round(loss, 4) for measure, loss in found.items()}
@@ -178,12 +106,16 @@ def measures(shape: Shape, answer: Answer) -> dict[Measure, float]:
     """
     if shape.form is Form.QUANTILES:
         return _of_quantiles(shape, answer)
-    if shape.form is Form.OPTIONS:
+    if shape.form is Form.DRAWS:
+        return _of_draws(shape, answer)
+    if shape.form in (Form.OPTIONS, Form.ORDERED):
         p, y = [shape.p], [int(answer.value)]
-        return {
+        near = {RPS_OPTIONS: float(ranked_probability_score(p, y)[0])} if shape.form is Form.ORDERED else {}
+        return near | {
             Measure("brier_choice", "options"): float(brier_choice_score(p, y)[0]),
             Measure("log_choice", "nats"): float(log_choice_score(p, y)[0]),
             Measure("spherical_choice", "options"): float(spherical_choice_score(p, y)[0]),
+            BASELINE: float(baseline_score(max(shape.p[y[0]], DEFAULT_LOG_CLIP), len(shape.p))),
         }
     if shape.form is Form.RUNGS:
         gap = np.array(shape.p) - (np.array(shape.x) >= answer.value)
@@ -198,6 +130,18 @@ def _of_quantiles(shape: Shape, answer: Answer) -> dict[Measure, float]:
     symmetric = len(levels) % 2 == 1 and np.allclose(np.add(levels, levels[::-1]), 1.0, atol=1e-9)
     name = "weighted_interval_score" if symmetric else "quantile_score"
     loss = float((weighted_interval_score if symmetric else quantile_score)(levels, q, y)[0])
+    return _in_units(name, loss, answer, levels)
+
+
+def _of_draws(shape: Shape, answer: Answer) -> dict[Measure, float]:
+    """The fair CRPS: the score of what the draws come from, whatever their number."""
+    if not math.isfinite(answer.value):
+        return {}
+    return _in_units("crps_draws", float(crps_draws([shape.x], [answer.value])[0]), answer)
+
+
+def _in_units(name: str, loss: float, answer: Answer, levels: tuple[float, ...] = ()) -> dict[Measure, float]:
+    """A loss in days for a date, and over the width of the question's range where one is known."""
     found = {}
     if answer.dated:
         found[Measure(name, "days", levels)] = loss / DAY_S
@@ -215,23 +159,13 @@ def _of_cdf(shape: Shape, answer: Answer) -> dict[Measure, float]:
     if shape.form is not Form.GRID:
         found[Measure("crps", "range")] = loss / float(x[-1] - x[0])
         return found
-    steps, place = x.size - 1, _place(x, answer.value)
+    steps, place = x.size - 1, place_on(shape.x, answer.value)
     found[Measure("crps", "range")] = float(crps_cdf(np.linspace(0.0, 1.0, x.size), cdf, [place])[0])
     ends = (shape.p[0] > 0.0) + (shape.p[-1] < 1.0)
     score = baseline_score_cdf(shape.p, bucket_of(place, steps), open_bounds=ends)
     if math.isfinite(score):
-        found[Measure("baseline", "points")] = score
+        found[BASELINE] = score
     return found
-
-
-def _place(x: FloatArray, value: float) -> float:
-    """Where in the grid a value lies, its cells all of one width: 0 at the first point, 1 at the last."""
-    if value < x[0]:
-        return -1.0
-    if value > x[-1]:
-        return 2.0
-    # a border of two cells must come out as that border
-    return round(float(np.interp(value, x, np.linspace(0.0, 1.0, x.size))), 12)
 
 
 def pit_of(shape: Shape, answer: Answer) -> tuple[float, float] | None:
@@ -242,8 +176,12 @@ def pit_of(shape: Shape, answer: Answer) -> tuple[float, float] | None:
     >>> pit_of(said, Answer("q", 2.5, 0.0, 2.0, 2.0))
     (0.5, 0.9)
     """
-    if shape.form is Form.OPTIONS:
+    if shape.form in (Form.OPTIONS, Form.ORDERED):
         return None
+    if shape.form is Form.DRAWS:
+        below, level = (sum(x < answer.value for x in shape.x), sum(x == answer.value for x in shape.x))
+        slots = len(shape.x) + 1
+        return below / slots, (below + level + 1) / slots
     if shape.form in (Form.QUANTILES, Form.RUNGS):
         if not shape.rises:
             return None
@@ -255,35 +193,74 @@ def pit_of(shape: Shape, answer: Answer) -> tuple[float, float] | None:
 
 
 def numeric_records(
-    told: Mapping[tuple[str, str], Told], answers: Mapping[str, Answer], *, leads: Sequence[int] = LEADS
+    told: Mapping[tuple[str, str], Told],
+    answers: Mapping[str, Answer],
+    *,
+    leads: Sequence[int] = LEADS,
+    everybody: Mapping[tuple[str, str], Told] | None = None,
 ) -> list[NumericRecord]:
     """Everybody's record by every measure. ``told``: (forecaster, question) -> what was said over time.
 
     Time is integrated between the moments of change; leads count back from the scheduled close, and only while the
-    question was open. A pair that no measure can be given for is left out (``unscored`` tells which).
+    question was open. ``everybody``: who are peers, when those are more than whose records are asked for. A pair that
+    no measure can be given for is left out (``unscored`` tells which).
     """
     rows: dict[tuple[str, Measure], list[tuple[Answer, float, float]]] = {}
-    spots: dict[tuple[str, Measure], dict[str, list[tuple[Answer, float]]]] = {}
+    leading: dict[tuple[str, Measure], dict[str, list[tuple[Answer, float]]]] = {}
+    spots: dict[tuple[str, Measure], list[tuple[Answer, float]]] = {}
+    peers, at_spot = _against_peers(told if everybody is None else everybody, answers)
     for (forecaster, question), said in sorted(told.items()):
         answer = answers[question]
+        length = answer.closes - answer.opens
         for measure, (area, time) in _areas(said, answer).items():
-            length = answer.closes - answer.opens
-            mean = area / length if measure.name == "baseline" else area / time
+            mean = area / length if measure == BASELINE else area / time
             rows.setdefault((forecaster, measure), []).append((answer, mean, time / length))
+        if (forecaster, question) in peers:
+            covered = sum(time for _, time in _pieces(said, answer)) / length
+            rows.setdefault((forecaster, PEER), []).append((answer, peers[forecaster, question], covered))
         for lead, shape in _at_leads(said, answer, leads):
             for measure, value in measures(shape, answer).items():
-                at = spots.setdefault((forecaster, measure), {}).setdefault(lead, [])
+                at = leading.setdefault((forecaster, measure), {}).setdefault(lead, [])
                 at.append((answer, value))
+        for measure, value in at_spot.get((forecaster, question), {}).items():
+            spots.setdefault((forecaster, measure), []).append((answer, value))
     return [
         NumericRecord(
             *key,
             n_questions=len(mine),
             coverage=float(np.mean([share for _, _, share in mine])),
             mean=_mean([(answer, value) for answer, value, _ in mine]),
-            at_leads={lead: _mean(values) for lead, values in spots.get(key, {}).items()},
+            at_leads={lead: _mean(values) for lead, values in leading.get(key, {}).items()},
+            spot=_mean(spots[key]) if key in spots else None,
         )
         for key, mine in sorted(rows.items())
     ]
+
+
+def _against_peers(
+    told: Mapping[tuple[str, str], Told], answers: Mapping[str, Answer]
+) -> tuple[dict[tuple[str, str], float], dict[tuple[str, str], dict[Measure, float]]]:
+    """By (forecaster, question): the peer score over the question's life, and both rewards at its spot moment."""
+    by_question: dict[str, dict[str, Told]] = {}
+    for (forecaster, question), said in told.items():
+        if question in answers:
+            by_question.setdefault(question, {})[forecaster] = said
+    over_life: dict[tuple[str, str], float] = {}
+    spots: dict[tuple[str, str], dict[Measure, float]] = {}
+    for question, everybody in by_question.items():
+        answer = answers[question]
+        moment = spot_of(answer)
+        peers = peers_at(everybody, answer, moment)
+        for forecaster, score in peers_over_life(everybody, answer).items():
+            over_life[forecaster, question] = score
+        for forecaster, said in everybody.items():
+            shape = said.standing(moment)
+            found = {} if shape is None else measures(shape, answer)
+            rewards = {BASELINE: found[BASELINE]} if BASELINE in found else {}
+            if forecaster in peers:
+                rewards[PEER] = peers[forecaster]
+            spots[forecaster, question] = rewards
+    return over_life, spots
 
 
 def unscored(told: Mapping[tuple[str, str], Told], answers: Mapping[str, Answer]) -> dict[str, int]:
@@ -356,7 +333,7 @@ def ladder(
     return Told(tuple(at), tuple(shapes)), Answer(name, value, opens, closes, ends, event=event)
 
 
-def options(said: Sequence[Steps], *, tolerance: float = 0.03) -> Told | None:
+def options(said: Sequence[Steps], *, ordered: bool = False, tolerance: float = 0.03) -> Told | None:
     """What was said of each option over time as one forecast, in their order; it stands while all options have a word.
 
     Probabilities that sum to 1 within the tolerance are divided by their sum (a market's overround), others are no
@@ -369,7 +346,8 @@ def options(said: Sequence[Steps], *, tolerance: float = 0.03) -> Told | None:
         total = math.fsum(p)  # NaN where one is missing
         whole = abs(total - 1.0) <= tolerance
         x = tuple(float(k) for k in range(len(p)))
-        shapes.append(Shape(x, tuple(one / total for one in p), Form.OPTIONS) if whole else None)
+        form = Form.ORDERED if ordered else Form.OPTIONS
+        shapes.append(Shape(x, tuple(one / total for one in p), form) if whole else None)
     return Told(tuple(at), tuple(shapes)) if any(shapes) else None
 
 
@@ -436,12 +414,14 @@ def numeric_json(
     not_scored: Mapping[str, int],
     *,
     leads: Sequence[int] = LEADS,
+    everybody: Mapping[tuple[str, str], Told] | None = None,
 ) -> dict[str, Any]:
-    """Scores, coverage and PIT under their public names; ``not_scored``: (forecaster, question) pairs left out, why."""
+    """Scores, coverage and PIT under their public names; ``not_scored``: (forecaster, question) pairs left out, why;
+    ``everybody``: see ``numeric_records``."""
     reasons = dict(not_scored)
     for why, count in unscored(told, answers).items():
         reasons[why] = reasons.get(why, 0) + count
-    records = numeric_records(told, answers, leads=leads)
+    records = numeric_records(told, answers, leads=leads, everybody=everybody)
     return {
         "score_version": SCORE_VERSION,
         "n_questions": len({question for _, question in told}),
@@ -453,17 +433,20 @@ def numeric_json(
 
 def _record_json(one: NumericRecord) -> dict[str, Any]:
     measure = one.measure
-    return {
+    document: dict[str, Any] = {
         "forecaster": one.forecaster,
         "score": measure.name,
         "unit": measure.unit,
         "levels": list(measure.levels) or None,
-        "better": "higher" if measure.name == "baseline" else "lower",
+        "better": "higher" if measure in REWARDS else "lower",
         "n_questions": one.n_questions,
         "time_covered": one.coverage,
         "over_life": mean_json(one.mean),
         "leads": [{"lead": lead, **mean_json(mean)} for lead, mean in one.at_leads.items()],
     }
+    if one.spot is not None:
+        document["spot"] = mean_json(one.spot)
+    return document
 
 
 def _places_json(one: Places) -> dict[str, Any]:

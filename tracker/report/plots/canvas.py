@@ -124,6 +124,18 @@ def square_over_strip(
     return figure, square, below
 
 
+def unit_square(axes: Axes, words: str) -> None:
+    """Both ways 0 to 1, with grid and diagonal; ``words`` along the left, nothing below."""
+    ticks = [0, 0.2, 0.4, 0.6, 0.8, 1.0]
+    axes.set_ylim(-0.03, 1.03)
+    axes.set_xticks(ticks)
+    axes.set_yticks(ticks)
+    axes.tick_params(labelbottom=False)
+    axes.grid(visible=True, color=RULE, linewidth=0.6)
+    axes.set_ylabel(words, fontsize=LABEL_PT, color=INK)
+    axes.plot([0, 1], [0, 1], color=MUTED, linewidth=1.2, linestyle=(0, (5, 3)), zorder=2)
+
+
 def inch_axes(figure: Figure) -> Axes:
     """Axes over the whole figure whose data unit is an inch from the lower left corner; nothing drawn."""
     width, height = figure.get_size_inches()

@@ -67,14 +67,7 @@ def reliability_alt(report: ReliabilityReport) -> str:
 
 
 def _draw_square(axes: Axes, report: ReliabilityReport) -> None:
-    ticks = [0, 0.2, 0.4, 0.6, 0.8, 1.0]
-    axes.set_ylim(-0.03, 1.03)
-    axes.set_xticks(ticks)
-    axes.set_yticks(ticks)
-    axes.tick_params(labelbottom=False)
-    axes.grid(visible=True, color=canvas.RULE, linewidth=0.6)
-    axes.plot([0, 1], [0, 1], color=canvas.MUTED, linewidth=1.2, linestyle=(0, (5, 3)), zorder=2)
-    axes.set_ylabel("how often it happened", fontsize=canvas.LABEL_PT, color=canvas.INK)
+    canvas.unit_square(axes, "how often it happened")
     if report.base_rate is not None:
         axes.axhline(report.base_rate, color=canvas.MUTED, linewidth=0.9, linestyle=(0, (1, 3)), zorder=1)
     points = [(b.mean_forecast, b.observed, b.ci95) for b in report.filled]

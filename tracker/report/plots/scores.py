@@ -14,6 +14,7 @@ from tracker.report.plots import canvas
 from tracker.report.wording import clean, day, decimal, interval
 from tracker.scoring.calibration import CalibrationReport, ScoreEstimate
 from tracker.scoring.compare import Comparison, Paired
+from tracker.scoring.inference import MIN_CLUSTERS
 from tracker.scoring.lives import MIDPOINT, Record
 from tracker.scoring.recalibration import ADJUSTED
 
@@ -24,10 +25,12 @@ if TYPE_CHECKING:
 LEFT, TOP, BOTTOM = 0.85, 0.95, 0.95  # margins in inches
 COLOURS = (canvas.SAFETY, canvas.CAPABILITIES, canvas.ACCENT, canvas.INK, canvas.MUTED)
 MARKERS = ("o", "s", "D", "^", "v")
+GLYPHS = "●■◆▲▼"  # the same in words: names are told apart without colour
 ALT_POINTS = 7  # of a curve, in words
 PAIR_LEFT, PAIR_RIGHT, PAIR_ROW = 3.15, 1.3, 0.52  # beside the compared pairs, and a pair's height, in inches
 SHOWN = 5  # forecasters on one chart; more cannot be told apart
 NAME_LIMIT = 34
+PAIRS_SHOWN = 12
 
 
 @dataclass(frozen=True)
@@ -52,11 +55,11 @@ def corp_chart(report: CalibrationReport, *, name: str, as_of: datetime) -> Figu
         figure, upper, lower = canvas.square_over_strip(
             left=LEFT, bottom=BOTTOM, top=TOP, side=4.55, strip=0.95, between=0.28
         )
-        _heading(figure, f"Calibration: {name}", f"{report.n_questions:,} questions")
+        heading(figure, f"Calibration: {name}", f"{report.n_questions:,} questions")
         _draw_curve(upper, report)
         _draw_questions(lower, report)
         _draw_numbers(figure, report, 5.7)
-        _note(figure, f"{_bands(report)}Dashed: calibrated. As of {day(as_of)} (UTC).")
+        note(figure, f"{_bands(report)}Dashed: calibrated. As of {day(as_of)} (UTC).")
         return figure
 
 
@@ -93,7 +96,7 @@ def history_chart(months: Sequence[Month], *, as_of: datetime) -> Figure:
     names = _largest([(one.forecaster, one.n_questions) for one in months])
     with canvas.drawing():
         figure, axes = _wide_axes(3.6, right=2.35)
-        _heading(figure, "Brier score of all questions so far, month by month", "lower is better")
+        heading(figure, "Brier score of all questions so far, month by month", "lower is better")
         ends = []
         for index, name in enumerate(names):
             mine = sorted((one for one in months if one.forecaster == name), key=lambda one: one.month)
@@ -107,15 +110,45 @@ def history_chart(months: Sequence[Month], *, as_of: datetime) -> Figure:
             axes.plot(
                 days, [one.brier for one in mine], color=colour, marker=marker, markersize=size, linewidth=1.6
             )
-            ends.append((mine[-1].brier, f"{_short(name)} ({mine[-1].n_questions})", colour))
+            ends.append((mine[-1].brier, f"{GLYPHS[index]} {short(name)} ({mine[-1].n_questions})", colour))
         _months_axis(axes, [one.month for one in months])
         _score_axis(axes)
         _label_ends(figure, axes, ends)
-        _note(
+        if left_out := _left_out(len({one.forecaster for one in months}) - len(names)):
+            note(figure, left_out, lines_up=1)
+        note(
             figure,
             f"In brackets: questions. Bands: 95 %, questions resampled; none below ten. As of {day(as_of)} (UTC).",
         )
         return figure
+
+
+def history_alt(months: Sequence[Month]) -> str:
+    """The chart in words and numbers: each forecaster's first and last month."""
+    told = []
+    for name in _largest([(one.forecaster, one.n_questions) for one in months]):
+        mine = sorted((one for one in months if one.forecaster == name), key=lambda one: one.month)
+        ends = mine[:1] if len(mine) == 1 else [mine[0], mine[-1]]
+        points = " to ".join(
+            f"{decimal(one.brier, 3)}{'' if one.ci95 is None else f' ({interval(one.ci95, 3)})'} in {one.month:%Y-%m} "
+            f"of {one.n_questions} questions"
+            for one in ends
+        )
+        told.append(f"{clean(name)}: {points}")
+    return "Brier score of all questions so far. " + "; ".join(told) + "."
+
+
+def comparison_alt(found: Comparison) -> str:
+    """The chart in words and numbers."""
+    told = [
+        f"{clean(pair.a)} less {clean(pair.b)}: {decimal(pair.difference.value, 3)}"
+        + ("" if pair.difference.ci95 is None else f" ({interval(pair.difference.ci95, 3)})")
+        + f" on {pair.difference.n} questions"
+        for pair in sorted(filter(_told_apart, found.pairs), key=lambda pair: -pair.difference.n)[
+            :PAIRS_SHOWN
+        ]
+    ]
+    return "Difference of Brier scores; negative: the first is better. " + "; ".join(told) + "."
 
 
 def comparison_chart(found: Comparison, *, as_of: datetime) -> Figure:
@@ -123,7 +156,7 @@ def comparison_chart(found: Comparison, *, as_of: datetime) -> Figure:
 
     Raises ValueError when no pair has a common question.
     """
-    pairs = sorted(filter(_told_apart, found.pairs), key=lambda pair: -pair.difference.n)[:12]
+    pairs = sorted(filter(_told_apart, found.pairs), key=lambda pair: -pair.difference.n)[:PAIRS_SHOWN]
     if not pairs:
         raise ValueError("no two have a question in common: nothing to draw")
     with canvas.drawing():
@@ -138,7 +171,7 @@ def comparison_chart(found: Comparison, *, as_of: datetime) -> Figure:
             )
         )
         canvas.frame(axes)
-        _heading(
+        heading(
             figure,
             "Who was better, on what both forecast",
             "difference of Brier scores, question by question",
@@ -149,11 +182,27 @@ def comparison_chart(found: Comparison, *, as_of: datetime) -> Figure:
         axes.set_xlabel(
             "← the first is better      the second is better →", fontsize=canvas.LABEL_PT, color=canvas.INK
         )
-        _note(
-            figure,
-            f"Lines: 95 % today. Right, small: 95 % however often one looks. As of {day(as_of)} (UTC).",
-        )
+        if left_out := _left_out(sum(map(_told_apart, found.pairs)) - len(pairs), "pairs"):
+            note(figure, left_out, lines_up=1)
+        note(figure, f"{_intervals(pairs)} As of {day(as_of)} (UTC).")
         return figure
+
+
+def _intervals(pairs: Sequence[Paired]) -> str:
+    """What the lines are, or why there are none."""
+    told = []
+    if any(pair.difference.ci95 is not None for pair in pairs):
+        told.append("Lines: 95 % today.")
+    if any(pair.difference.ci95 is None for pair in pairs):
+        told.append(f"No line: fewer than {MIN_CLUSTERS} events say too little.")
+    if any(pair.sequence is not None for pair in pairs):
+        told.append("Right, small: 95 % however often one looks.")
+    return " ".join(told)
+
+
+def _left_out(count: int, what: str = "forecasters") -> str:
+    """That not everybody is drawn; empty where everybody is."""
+    return f"Not drawn: {count} {what} with fewer questions." if count > 0 else ""
 
 
 def _draw_differences(axes: Axes, pairs: Sequence[Paired]) -> None:
@@ -181,7 +230,7 @@ def _name_pair(figure: Figure, pair: Paired, index: int, count: int) -> None:
     """Who they are on the left of a row, on how many questions and for how long it holds on the right."""
     wide, tall = canvas.WIDTH_IN, float(figure.get_size_inches()[1])
     height = (BOTTOM + (tall - TOP - BOTTOM) * (count - 0.4 - index) / (count + 0.2)) / tall
-    for line, offset in ((_short(pair.a), 0.09), (f"against {_short(pair.b)}", -0.09)):
+    for line, offset in ((short(pair.a), 0.09), (f"against {short(pair.b)}", -0.09)):
         text = figure.text(
             (PAIR_LEFT - 0.15) / wide, height + offset / tall, line, fontsize=canvas.NOTE_PT, color=canvas.INK,
             ha="right", va="center",
@@ -209,7 +258,7 @@ def lead_chart(records: Sequence[Record], *, as_of: datetime) -> Figure:
         raise ValueError("no score at any lead time: nothing to draw")
     with canvas.drawing():
         figure, axes = _wide_axes(3.6, right=2.35)
-        _heading(figure, "Brier score by time to the scheduled close", "lower is better")
+        heading(figure, "Brier score by time to the scheduled close", "lower is better")
         ends = []
         for index, name in enumerate(names):
             mine = sorted(points[name], reverse=True)
@@ -226,7 +275,7 @@ def lead_chart(records: Sequence[Record], *, as_of: datetime) -> Figure:
                     )
             values = [mean.value for _, mean in mine]
             axes.plot(xs, values, color=colour, marker=MARKERS[index], markersize=5.5, linewidth=1.6)
-            ends.append((values[-1], f"{_short(name)} ({chosen[name].n_questions})", colour))
+            ends.append((values[-1], f"{GLYPHS[index]} {short(name)} ({chosen[name].n_questions})", colour))
         axes.set_xticks(
             [-math.log(lead) for lead in reversed(leads)], [f"{lead}" for lead in reversed(leads)]
         )
@@ -234,20 +283,15 @@ def lead_chart(records: Sequence[Record], *, as_of: datetime) -> Figure:
         axes.set_xlabel("days before the scheduled close", fontsize=canvas.LABEL_PT, color=canvas.INK)
         _score_axis(axes)
         _label_ends(figure, axes, ends)
-        note = "In brackets: questions in all; not each was open at every lead."
-        _note(figure, f"{note} Upright: 95 %, from ten events on. As of {day(as_of)} (UTC).")
+        if left_out := _left_out(len({one.forecaster for one in records}) - len(names)):
+            note(figure, left_out, lines_up=1)
+        asked = "In brackets: questions in all; not each was open at every lead."
+        note(figure, f"{asked} Upright: 95 %, from ten events on. As of {day(as_of)} (UTC).")
         return figure
 
 
 def _draw_curve(axes: Axes, report: CalibrationReport) -> None:
-    ticks = [0, 0.2, 0.4, 0.6, 0.8, 1.0]
-    axes.set_ylim(-0.03, 1.03)
-    axes.set_xticks(ticks)
-    axes.set_yticks(ticks)
-    axes.tick_params(labelbottom=False)
-    axes.grid(visible=True, color=canvas.RULE, linewidth=0.6)
-    axes.set_ylabel("how often it happened", fontsize=canvas.LABEL_PT, color=canvas.INK)
-    axes.plot([0, 1], [0, 1], color=canvas.MUTED, linewidth=1.2, linestyle=(0, (5, 3)), zorder=2)
+    canvas.unit_square(axes, "how often it happened")
     curve = report.curve
     if curve is None:
         words = "too few questions to say" if "curve" in report.reasons else "the curve was not asked for"
@@ -342,7 +386,8 @@ def _largest(sizes: Sequence[tuple[str, int]]) -> list[str]:
     return sorted(most, key=lambda name: (-most[name], name))[:SHOWN]
 
 
-def _short(name: str) -> str:
+def short(name: str) -> str:
+    """A forecaster's name as it fits beside a line."""
     text = clean(name)
     return text if len(text) <= NAME_LIMIT else text[: NAME_LIMIT - 1] + "…"
 
@@ -367,7 +412,8 @@ def _score_axis(axes: Axes) -> None:
     axes.set_ylabel("Brier score", fontsize=canvas.LABEL_PT, color=canvas.INK)
 
 
-def _heading(figure: Figure, title: str, below: str) -> None:
+def heading(figure: Figure, title: str, below: str) -> None:
+    """A bold title and a quiet line below it."""
     wide, tall = (float(x) for x in figure.get_size_inches())
     text = figure.text(
         0.25 / wide, 1 - 0.36 / tall, clean(title), fontsize=canvas.TITLE_PT, fontweight="bold",
@@ -379,10 +425,16 @@ def _heading(figure: Figure, title: str, below: str) -> None:
     )
 
 
-def _note(figure: Figure, text: str) -> None:
+def note(figure: Figure, text: str, *, lines_up: int = 0) -> None:
+    """Small print along the lower edge, or so many lines above it."""
     wide, tall = (float(x) for x in figure.get_size_inches())
     words = figure.text(
-        0.25 / wide, 0.2 / tall, text, fontsize=canvas.NOTE_PT, color=canvas.MUTED, va="center"
+        0.25 / wide,
+        (0.2 + 0.22 * lines_up) / tall,
+        text,
+        fontsize=canvas.NOTE_PT,
+        color=canvas.MUTED,
+        va="center",
     )
     canvas.shrink_to(figure, words, wide - 0.5, smallest=7.0)
 
@@ -402,7 +454,7 @@ def _label_ends(figure: Figure, axes: Axes, ends: Sequence[tuple[float, str, str
             label, (1.0, at - over), xycoords=("axes fraction", "data"), xytext=(6, 0),
             textcoords="offset points", fontsize=canvas.NOTE_PT, color=colour, va="center", annotation_clip=False,
         )  # fmt: skip
-        canvas.shrink_to(figure, text, 2.15, smallest=7.0)
+        canvas.shrink_to(figure, text, 2.15, smallest=6.0)
 
 
 def _months_axis(axes: Axes, months: Sequence[date]) -> None:
