@@ -19,7 +19,7 @@ from tracker import __version__
 from tracker.config import LinkSettings, Settings
 from tracker.demo.play import FIRST_DAY, LAST_DAY, PLATFORMS, POLL_HOURS, Played, Progress, moments, play
 from tracker.demo.recording import make_recording
-from tracker.digest.issue import digest_mail
+from tracker.digest.issue import digest_mail, preview_message
 from tracker.digest.period import period_at
 from tracker.digest.render import write_preview
 from tracker.findings import WEEKS_SHOWN, Findings, find
@@ -120,10 +120,11 @@ def run_demo(
         settings = Settings(poll_hours=POLL_HOURS)
         period = period_at(days[-1])
         digest = digest_mail(store, catalogue, settings, period, known=found.orderings)
+        message = preview_message(digest, period, settings)
         rows = store.counts()
     finally:
         store.close()
-    return DemoResult(folder, days[-1], played, found, rows, write(folder, found, digest))
+    return DemoResult(folder, days[-1], played, found, rows, write(folder, found, digest, message))
 
 
 def _note(rows: Mapping[str, int], now: datetime) -> DatabaseNote:
@@ -151,8 +152,9 @@ def _note(rows: Mapping[str, int], now: datetime) -> DatabaseNote:
     )
 
 
-def write(folder: Path, found: Findings, digest: MailContent) -> tuple[Path, ...]:
-    """Charts as PNG and SVG, the page and its plain-text twin, the week's digest; returns the files written."""
+def write(folder: Path, found: Findings, digest: MailContent, message: bytes) -> tuple[Path, ...]:
+    """Charts as PNG and SVG, the page and its plain-text twin, the week's digest (``message``: as it would be
+    mailed); returns the files written."""
     files = []
     for name, figure in found.charts.figures.items():
         assert isinstance(figure, Figure)
@@ -162,4 +164,4 @@ def write(folder: Path, found: Findings, digest: MailContent) -> tuple[Path, ...
         files += [png, svg]
     (folder / PAGE).write_text(render_page(found.content), encoding="utf-8")
     (folder / TEXT).write_text(render_text(found.content, 110) + "\n", encoding="utf-8")
-    return (*files, folder / PAGE, folder / TEXT, *write_preview(digest, folder))
+    return (*files, folder / PAGE, folder / TEXT, *write_preview(digest, folder, message=message))

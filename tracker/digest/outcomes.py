@@ -7,16 +7,26 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from questions.catalogue import Catalogue
+from questions.model import Relation
 from questions.receipts import Receipt
-from questions.records import Forecast, OutcomeState, Quantity, Resolution, StreamKey, ValueState
+from questions.records import Forecast, ForecasterKind, OutcomeState, Quantity, Resolution, StreamKey, ValueState
 from storage.records import Observation
 from storage.store import Store
-from tracker.digest.content import CLOSING_DAYS, SAID_DAYS, Closing, Overdue, Resolved, Said, Subject
-from tracker.digest.movement import STANDS, LinkKey, chance
+from tracker.digest.content import (
+    CLOSING_DAYS,
+    SAID_DAYS,
+    Closing,
+    Opinion,
+    Overdue,
+    Resolved,
+    Said,
+    Subject,
+)
+from tracker.digest.movement import STANDS, LinkKey, chance, raws_of
 from tracker.digest.period import Period
 from tracker.health import views
 from tracker.orderings import SETTLED
-from tracker.own import counted, place
+from tracker.own import OWN, counted, place
 from tracker.scorecard import first_told
 from tracker.scoring.scores import brier_score, log_score
 
@@ -49,6 +59,27 @@ class Followed:
         return yes or (own[0] if len(own) == 1 else None)
 
 
+def opinions_on(scene: Followed, keys: Iterable[StreamKey]) -> dict[LinkKey, tuple[Opinion, ...]]:
+    """By outcome what people last forecast on it, or on our question where it asks the same, as known then."""
+    wanted = {(key.platform, key.external_id, key.outcome) for key in keys}
+    asks = {
+        link.key: link.question
+        for link in scene.catalogue.links
+        if link.key in wanted and link.relation is Relation.SAME and link.question
+    }
+    asked: dict[LinkKey, LinkKey] = {name: name for name in wanted}
+    for name, question in asks.items():
+        asked[OWN, question, name[2]] = name
+    last: dict[LinkKey, dict[str, Opinion]] = {}
+    for forecast, at in _opinions(scene.store, scene.period.at) if wanted else ():
+        told_of = asked.get((*place(forecast.question), forecast.outcome))
+        if told_of is not None and forecast.kind is ForecasterKind.PERSON:
+            last.setdefault(told_of, {})[forecast.forecaster] = Opinion(
+                forecast.forecaster, forecast.probability, at
+            )
+    return {name: tuple(said[who] for who in sorted(said)) for name, said in last.items()}
+
+
 def closing(scene: Followed) -> tuple[Closing, ...]:
     """Followed questions that close within ``CLOSING_DAYS`` and have no outcome, the first to close first."""
     settled = {(r.platform, r.external_id) for r in scene.resolutions if r.state in SETTLED}
@@ -64,6 +95,7 @@ def closing(scene: Followed) -> tuple[Closing, ...]:
                 at,
                 None if seen is None else chance(seen),
                 None if seen is None else seen.snapshot.forecasters,
+                raws_of(seen),
             )
         )
     done = {
@@ -71,7 +103,8 @@ def closing(scene: Followed) -> tuple[Closing, ...]:
     }
     for key, question in scene.catalogue.questions.items():
         if key not in done and scene.period.at < question.dates.close <= until:
-            found.append(Closing(Subject(question.title, OURS, key), question.dates.close, None, None))
+            subject = Subject(question.title, OURS, key, areas=question.areas)
+            found.append(Closing(subject, question.dates.close, None, None))
     return tuple(
         sorted(found, key=lambda one: (one.closes_at, one.subject.platform, one.subject.external_id))
     )
@@ -133,13 +166,15 @@ def _followed(scene: Followed, word: Resolution, opinions: Sequence[tuple[Foreca
         said += _sources(scene.store, word, moment, scene.period.at, value)
         name = f"{word.platform}:{word.external_id}"
         said += _people(opinions, name, word.outcome, moment, value)
-    return Resolved(scene.subjects[word.platform, word.external_id], text, at, value, tuple(said))
+    raws = (word.payload_sha256,) if word.payload_sha256 else ()
+    return Resolved(scene.subjects[word.platform, word.external_id], text, at, value, tuple(said), raws)
 
 
 def _own(scene: Followed, receipt: Receipt, opinions: Sequence[tuple[Forecast, datetime]]) -> Resolved:
     """One of our questions: everybody's probability of the outcome that came about."""
     at = receipt.resolved_at or receipt.made_at
-    subject = Subject(scene.catalogue.questions[receipt.question].title, OURS, receipt.question)
+    question = scene.catalogue.questions[receipt.question]
+    subject = Subject(question.title, OURS, receipt.question, areas=question.areas)
     outcome = receipt.outcome or ""
     moment = at - timedelta(days=SAID_DAYS)
     said = _people(opinions, receipt.question, outcome, moment, 1.0)

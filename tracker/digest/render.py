@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from tracker.digest.charts import pictures
 from tracker.digest.content import Digest
-from tracker.digest.layout import Letter, Table, Where, letter, shorter
+from tracker.digest.layout import ORIGIN, Letter, Table, Where, letter, shorter
 from tracker.mail.content import InlineImage, MailContent
 
 if TYPE_CHECKING:
@@ -39,13 +39,22 @@ class TooLarge(ValueError):
     """A digest whose HTML would be cut off by mail programs."""
 
 
-def mail_content(digest: Digest, *, places: Where | None = None, footer: Footer | None = None) -> MailContent:
-    """The digest as a mail. The same digest gives the same bytes.
+def mail_content(
+    digest: Digest,
+    *,
+    places: Where | None = None,
+    footer: Footer | None = None,
+    images: tuple[InlineImage, ...] | None = None,
+) -> MailContent:
+    """The digest as a mail. The same digest gives the same bytes. ``images``: its pictures, if they are drawn already.
 
     Lists and lines are cut until the HTML fits into ``MAX_HTML_BYTES``; raises TooLarge where nothing helps.
     """
     words = letter(digest, places or Where())
-    images = () if words.quiet else pictures(digest)
+    if words.quiet:
+        images = ()
+    elif images is None:
+        images = pictures(digest)
     size = 0
     for said in (words, *(shorter(words, most, width) for most, width in CUTS)):
         html = render_html(said, images, footer or Footer())
@@ -60,7 +69,9 @@ def render_html(words: Letter, images: Iterable[InlineImage], footer: Footer) ->
     from css_inline import CSSInliner
 
     drawn = {image.filename.removesuffix(".png"): image for image in images}
-    page = _html().get_template("digest.html.j2").render(letter=words, images=drawn, footer=footer)
+    page = _html().get_template("digest.html.j2").render(
+        letter=words, images=drawn, footer=footer, origin=ORIGIN
+    )
     inliner = CSSInliner(load_remote_stylesheets=False, keep_at_rules=True, keep_style_tags=False)
     inlined = inliner.inline(page).replace(CHARSET, "", 1)
     return inlined.replace("<head>", f"<head>{CHARSET}", 1)  # it has to stand in the first kilobyte
@@ -80,13 +91,19 @@ def browsable(content: MailContent, prefix: str = "") -> str:
     return html
 
 
-def write_preview(content: MailContent, folder: Path) -> tuple[Path, ...]:
-    """The mail as files that a browser shows: digest.html, digest.txt and its pictures. Raises OSError."""
+def write_preview(content: MailContent, folder: Path, *, message: bytes = b"") -> tuple[Path, ...]:
+    """The mail as files that a browser shows: digest.html, digest.txt and its pictures. Raises OSError.
+
+    ``message``: the same as it would travel, for a mail program: digest.eml.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     html, text = folder / "digest.html", folder / "digest.txt"
     html.write_text(browsable(content, prefix="digest-"), encoding="utf-8")
     text.write_text(content.text, encoding="utf-8")
     files = [html, text]
+    if message:
+        files.append(folder / "digest.eml")
+        files[-1].write_bytes(message)
     for image in content.images:
         files.append(folder / f"digest-{image.filename}")
         files[-1].write_bytes(image.png)
@@ -120,6 +137,7 @@ def _text() -> Environment:
         keep_trailing_newline=True,
     )
     environment.filters.update(fold=fold, grid=grid)
+    environment.tests["inside"] = lambda href: f"#{ORIGIN}" in href
     return environment
 
 
