@@ -77,6 +77,7 @@ HOSTS = (
 )
 _SCHEME = re.compile(r"\b([a-z][a-z0-9+.-]{1,20}):(?=\S)", re.IGNORECASE)
 _ENDLESS = re.compile(r"(\S{60})(?=\S)")
+_NAMED = re.compile(r"([a-z]+:)?[\w.-]{1,80}( \(payloads? [0-9a-f, ]+\))?", re.ASCII)  # an id that may be typed again
 _HOSTLIKE = re.compile(r"\b(www)\.(?=\S)", re.IGNORECASE)
 
 
@@ -198,7 +199,8 @@ class Section:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "lead", tuple(plain(line, LINE_LIMIT) for line in self.lead))
-        object.__setattr__(self, "origins", tuple(plain(line) for line in self.origins))
+        kept = (line if _NAMED.fullmatch(line) else plain(line) for line in self.origins)
+        object.__setattr__(self, "origins", tuple(kept))
         _cleaned(self, LINE_LIMIT, "more")
 
 
