@@ -22,6 +22,7 @@ from sqlalchemy import (
     and_,
     bindparam,
     case,
+    func,
     insert,
     select,
     true,
@@ -419,7 +420,9 @@ def streams(connection: Connection, platform: str | None, external_id: str | Non
     return sorted(_key(row) for row in connection.execute(query))
 
 
-def _rows_of(connection: Connection, key: StreamKey, known_at: datetime | None) -> list[Spell]:
+def _rows_of(
+    connection: Connection, key: StreamKey, known_at: datetime | None, start: datetime | None = None
+) -> list[Spell]:
     named = [column == value for column, value in zip(_KEY, _key_values(key), strict=True)]
     query = (
         select(*_columns(SPELL))
@@ -433,11 +436,20 @@ def _rows_of(connection: Connection, key: StreamKey, known_at: datetime | None) 
     )
     if known_at is not None:
         query = query.where(SPELL.c.seen_first <= known_at)
+    if start is not None:
+        earlier = SPELL.alias("earlier")
+        known = earlier.c.seen_first <= known_at if known_at is not None else true()
+        stood = select(func.max(earlier.c.as_of)).where(
+            earlier.c.stream_id == STREAM.c.id, earlier.c.as_of <= start, known
+        )
+        query = query.where(SPELL.c.as_of >= func.coalesce(stood.correlate(STREAM).scalar_subquery(), start))
     return [_spell(key, row) for row in connection.execute(query)]
 
 
-def history(connection: Connection, key: StreamKey, known_at: datetime | None) -> list[Observation]:
-    spells = last_per_instant(_rows_of(connection, key, known_at))
+def history(
+    connection: Connection, key: StreamKey, known_at: datetime | None, start: datetime | None = None
+) -> list[Observation]:
+    spells = last_per_instant(_rows_of(connection, key, known_at, start))
     return [spell.observation(known_at) for spell in spells]
 
 

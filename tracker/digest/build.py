@@ -27,6 +27,7 @@ from tracker.digest.health import data_health
 from tracker.digest.movement import LinkKey, Move, chance, followed, moves, nearest, raws_of
 from tracker.digest.outcomes import Followed, Name, closing, opinions_on, overdue, resolved
 from tracker.digest.period import Period
+from tracker.digest.reading import remembering
 from tracker.digest.trends import trend_news
 from tracker.digest.why import move_causes, order_changes
 from tracker.estimates.factors import Noise
@@ -147,9 +148,12 @@ def look_through(
     known: Orderings | None = None,
 ) -> Desk:
     """A week from which digests can be told; the arguments are those of ``build_digest``."""
-    options = ModelOptions()
-    result = known or orderings(catalogue, store, options, now=period.at, known_at=period.at)
-    before = Scene(catalogue, store, options, period.since).voices(period.since, period.since, options.draws)
+    options, store = ModelOptions(), remembering(store)
+    voices = Scene(catalogue, store, options, period.at)
+    result = known or orderings(
+        catalogue, store, options, now=period.at, known_at=period.at, scene=voices
+    )
+    before = voices.voices(period.since, period.since, options.draws)
     infos = {at: _infos(store, at) for at in (period.since, period.at)}
     subjects = _subjects(catalogue, infos[period.at])
     titles = {name: subject.title for name, subject in subjects.items()}
@@ -413,7 +417,9 @@ def _calibration(store: Store, catalogue: Catalogue, at: datetime) -> Calibratio
     forecasts = stored_forecasts(
         store, catalogue, lead_days=(CALIBRATION_LEAD_DAYS,), now=at, known_at=at, pending=False
     )
-    return calibrate(forecasts, group_by=("forecaster",), bins=5) if len(forecasts) else None
+    if not len(forecasts):
+        return None
+    return calibrate(forecasts, group_by=("forecaster",), bins=5, shape=False)
 
 
 def _records(report: CalibrationReport | None) -> tuple[ReliabilityReport, ...]:
@@ -435,11 +441,11 @@ def _charts(
     )
     outlook = None
     if result.mixture is not None:
-        futures = simulate(result.mixture.members, seed=seed)
+        futures = simulate(result.mixture.members, seed=seed, records=False)
         passages = tuple(
             passage(futures, minutes, ceiling=TREND_SELECTION.max_minutes) for minutes in THRESHOLDS_MINUTES
         )
-        outlook = Outlook(fan(futures), passages, "mixture of trend shapes")
+        outlook = Outlook(fan(futures, (0.80,)), passages, "mixture of trend shapes")
     return Charts(
         tuple(voice for voice in result.voices.values() if voice.ranking),
         result.areas,

@@ -55,14 +55,13 @@ def _png(figure: Figure) -> bytes:
     """The figure with few colours, as a mail wants it: a third of the size, and no difference to the eye."""
     from PIL import Image  # matplotlib writes its own PNGs with it
 
-    drawn, small = io.BytesIO(), io.BytesIO()
+    raw, small = io.BytesIO(), io.BytesIO()
     with canvas.drawing():
-        figure.savefig(drawn, format="png", dpi=DPI, metadata={"Software": None})
-    with Image.open(drawn) as picture:
-        few = picture.convert("RGB").quantize(
-            COLOURS, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE
-        )
-        few.save(small, format="PNG", optimize=True)
+        figure.savefig(raw, format="rgba", dpi=DPI)
+    size = tuple(round(inches * DPI) for inches in figure.get_size_inches())
+    drawn = Image.frombytes("RGBA", (size[0], size[1]), raw.getvalue())
+    few = drawn.convert("RGB").quantize(COLOURS, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+    few.save(small, format="PNG")
     return small.getvalue()
 
 

@@ -190,7 +190,7 @@ def _sources(
     for key in streams:
         if direct and key.quantity is Quantity.CROWD_DAILY:
             continue
-        seen = _then(store.history(key, known_at=known_at), moment)
+        seen = _then(store.history(key, known_at=known_at, start=moment), moment)
         if seen is not None:
             yield _scored(_voice_of(key), chance(seen), value)
 
