@@ -420,10 +420,9 @@ def streams(connection: Connection, platform: str | None, external_id: str | Non
     return sorted(_key(row) for row in connection.execute(query))
 
 
-def _rows_of(
-    connection: Connection, key: StreamKey, known_at: datetime | None, start: datetime | None = None
-) -> list[Spell]:
-    named = [column == value for column, value in zip(_KEY, _key_values(key), strict=True)]
+@cache
+def _of_stream(*, clipped: bool, started: bool) -> Select[Any]:
+    """The spells of a stream in order: begun by ``known_at`` if clipped, from what stood at ``start`` on if started."""
     query = (
         select(*_columns(SPELL))
         .select_from(
@@ -431,19 +430,28 @@ def _rows_of(
                 PAYLOAD, PAYLOAD.c.id == SPELL.c.payload_id
             )
         )
-        .where(*named)
+        .where(*(column == bindparam(f"k{i}") for i, column in enumerate(_KEY)))
         .order_by(SPELL.c.as_of, SPELL.c.seen_first, SPELL.c.reading)
     )
-    if known_at is not None:
-        query = query.where(SPELL.c.seen_first <= known_at)
-    if start is not None:
-        earlier = SPELL.alias("earlier")
-        known = earlier.c.seen_first <= known_at if known_at is not None else true()
-        stood = select(func.max(earlier.c.as_of)).where(
-            earlier.c.stream_id == STREAM.c.id, earlier.c.as_of <= start, known
-        )
+    earlier, start = SPELL.alias("earlier"), bindparam("start", type_=SPELL.c.as_of.type)
+    stood = select(func.max(earlier.c.as_of)).where(
+        earlier.c.stream_id == STREAM.c.id, earlier.c.as_of <= start
+    )
+    if clipped:
+        query = query.where(SPELL.c.seen_first <= bindparam("known_at"))
+        stood = stood.where(earlier.c.seen_first <= bindparam("known_at"))
+    if started:
         query = query.where(SPELL.c.as_of >= func.coalesce(stood.correlate(STREAM).scalar_subquery(), start))
-    return [_spell(key, row) for row in connection.execute(query)]
+    return query
+
+
+def _rows_of(
+    connection: Connection, key: StreamKey, known_at: datetime | None, start: datetime | None = None
+) -> list[Spell]:
+    bound: dict[str, Any] = {f"k{i}": value for i, value in enumerate(_key_values(key))}
+    bound |= {name: at for name, at in (("known_at", known_at), ("start", start)) if at is not None}
+    query = _of_stream(clipped=known_at is not None, started=start is not None)
+    return [_spell(key, row) for row in connection.execute(query, bound)]
 
 
 def history(

@@ -159,7 +159,8 @@ def test_without_a_page_of_its_own_every_number_leads_to_a_source_or_to_what_pri
     targets = {found["id"]: tag for tag, found in page.tags if found.get("id", "").startswith("from-")}
     assert {href[1:] for link in page.find("a") if (href := link["href"]).startswith("#")} <= set(targets)
     assert set(targets) == {
-        f"from-{part}" for part in ("order", "movers", "disagreements", "ends", "calibration", "trends", "health")
+        f"from-{part}"
+        for part in ("order", "movers", "disagreements", "ends", "calibration", "trends", "health")
     }
     origins = " ".join(text for path, text in page.texts if path[-1] == "p" and "abababababab" in text)
     assert "metaculus:1 (payloads abababababab, 121212121212)" in origins
@@ -167,7 +168,9 @@ def test_without_a_page_of_its_own_every_number_leads_to_a_source_or_to_what_pri
 
 def test_what_people_forecast_stands_beside_what_moved() -> None:
     one = digest(many=1)
-    said = tuple(Opinion(who, p, AT - timedelta(days=9)) for who, p in (("ada", 0.61), ("bob", 0.2), ("eve", 0.3)))
+    said = tuple(
+        Opinion(who, p, AT - timedelta(days=9)) for who, p in (("ada", 0.61), ("bob", 0.2), ("eve", 0.3))
+    )
     one = replace(one, movers=(replace(one.movers[0], opinions=said),))
     text = " ".join(without_pictures(one).text.split())
     assert "ada said 61% on 2026-11-14 · bob said 20% on 2026-11-14 · 1 more forecast it" in text

@@ -24,7 +24,10 @@ _FOLDER = click.Path(file_okay=False, path_type=Path)
 @click.command("digest", epilog="Example:  speedup digest --week 2026-11-18 --preview out")
 @click.option("--week", type=Day(), help="The week that holds this day (default: the seven days up to now).")
 @click.option(
-    "--preview", type=_FOLDER, metavar="DIR", help="Write it there as HTML, text, pictures and .eml; send nothing."
+    "--preview",
+    type=_FOLDER,
+    metavar="DIR",
+    help="Write it there as HTML, text, pictures and .eml; send nothing.",
 )
 @click.option(
     "--archive", type=_FOLDER, metavar="DIR", help="Export all digests kept, as pages and an Atom feed."

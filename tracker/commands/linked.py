@@ -41,9 +41,13 @@ def show_linked(session: Session, name: str) -> int:
 def _document(
     store: Store, links: list[Link], platform: str, external_id: str, at: datetime | None
 ) -> dict[str, Any]:
-    infos = [one for one in store.infos(known_at=at) if (one.platform, one.external_id) == (platform, external_id)]
+    infos = [
+        one for one in store.infos(known_at=at) if (one.platform, one.external_id) == (platform, external_id)
+    ]
     words = [
-        one for one in store.resolutions(known_at=at) if (one.platform, one.external_id) == (platform, external_id)
+        one
+        for one in store.resolutions(known_at=at)
+        if (one.platform, one.external_id) == (platform, external_id)
     ]
     title = next((one.title for one in infos if one.source == platform), "") or next(
         (one.title for one in infos), ""
@@ -96,7 +100,8 @@ def _tell(document: dict[str, Any]) -> None:
                     iso(one["seen_first"]),
                     iso(one["seen_last"]),
                     next(
-                        (one[what] for what in ("probability", "value") if one[what] is not None), one["state"]
+                        (one[what] for what in ("probability", "value") if one[what] is not None),
+                        one["state"],
                     ),
                     one["forecasters"],
                     one["payload_sha256"],
@@ -110,4 +115,6 @@ def _tell(document: dict[str, Any]) -> None:
     for word in document["resolutions"]:
         at = iso(word["fetched_at"])
         payload = word["payload_sha256"] or "-"
-        click.echo(f"{word['source']}: {word['outcome']} {word['state'].value}, learnt {at}, payload {payload}")
+        click.echo(
+            f"{word['source']}: {word['outcome']} {word['state'].value}, learnt {at}, payload {payload}"
+        )

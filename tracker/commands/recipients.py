@@ -40,7 +40,9 @@ def _choices(function: Any) -> Any:
                 help="Alerts of a kind from this size on; move=0.5 (log-odds) holds for the digest's movers too.",
             ),
             click.option(
-                "--forecaster", metavar="NAME", help="Who they are in `forecast add`: it stands beside what moved."
+                "--forecaster",
+                metavar="NAME",
+                help="Who they are in `forecast add`: it stands beside what moved.",
             ),
         ]
     ):

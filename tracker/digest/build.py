@@ -120,7 +120,9 @@ class Desk:
         return replace(
             whole,
             changes=tuple(
-                change for one in whole.changes if (change := _concerning(one, set(told.values()))) is not None
+                change
+                for one in whole.changes
+                if (change := _concerning(one, set(told.values()))) is not None
             ),
             movers=tuple(self.mover(move) for move in found[:MOVERS_TOLD]),
             n_movers=len(found),
@@ -150,9 +152,7 @@ def look_through(
     """A week from which digests can be told; the arguments are those of ``build_digest``."""
     options, store = ModelOptions(), remembering(store)
     voices = Scene(catalogue, store, options, period.at)
-    result = known or orderings(
-        catalogue, store, options, now=period.at, known_at=period.at, scene=voices
-    )
+    result = known or orderings(catalogue, store, options, now=period.at, known_at=period.at, scene=voices)
     before = voices.voices(period.since, period.since, options.draws)
     infos = {at: _infos(store, at) for at in (period.since, period.at)}
     subjects = _subjects(catalogue, infos[period.at])

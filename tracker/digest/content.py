@@ -275,7 +275,7 @@ class Digest:
     skipped: tuple[str, ...] = ()
     program_version: str = ""
     chosen: tuple[str, ...] = ()
-    taste: Taste = Taste()
+    taste: Taste = field(default_factory=Taste)
 
     @property
     def quiet(self) -> bool:

@@ -12,6 +12,7 @@ from tracker.config import Settings
 from tracker.digest.build import Desk, look_through
 from tracker.digest.layout import Where, where
 from tracker.digest.period import Period
+from tracker.digest.reading import unswept
 from tracker.digest.render import Footer, mail_content
 from tracker.mail.content import UNSUBSCRIBE, MailContent, Taste
 from tracker.mail.message import Mailing, Sender
@@ -55,9 +56,10 @@ def digest_mail(
     known: Orderings | None = None,
 ) -> DigestMail:
     """The digest of a period as a mail; the arguments are those of ``build_digest`` and ``mail_content``."""
-    desk = look_through(store, catalogue, settings, period, skipped=skipped, known=known)
     places, chosen = where(settings.digest_url, period.label), footer or Footer()
-    said = mail_content(desk.whole, places=places, footer=chosen)
+    with unswept():
+        desk = look_through(store, catalogue, settings, period, skipped=skipped, known=known)
+        said = mail_content(desk.whole, places=places, footer=chosen)
     return DigestMail(said.subject, said.text, said.html, said.images, desk, places, chosen)
 
 

@@ -1,8 +1,8 @@
 """A digest put into words, once, for HTML and plain text: a number cannot stand in one and be missing in the other.
 
 All text has been through ``plain``; escaping is the template's work. A link is an https page on the allow-list where
-the number can be read there, else it leads to the end of its section (on the digest's own page where one is configured),
-which names the command that prints it and the payloads it was read from.
+the number can be read there, else it leads to the end of its section (on the digest's own page where one is
+configured), which names the command that prints it and the payloads it was read from.
 """
 
 from __future__ import annotations
@@ -77,7 +77,9 @@ HOSTS = (
 )
 _SCHEME = re.compile(r"\b([a-z][a-z0-9+.-]{1,20}):(?=\S)", re.IGNORECASE)
 _ENDLESS = re.compile(r"(\S{60})(?=\S)")
-_NAMED = re.compile(r"([a-z]+:)?[\w.-]{1,80}( \(payloads? [0-9a-f, ]+\))?", re.ASCII)  # an id that may be typed again
+_NAMED = re.compile(
+    r"([a-z]+:)?[\w.-]{1,80}( \(payloads? [0-9a-f, ]+\))?", re.ASCII
+)  # an id that may be typed again
 _HOSTLIKE = re.compile(r"\b(www)\.(?=\S)", re.IGNORECASE)
 
 
@@ -247,7 +249,9 @@ def _chosen(digest: Digest) -> str:
         parts.append(f"of questions that moved by {digest.taste.least:g} in log-odds or more")
     if not parts:
         return ""
-    return f"As you chose, told {', '.join(parts)}. Ranks, calibration, series and data health are told whole."
+    return (
+        f"As you chose, told {', '.join(parts)}. Ranks, calibration, series and data health are told whole."
+    )
 
 
 def shorter(words: Letter, most: int, width: int) -> Letter:
@@ -375,7 +379,7 @@ def _sections(digest: Digest, places: Where) -> list[Section]:
     at, since = iso(digest.period.at), iso(digest.period.since)
     return [
         _order(digest, places, at, since),
-        _movers(digest, places, at, since),
+        _movers(digest, places, at),
         _disputes(digest, places, at),
         _ends(digest, places, at),
         _calibration(digest, places, at),
@@ -460,7 +464,7 @@ def _rank(standing: Standing | None, href: str) -> Cell:
     )
 
 
-def _movers(digest: Digest, places: Where, at: str, since: str) -> Section:
+def _movers(digest: Digest, places: Where, at: str) -> Section:
     rule = (
         f"By change over each question's own usual weekly change (z), from up to {NOISE_WEEKS} weeks; told from "
         f"{LEAST_CHANGE * 100:.0f} points and |z| {LEAST_Z:.0f} on. {counted(digest.n_followed, 'question')} followed."
@@ -481,7 +485,8 @@ def _origins(lines: Sequence[Mover | Closing | Resolved | Overdue]) -> tuple[str
     """The ids by which questions are asked for, with the payloads their values were read from."""
     return tuple(
         dict.fromkeys(
-            f"{_id(line.subject)}{_payloads(line.raws if not isinstance(line, Overdue) else ())}" for line in lines
+            f"{_id(line.subject)}{_payloads(line.raws if not isinstance(line, Overdue) else ())}"
+            for line in lines
         )
     )
 

@@ -9,7 +9,15 @@ from datetime import datetime, timedelta
 from questions.catalogue import Catalogue
 from questions.model import Relation
 from questions.receipts import Receipt
-from questions.records import Forecast, ForecasterKind, OutcomeState, Quantity, Resolution, StreamKey, ValueState
+from questions.records import (
+    Forecast,
+    ForecasterKind,
+    OutcomeState,
+    Quantity,
+    Resolution,
+    StreamKey,
+    ValueState,
+)
 from storage.records import Observation
 from storage.store import Store
 from tracker.digest.content import (

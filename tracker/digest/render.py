@@ -69,8 +69,10 @@ def render_html(words: Letter, images: Iterable[InlineImage], footer: Footer) ->
     from css_inline import CSSInliner
 
     drawn = {image.filename.removesuffix(".png"): image for image in images}
-    page = _html().get_template("digest.html.j2").render(
-        letter=words, images=drawn, footer=footer, origin=ORIGIN
+    page = (
+        _html()
+        .get_template("digest.html.j2")
+        .render(letter=words, images=drawn, footer=footer, origin=ORIGIN)
     )
     inliner = CSSInliner(load_remote_stylesheets=False, keep_at_rules=True, keep_style_tags=False)
     inlined = inliner.inline(page).replace(CHARSET, "", 1)

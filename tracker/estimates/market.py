@@ -101,9 +101,7 @@ class Reading:
     curve: Curve | None = None
 
 
-ReadBefore = dict[
-    tuple[int, datetime, tuple[int, ...]], tuple["Reading | str", Link, Sequence[Observation]]
-]
+ReadBefore = dict[tuple[int, datetime, tuple[int, ...]], tuple["Reading | str", Link, Sequence[Observation]]]
 """Readings by link, time and observations, by identity; holds on to them, so that no other gets their identity."""
 
 

@@ -104,7 +104,10 @@ def simulate(
     trend = np.concatenate([fit.heights(grid, seed + i) for i, fit in enumerate(members)])
     gaps = np.diff(np.unique([day_number(day) for day in frontier.dates])) / DAYS_PER_YEAR
     if gaps.size < MIN_GAPS or not records:
-        none, why = np.empty((len(trend), 0)), _too_few(gaps.size) if records else "records were not asked for"
+        none, why = (
+            np.empty((len(trend), 0)),
+            _too_few(gaps.size) if records else "records were not asked for",
+        )
         return Futures(frontier, grid, trend, none, none, none, why)
     random = generator(seed, 200)
     quiet = 0.0 if quiet_until is None else frontier.year_of(quiet_until)

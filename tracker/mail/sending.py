@@ -140,7 +140,14 @@ def _letters(
         if taste not in mailings:
             said = whole if built is None or taste == Taste() else built.for_taste(taste)
             mailings[taste] = Mailing(
-                said, sender, f"{DIGEST}:{issue.week}", DIGEST, issue.week, "weekly", issue.made_at, expires_at
+                said,
+                sender,
+                f"{DIGEST}:{issue.week}",
+                DIGEST,
+                issue.week,
+                "weekly",
+                issue.made_at,
+                expires_at,
             )
         yield mailings[taste].letter(address)
 
