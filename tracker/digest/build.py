@@ -46,6 +46,7 @@ from tracker.orderings import (
 )
 from tracker.report.content import ReliabilityReport, biggest_gap, places_of, reliability_report
 from tracker.report.plots import Outlook
+from tracker.report.wording import counted
 from tracker.scorecard import stored_forecasts
 from tracker.scoring.calibration import CalibrationReport, calibrate
 
@@ -169,6 +170,7 @@ def look_through(
         _closes(catalogue, infos[period.at]),
         values,
         resolutions,
+        infos[period.since].keys(),
     )
     live = {name: seen for name, seen in values.items() if name not in settled}
     moved, n_before = moves(store, streams, live, period)
@@ -470,12 +472,15 @@ def _missing(
         "trends": "No series was published anew.",
     }
     if not any_stored:
-        none = "No community value is stored yet: `speedup pull` collects them."
-        reasons |= {"movers": none, "closing": none, "resolved": none}
+        reasons |= {
+            "movers": "No community value is stored yet: `speedup pull` collects them.",
+            "resolved": "No outcome is stored yet.",
+            "overdue": "What is overdue is told once questions have been asked about.",
+        }
     elif not n_before:
         reasons["movers"] = (
-            f"Nothing followed had a value a week ago: what moves is told of the {n_followed} questions followed now "
-            "once they have a past."
+            f"Nothing followed had a value a week ago: what moves is told of the {counted(n_followed, 'question')} "
+            "followed now once they have a past."
         )
     if not store.series_ids():
         reasons["trends"] = "No series is stored yet: `speedup pull metr` collects METR's."

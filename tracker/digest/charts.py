@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -38,7 +39,13 @@ def pictures(digest: Digest) -> tuple[InlineImage, ...]:
     if len(charts.voices) > 1:
         found.append(_image("slope", _slope(charts, at), _slope_words(charts)))
     if charts.calibration is not None and charts.calibration.filled:
-        found.append(_image("calibration", _calibration(charts, at), reliability_alt(charts.calibration)))
+        found.append(
+            _image(
+                "calibration",
+                _calibration(charts, at),
+                reliability_alt(replace(charts.calibration, name="Everybody")),
+            )
+        )
     if charts.trend and charts.outlook is not None:
         found.append(_image("trend", _trend(charts, at), _trend_words(charts)))
     return tuple(found)

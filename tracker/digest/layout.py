@@ -199,6 +199,11 @@ class Section:
     chart: str = ""
     origins: tuple[str, ...] = ()
 
+    @property
+    def origin_words(self) -> str:
+        """What its origins are to its commands."""
+        return "with ID one of" if any(" ID " in command for command in self.commands) else "read from"
+
     def __post_init__(self) -> None:
         object.__setattr__(self, "lead", tuple(plain(line, LINE_LIMIT) for line in self.lead))
         kept = (line if _NAMED.fullmatch(line) else plain(line) for line in self.origins)
@@ -349,7 +354,9 @@ def _counts(news: TrendNews) -> str:
 
 def _quiet(digest: Digest) -> list[str]:
     """Nothing happened: that, what stands, and whether the data can be trusted."""
-    bar = f"{LEAST_CHANGE * 100:.0f} points and {LEAST_Z:.0f} times its usual weekly change"
+    bar = f"{LEAST_CHANGE * 100:.0f} points and {LEAST_Z:.0f} times its usual weekly change or more"
+    if digest.taste.least is not None:
+        bar += f", and {digest.taste.least:g} in log-odds"
     first = (
         f"No change above threshold in the week to {minute(digest.period.at)}: no order of areas changed, none of "
         f"{counted(digest.n_followed, 'followed question')} moved by {bar}, nothing resolved, no series was revised."
@@ -394,7 +401,9 @@ def _order(digest: Digest, places: Where, at: str, since: str) -> Section:
     lead = [_passed(change) for change in digest.changes]
     if not lead:
         lead = [
-            "No order changed since last week." if digest.n_before else "There is no order of a week ago."
+            "No order changed since last week."
+            if digest.n_before
+            else "No value was stored a week ago: which area passed which is told from next week on."
         ]
     if digest.skipped:
         lead.insert(0, _skipped(digest))
@@ -466,8 +475,9 @@ def _rank(standing: Standing | None, href: str) -> Cell:
 
 def _movers(digest: Digest, places: Where, at: str) -> Section:
     rule = (
-        f"By change over each question's own usual weekly change (z), from up to {NOISE_WEEKS} weeks; told from "
-        f"{LEAST_CHANGE * 100:.0f} points and |z| {LEAST_Z:.0f} on. {counted(digest.n_followed, 'question')} followed."
+        f"Sorted by z, the change over the question's own usual weekly change (from up to {NOISE_WEEKS} weeks). Told are "
+        f"moves of {LEAST_CHANGE * 100:.0f} points and {LEAST_Z:.0f} times the usual or more; "
+        f"{counted(digest.n_followed, 'question')} followed."
     )
     more = digest.n_movers - len(digest.movers)
     return Section(
@@ -476,7 +486,7 @@ def _movers(digest: Digest, places: Where, at: str) -> Section:
         (rule,) if digest.movers else (digest.missing["movers"],),
         items=tuple(_mover(mover, places, digest.taste.forecaster) for mover in digest.movers),
         more=f"{more} more moved" if more else "",
-        commands=(f"speedup questions show ID --as-of {at}",),
+        commands=(f"speedup questions show ID --as-of {at}",) if digest.movers else (),
         origins=_origins(digest.movers),
     )
 
@@ -510,7 +520,7 @@ def _mover(mover: Mover, places: Where, me: str) -> Item:
         Fact(f"{percent(mover.previous)} → {percent(mover.now)}", href or own, strong=True),
         Fact(points, href or own, way="up" if up else "down"),
         Fact(f"z {decimal(mover.z, 1)} ({counted(mover.weeks, 'week')})", own),
-        Fact(_people(mover.n), href or own) if mover.n is not None else Fact("n not told"),
+        Fact(_people(mover.n), href or own) if mover.n is not None else Fact("people not told"),
         Fact(_source(mover.subject.platform, mover.source)),
         *(Fact(text, own) for text in _forecasts(mover.opinions, me)),
     ]
@@ -540,7 +550,7 @@ def _disputes(digest: Digest, places: Where, at: str) -> Section:
         "Disagreements worth a forecast",
         lead if digest.disputes else (digest.missing["disputes"],),
         items=tuple(_dispute(dispute, places) for dispute in digest.disputes),
-        commands=(f"speedup order --as-of {at}",),
+        commands=(f"speedup order --as-of {at}",) if digest.disputes else (),
     )
 
 
@@ -554,7 +564,7 @@ def _dispute(dispute: Dispute, places: Where) -> Item:
         )
     ]
     if dispute.weeks:
-        facts.append(Fact(f"for {counted(dispute.weeks, 'week')}", href))
+        facts.append(Fact(f"for {dispute.weeks} weeks" if dispute.weeks > 1 else "new this week", href))
     notes = []
     action = dispute.action
     if dispute.ours:
@@ -578,7 +588,7 @@ def _ends(digest: Digest, places: Where, at: str) -> Section:
     items += [_overdue(one, places) for one in digest.overdue[:OVERDUE_TOLD]]
     lead = [
         f"Closing within 14 days: {len(digest.closing)}." if digest.closing else digest.missing["closing"],
-        f"Resolved last week: {len(digest.resolved)}. Scores are of what was said {SAID_DAYS} days before the outcome, "
+        f"Outcomes learnt this week: {len(digest.resolved)}. Scores are of what was said {SAID_DAYS} days before the outcome, "
         "lower is better; being counted from the outcome they enter no calibration."
         if digest.resolved
         else digest.missing["resolved"],
@@ -598,7 +608,7 @@ def _ends(digest: Digest, places: Where, at: str) -> Section:
         tuple(lead),
         items=tuple(items),
         more=more,
-        commands=(f"speedup questions show ID --as-of {at}",),
+        commands=(f"speedup questions show ID --as-of {at}",) if items else (),
         origins=_origins(
             [
                 *digest.closing[:CLOSING_TOLD],
@@ -620,7 +630,11 @@ def _resolved(one: Resolved, places: Where) -> Item:
     if len(one.said) > SAID_TOLD:
         notes.append(f"{len(one.said) - SAID_TOLD} more forecasters")
     if not one.said:
-        notes = [f"nobody's value of {SAID_DAYS} days before is stored, or the outcome is not scored"]
+        notes = [
+            "not scored: it came to neither Yes nor No"
+            if one.value is None
+            else f"no value of {SAID_DAYS} days before is stored"
+        ]
     return Item(plain(one.subject.title), href, tuple(facts), tuple(notes))
 
 
@@ -659,7 +673,9 @@ def _calibration(digest: Digest, places: Where, at: str) -> Section:
         lead if rows else (digest.missing["calibration"],),
         table if rows else None,
         more=f"{left} more forecasters" if left > 0 else "",
-        commands=(f"speedup calibration --lead {CALIBRATION_LEAD_DAYS} --group-by forecaster --as-of {at}",),
+        commands=(f"speedup calibration --lead {CALIBRATION_LEAD_DAYS} --group-by forecaster --as-of {at}",)
+        if rows
+        else (),
         chart="calibration",
     )
 
@@ -691,7 +707,7 @@ def _trends(digest: Digest, places: Where, at: str, since: str) -> Section:
         () if news else (digest.missing["trends"],),
         items=tuple(_news(one, places) for one in news[:TRENDS_TOLD]),
         more=f"{left} more series" if left > 0 else "",
-        commands=commands or (f"speedup series list --as-of {at}",),
+        commands=commands,
         chart="trend",
         origins=tuple(f"{plain(one.series, 60)}{_payloads(one.raws)}" for one in news[:TRENDS_TOLD]),
     )
@@ -701,30 +717,32 @@ def _news(news: TrendNews, places: Where) -> Item:
     own = places.own("trends")
     href = places.link(news.url) or own
     facts = [Fact(f"seen {day(news.seen_at)}", href), Fact(_counts(news), href, strong=True)]
-    if news.doubling_before is not None and news.doubling_after is not None:
-        facts.append(
-            Fact(
-                f"doubling time {news.doubling_before:.0f} → {news.doubling_after:.0f} days (line through the records)",
-                own,
-            )
-        )
-    elif news.doubling_after is not None:
-        facts.append(Fact(f"doubling time {news.doubling_after:.0f} days (line through the records)", own))
+    if news.doubling_after is not None:
+        facts.append(Fact(f"doubling time {_days(news)} (line through the records)", own))
     points = news.points[:POINTS_TOLD]
-    notes = [_point(point) for point in points]
+    notes = [_point(point, first=news.first) for point in points]
     whole = news.n_points if news.first else news.n_added + news.n_revised + news.n_interval + news.n_removed
     if whole > len(points):
         notes.append(f"{whole - len(points)} more points")
     return Item(plain(news.name), href, tuple(facts), tuple(notes))
 
 
-def _point(point: PointChange) -> str:
+def _days(news: TrendNews) -> str:
+    before, after = (
+        None if days is None else f"{days:.0f}" for days in (news.doubling_before, news.doubling_after)
+    )
+    if before is None:
+        return f"{after} days"
+    return f"{after} days, as before" if before == after else f"{before} → {after} days"
+
+
+def _point(point: PointChange, *, first: bool) -> str:
     name = f"{plain(point.label, 60)} ({plain(point.metric, 20)})"
     before, after = (
         None if value is None else _amount(value, point.unit) for value in (point.before, point.after)
     )
     if before is None:
-        return f"{name}: new, {after}"
+        return f"{name}: {after}" if first else f"{name}: new, {after}"
     if after is None:
         return f"{name}: gone, was {before}"
     return (
@@ -767,25 +785,27 @@ def _verdict(health: DataHealth) -> str:
     troubled = len(health.troubled)
     fresh = len(health.sources) - troubled
     state = (
-        f"all {fresh} sources in use are fresh"
-        if not troubled
-        else (f"{fresh} of {len(health.sources)} sources in use are fresh")
+        f"{fresh} of {len(health.sources)} sources in use {'is' if fresh == 1 else 'are'} fresh"
+        if troubled
+        else "the one source in use is fresh"
+        if fresh == 1
+        else f"all {fresh} sources in use are fresh"
     )
     parts = [
-        f"{number} {word}"
-        for number, word in (
-            (len(health.gaps), "gaps this week"),
-            (sum(health.quarantined.values()), "payloads unread (quarantine)"),
-            (health.states.get("not_permitted", 0), "questions not permitted"),
-            (health.states.get("stale", 0), "questions stale"),
-            (len(health.drift), "new differences in answers' shape"),
+        f"{counted(number, noun)} {what}".strip()
+        for number, noun, what in (
+            (len(health.gaps), "gap", "this week"),
+            (sum(health.quarantined.values()), "payload", "unread (quarantine)"),
+            (health.states.get("not_permitted", 0), "question", "not permitted"),
+            (health.states.get("stale", 0), "question", "stale"),
+            (len(health.drift), "new difference", "in answers' shape"),
         )
         if number
     ]
     rest = (
         f"; {', '.join(parts)}"
         if parts
-        else "; no gaps, nothing in quarantine, nothing not permitted, no drift"
+        else "; no gaps, every answer could be read and has its usual shape, nothing was refused"
     )
     return f"{state}{rest}."
 
@@ -823,7 +843,7 @@ def _left(number: int, noun: str) -> str:
 
 
 def _people(n: int) -> str:
-    return f"n {n:,}"
+    return f"{n:,} {'person' if n == 1 else 'people'}"
 
 
 def _source(platform: str, source: str) -> str:

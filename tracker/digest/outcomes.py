@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -50,7 +50,7 @@ _WORDS = {
 
 @dataclass(frozen=True)
 class Followed:
-    """What several parts look at: the questions by name, and what stands now."""
+    """What several parts look at: the questions by name, what stands now, and which were known a week ago."""
 
     catalogue: Catalogue
     store: Store
@@ -59,6 +59,7 @@ class Followed:
     closes: Mapping[Name, datetime]
     values: Mapping[LinkKey, Observation]
     resolutions: Sequence[Resolution]
+    known_before: Collection[Name] = ()
 
     def value(self, name: Name) -> Observation | None:
         """The standing value of a question's Yes, or of its only followed outcome."""
@@ -138,7 +139,10 @@ def overdue(scene: Followed, overdue_days: float) -> tuple[Overdue, ...]:
 
 
 def resolved(scene: Followed) -> tuple[Resolved, ...]:
-    """Followed and own questions whose outcome was first told in the week, with everybody's scores."""
+    """Followed and own questions whose outcome was first told in the week, with everybody's scores.
+
+    What had resolved before the week and was not known to us then is history that came in, and no news.
+    """
     period = scene.period
     told = first_told(scene.store, scene.resolutions)
     fresh = {name for name, at in told.items() if period.since < at <= period.at}
@@ -151,7 +155,12 @@ def resolved(scene: Followed) -> tuple[Resolved, ...]:
             key = (*name, word.outcome)
             if key not in words or word.source == word.platform:
                 words[key] = word
-    found = [_followed(scene, word, opinions) for word in words.values()]
+    found = [
+        _followed(scene, word, opinions)
+        for (platform, external_id, _), word in words.items()
+        if (word.resolved_at or word.fetched_at) > period.since
+        or (platform, external_id) in scene.known_before
+    ]
     found += [
         _own(scene, receipt, opinions)
         for receipt in scene.store.receipts(known_at=period.at)

@@ -16,6 +16,7 @@ from tracker.mail.content import InlineImage, MailContent
 
 if TYPE_CHECKING:
     from jinja2 import Environment
+    from markupsafe import Markup
 
 MAX_HTML_BYTES = 80_000  # Gmail cuts a message off near 102 kB, and hides the unsubscribe link with it
 CUTS = ((6, 110), (4, 80), (3, 50))  # lines a list, characters a line
@@ -116,13 +117,15 @@ def write_preview(content: MailContent, folder: Path, *, message: bytes = b"") -
 def _html() -> Environment:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
-    return Environment(
+    environment = Environment(
         loader=PackageLoader("tracker.digest", "templates"),
         autoescape=True,  # always: select_autoescape() does not know the ending .html.j2
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["coded"] = coded
+    return environment
 
 
 @cache
@@ -141,6 +144,23 @@ def _text() -> Environment:
     environment.filters.update(fold=fold, grid=grid)
     environment.tests["inside"] = lambda href: f"#{ORIGIN}" in href
     return environment
+
+
+def coded(text: str) -> Markup:
+    """A line with what stands in backticks as code, everything escaped.
+
+    >>> str(coded("`speedup pull` & more"))
+    '<code>speedup pull</code> &amp; more'
+    """
+    from markupsafe import Markup, escape
+
+    parts = text.split("`")
+    if len(parts) % 2 == 0:
+        return escape(text)
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if place % 2 else escape(part)
+        for place, part in enumerate(parts)
+    )
 
 
 def fold(text: str, indent: str = "") -> str:
