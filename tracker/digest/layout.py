@@ -254,9 +254,8 @@ def _chosen(digest: Digest) -> str:
         parts.append(f"of questions that moved by {digest.taste.least:g} in log-odds or more")
     if not parts:
         return ""
-    return (
-        f"As you chose, told {', '.join(parts)}. Ranks, calibration, series and data health are told whole."
-    )
+    rest = "" if digest.quiet else " Ranks, calibration, series and data health are told whole."
+    return f"As you chose, told {', '.join(parts)}.{rest}"
 
 
 def shorter(words: Letter, most: int, width: int) -> Letter:
@@ -357,9 +356,14 @@ def _quiet(digest: Digest) -> list[str]:
     bar = f"{LEAST_CHANGE * 100:.0f} points and {LEAST_Z:.0f} times its usual weekly change or more"
     if digest.taste.least is not None:
         bar += f", and {digest.taste.least:g} in log-odds"
+    moved = (
+        f"none of {counted(digest.n_followed, 'followed question')} moved by {bar}"
+        if digest.n_followed
+        else "no question with a standing value is followed"
+    )
     first = (
-        f"No change above threshold in the week to {minute(digest.period.at)}: no order of areas changed, none of "
-        f"{counted(digest.n_followed, 'followed question')} moved by {bar}, nothing resolved, no series was revised."
+        f"No change above threshold in the week to {minute(digest.period.at)}: no order of areas changed, {moved}, "
+        "nothing resolved, no series was revised."
     )
     counts = [
         f"{len(part)} {word}"
@@ -475,8 +479,8 @@ def _rank(standing: Standing | None, href: str) -> Cell:
 
 def _movers(digest: Digest, places: Where, at: str) -> Section:
     rule = (
-        f"Sorted by z, the change over the question's own usual weekly change (from up to {NOISE_WEEKS} weeks). Told are "
-        f"moves of {LEAST_CHANGE * 100:.0f} points and {LEAST_Z:.0f} times the usual or more; "
+        f"Sorted by z, the change over the question's own usual weekly change (from up to {NOISE_WEEKS} weeks). Told "
+        f"are moves of {LEAST_CHANGE * 100:.0f} points and {LEAST_Z:.0f} times the usual or more; "
         f"{counted(digest.n_followed, 'question')} followed."
     )
     more = digest.n_movers - len(digest.movers)
@@ -588,8 +592,8 @@ def _ends(digest: Digest, places: Where, at: str) -> Section:
     items += [_overdue(one, places) for one in digest.overdue[:OVERDUE_TOLD]]
     lead = [
         f"Closing within 14 days: {len(digest.closing)}." if digest.closing else digest.missing["closing"],
-        f"Outcomes learnt this week: {len(digest.resolved)}. Scores are of what was said {SAID_DAYS} days before the outcome, "
-        "lower is better; being counted from the outcome they enter no calibration."
+        f"Outcomes learnt this week: {len(digest.resolved)}. Scores are of what was said {SAID_DAYS} days before the "
+        "outcome, lower is better; being counted from the outcome they enter no calibration."
         if digest.resolved
         else digest.missing["resolved"],
         f"Overdue (closed, no outcome): {len(digest.overdue)}."
