@@ -52,6 +52,7 @@ class DemoResult:
     findings: Findings
     rows: Mapping[str, int]
     files: tuple[Path, ...]
+    digest: MailContent
 
     def text(self) -> str:
         """The summary for a terminal."""
@@ -62,7 +63,8 @@ class DemoResult:
     def _where(self) -> list[str]:
         page, mail = ((self.folder / name).resolve().as_uri() for name in (PAGE, "digest.html"))
         return [
-            f"The database is {self.folder / DATABASE}; the page is {page}; the week's digest {mail}",
+            f"The week's digest would be mailed as “{self.digest.subject}”: {mail}",
+            f"The database is {self.folder / DATABASE}; the page is {page}",
             *(f"  {file}" for file in self.files),
             f"Ask it:  {_program()} order --db sqlite:///{self.folder / DATABASE} --as-of {iso(self.now)}",
         ]
@@ -79,6 +81,7 @@ class DemoResult:
             "rows": dict(self.rows),
             "rankings": {name: list(voice.ranking) for name, voice in self.findings.orderings.voices.items()},
             "calibration": to_json(report) if report is not None else None,
+            "digest": {"subject": self.digest.subject, "html_bytes": len(self.digest.html.encode())},
             "files": [str(file) for file in self.files],
         }
 
@@ -124,7 +127,7 @@ def run_demo(
         rows = store.counts()
     finally:
         store.close()
-    return DemoResult(folder, days[-1], played, found, rows, write(folder, found, digest, message))
+    return DemoResult(folder, days[-1], played, found, rows, write(folder, found, digest, message), digest)
 
 
 def _note(rows: Mapping[str, int], now: datetime) -> DatabaseNote:
