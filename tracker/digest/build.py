@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cache, partial
 
 from questions.catalogue import Catalogue
 from questions.records import QuestionInfo
@@ -55,6 +56,9 @@ DISPUTES_TOLD = 5
 THRESHOLDS_MINUTES = (480.0, 2400.0, 10020.0)
 VERSION_DRAWS = 2_000
 
+Ranges = Callable[[], Mapping[tuple[str, str], tuple[float, float]]]
+"""By pair the least and the greatest probability over all versions of the factor model; computed when asked for."""
+
 
 def build_digest(
     store: Store,
@@ -89,6 +93,7 @@ class Desk:
     live: tuple[tuple[str, ...], ...]
     found: tuple[Move, ...]
     opinions: Mapping[LinkKey, tuple[Opinion, ...]]
+    ranges: Ranges
 
     def digest(self, taste: Taste) -> Digest:
         """The digest for somebody who chose: of the whole what they want to be told, and the movers that are theirs."""
@@ -128,7 +133,7 @@ class Desk:
             movers=tuple(self.mover(move) for move in found[:MOVERS_TOLD]),
             n_movers=len(found),
             n_followed=sum(not taste.areas or bool(areas & set(own)) for own in self.live),
-            disputes=_disputes(self.result, self.catalogue, self.subjects, frozenset(areas)),
+            disputes=_disputes(self.result, self.catalogue, self.subjects, self.ranges, frozenset(areas)),
             closing=tuple(one for one in whole.closing if theirs(one.subject)),
             resolved=tuple(one for one in whole.resolved if theirs(one.subject)),
             overdue=tuple(one for one in whole.overdue if theirs(one.subject)),
@@ -173,6 +178,7 @@ def look_through(
         infos[period.since].keys(),
     )
     live = {name: seen for name, seen in values.items() if name not in settled}
+    ranges = cache(partial(_model_ranges, result, catalogue))
     moved, n_before = moves(store, streams, live, period)
     found = tuple(move for move in moved if move.notable)
     both = (infos[period.since], infos[period.at])
@@ -191,7 +197,7 @@ def look_through(
         n_movers=len(found),
         n_followed=len(live),
         n_before=n_before,
-        disputes=_disputes(result, catalogue, subjects),
+        disputes=_disputes(result, catalogue, subjects, ranges),
         closing=closing(scene),
         resolved=resolved(scene),
         overdue=overdue(scene, settings.links.overdue_days),
@@ -204,7 +210,7 @@ def look_through(
         program_version=__version__,
     )
     areas = tuple(subjects[name[:2]].areas for name in live)
-    return Desk(store, catalogue, whole, result, subjects, both, areas, found, opinions)
+    return Desk(store, catalogue, whole, result, subjects, both, areas, found, opinions, ranges)
 
 
 def _concerning(change: OrderChange, names: Collection[str]) -> OrderChange | None:
@@ -279,6 +285,7 @@ def _disputes(
     result: Orderings,
     catalogue: Catalogue,
     subjects: Mapping[Name, Subject],
+    model_ranges: Ranges,
     areas: frozenset[str] | None = None,
 ) -> tuple[Dispute, ...]:
     """The pairs on which two voices stand apart most, each with an interval where the voice has one.
@@ -295,7 +302,7 @@ def _disputes(
     ]
     pairs.sort(key=lambda one: (-abs(one[1].p_a - one[1].p_b), one[0].a, one[1].first, one[1].second))
     told = _spread(pairs)
-    ranges = _model_ranges(result, catalogue) if told else {}
+    ranges = model_ranges() if told else {}
     found: list[Dispute] = []
     for comparison, pair in told:
         used = {known.action for known in found}
