@@ -351,12 +351,16 @@ class MemoryStore:
             if platform in (None, key.platform) and external_id in (None, key.external_id)
         )
 
-    def history(self, key: StreamKey, *, known_at: datetime | None = None) -> list[Observation]:
-        known_at = moment(known_at)
+    def history(
+        self, key: StreamKey, *, known_at: datetime | None = None, start: datetime | None = None
+    ) -> list[Observation]:
+        known_at, start = moment(known_at), moment(start)
         timeline = self._streams.get(admit(key))
         spells = timeline.spells if timeline else ()
         known = [spell for spell in spells if known_at is None or spell.seen_first <= known_at]
-        return [spell.observation(known_at) for spell in last_per_instant(known)]
+        told = last_per_instant(known)
+        before = 0 if start is None else sum(spell.as_of <= start for spell in told) - 1
+        return [spell.observation(known_at) for spell in told[max(before, 0) :]]
 
     def revisions(self, key: StreamKey) -> list[Observation]:
         timeline = self._streams.get(admit(key))

@@ -172,10 +172,12 @@ class SqlStore:
         with self._database.read() as connection:
             return values.streams(connection, platform, external_id)
 
-    def history(self, key: StreamKey, *, known_at: datetime | None = None) -> list[Observation]:
-        known_at = moment(known_at)
+    def history(
+        self, key: StreamKey, *, known_at: datetime | None = None, start: datetime | None = None
+    ) -> list[Observation]:
+        known_at, start = moment(known_at), moment(start)
         with self._database.read() as connection:
-            return values.history(connection, admit(key), known_at)
+            return values.history(connection, admit(key), known_at, start)
 
     def revisions(self, key: StreamKey) -> list[Observation]:
         with self._database.read() as connection:

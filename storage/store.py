@@ -151,8 +151,11 @@ class Store(Protocol):
     def streams(self, platform: str | None = None, external_id: str | None = None) -> list[StreamKey]:
         """Every stream with at least one row, sorted."""
 
-    def history(self, key: StreamKey, *, known_at: datetime | None = None) -> list[Observation]:
-        """A stream's values by ``as_of``, one per ``as_of``: the last one known then."""
+    def history(
+        self, key: StreamKey, *, known_at: datetime | None = None, start: datetime | None = None
+    ) -> list[Observation]:
+        """A stream's values by ``as_of``, one per ``as_of``: the last one known then; with ``start`` from the one on
+        that stood at that time."""
 
     def revisions(self, key: StreamKey) -> list[Observation]:
         """Every row of a stream, corrections included, by (as_of, seen_first)."""

@@ -22,6 +22,7 @@ from sqlalchemy import (
     and_,
     bindparam,
     case,
+    func,
     insert,
     select,
     update,
@@ -369,8 +370,9 @@ def streams(connection: Connection, platform: str | None, external_id: str | Non
     return sorted(key_of(row) for row in connection.execute(query))
 
 
-def _rows_of(connection: Connection, key: StreamKey, known_at: datetime | None) -> list[Spell]:
-    named = [column == value for column, value in zip(KEY, key_columns(key), strict=True)]
+@cache
+def _of_stream(*, clipped: bool, started: bool) -> Select[Any]:
+    """The spells of a stream in order: begun by ``known_at`` if clipped, from what stood at ``start`` on if started."""
     query = (
         select(*columns(SPELL))
         .select_from(
@@ -378,16 +380,34 @@ def _rows_of(connection: Connection, key: StreamKey, known_at: datetime | None) 
                 PAYLOAD, PAYLOAD.c.id == SPELL.c.payload_id
             )
         )
-        .where(*named)
+        .where(*(column == bindparam(f"k{i}") for i, column in enumerate(KEY)))
         .order_by(SPELL.c.as_of, SPELL.c.seen_first, SPELL.c.reading)
     )
-    if known_at is not None:
-        query = query.where(SPELL.c.seen_first <= known_at)
-    return [_spell(key, row) for row in connection.execute(query)]
+    earlier, start = SPELL.alias("earlier"), bindparam("start", type_=SPELL.c.as_of.type)
+    stood = select(func.max(earlier.c.as_of)).where(
+        earlier.c.stream_id == STREAM.c.id, earlier.c.as_of <= start
+    )
+    if clipped:
+        query = query.where(SPELL.c.seen_first <= bindparam("known_at"))
+        stood = stood.where(earlier.c.seen_first <= bindparam("known_at"))
+    if started:
+        query = query.where(SPELL.c.as_of >= func.coalesce(stood.correlate(STREAM).scalar_subquery(), start))
+    return query
 
 
-def history(connection: Connection, key: StreamKey, known_at: datetime | None) -> list[Observation]:
-    spells = last_per_instant(_rows_of(connection, key, known_at))
+def _rows_of(
+    connection: Connection, key: StreamKey, known_at: datetime | None, start: datetime | None = None
+) -> list[Spell]:
+    bound: dict[str, Any] = {f"k{i}": value for i, value in enumerate(key_columns(key))}
+    bound |= {name: at for name, at in (("known_at", known_at), ("start", start)) if at is not None}
+    query = _of_stream(clipped=known_at is not None, started=start is not None)
+    return [_spell(key, row) for row in connection.execute(query, bound)]
+
+
+def history(
+    connection: Connection, key: StreamKey, known_at: datetime | None, start: datetime | None = None
+) -> list[Observation]:
+    spells = last_per_instant(_rows_of(connection, key, known_at, start))
     return [spell.observation(known_at) for spell in spells]
 
 

@@ -31,6 +31,7 @@ from tracker.estimates.factors import Noise, WeightLaw
 from tracker.estimates.frontier import frontier_of, horizon_scale
 from tracker.estimates.market import (
     OWN,
+    ReadBefore,
     Reading,
     Rules,
     market_voice,
@@ -148,9 +149,13 @@ def orderings(
     *,
     now: datetime,
     known_at: datetime | None = None,
+    scene: Scene | None = None,
 ) -> Orderings:
-    """All voices as of ``now``, from what was known at ``known_at`` (default: everything stored)."""
-    scene = Scene(catalogue, store, options, known_at)
+    """All voices as of ``now``, from what was known at ``known_at`` (default: everything stored).
+
+    ``scene``: one of the same arguments, for a caller who asks it more.
+    """
+    scene = scene or Scene(catalogue, store, options, known_at)
     voices = scene.voices(now, known_at, options.draws)
     comparisons = tuple(
         compare(a, b, seed=options.seed, weeks_history=scene.history(a, b, now), tie_gaps=(_gap(a), _gap(b)))
@@ -589,6 +594,7 @@ def market_changes(
     if most is not None:
         before = _largest_only(before, after, {link.key: link.weight for link in catalogue.links}, most)
     rules, groups = market_rules(catalogue), catalogue.groups
+    read: ReadBefore = {}
 
     def score(given: Mapping[MarketInput, Value | datetime | bool]) -> Mapping[str, float]:
         at = given[("time",)]
@@ -599,6 +605,7 @@ def market_changes(
             now=at,
             rules=rules,
             resolved={(key[1], key[2], key[3]) for key in given if isinstance(key, tuple) and len(key) == 4},
+            read_before=read,
         )
         return {area: mean for area, (mean, _) in pooled_hazards(readings, groups).items()}
 

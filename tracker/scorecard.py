@@ -41,7 +41,7 @@ def stored_forecasts(
     day. Questions without an outcome count as pending; with ``pending`` False they are not read, which changes
     no score. Areas come from the catalogue's links.
     """
-    told = everything_told(store, catalogue, now, known_at, pending=pending)
+    told = everything_told(store, catalogue, now, known_at, pending=pending, lead_days=lead_days)
     return forecasts_from_history(
         told.history,
         told.resolutions,
@@ -85,16 +85,32 @@ class Told:
 
 
 def everything_told(
-    store: Store, catalogue: Catalogue, now: datetime, known_at: datetime | None, *, pending: bool = True
+    store: Store,
+    catalogue: Catalogue,
+    now: datetime,
+    known_at: datetime | None,
+    *,
+    pending: bool = True,
+    lead_days: Sequence[int] | None = None,
 ) -> Told:
     """Every stream, what people said as streams, the outcomes and the scheduled closes, as known at ``known_at``.
 
-    With ``pending`` False the streams of questions without an outcome are empty.
+    With ``pending`` False the streams of questions without an outcome are empty. With ``lead_days`` the streams of
+    questions that ran their course begin with what stood at the longest of these leads.
     """
     resolutions = [*store.resolutions(known_at=known_at), *own_verdicts(store, catalogue, known_at)]
     decided = {(word.platform, word.external_id) for word in resolutions}
+    closes = scheduled_closes(store, catalogue, resolutions, now if known_at is None else known_at)
+    starts = _starts(resolutions, closes, max(lead_days), now) if lead_days else {}
     history: dict[StreamKey, Sequence[Observation]] = {
-        key: as_told(key, store.history(key, known_at=known_at))
+        key: as_told(
+            key,
+            store.history(
+                key,
+                known_at=known_at,
+                start=None if key.source == IMPORTED else starts.get((key.platform, key.external_id)),
+            ),
+        )
         if pending or (key.platform, key.external_id) in decided
         else ()
         for key in store.streams()
@@ -104,8 +120,24 @@ def everything_told(
         {**history, **people},
         {key: key.source.removeprefix(PERSON) for key in people},
         resolutions,
-        scheduled_closes(store, catalogue, resolutions, now if known_at is None else known_at),
+        closes,
     )
+
+
+def _starts(
+    resolutions: Sequence[Resolution], closes: Mapping[QuestionKey, datetime], lead_days: int, now: datetime
+) -> dict[QuestionKey, datetime]:
+    """From when on the values of questions that came out and ran their course count, a lead before the close."""
+    open_ended = {
+        (word.platform, word.external_id)
+        for word in resolutions
+        if word.state not in (OutcomeState.YES, OutcomeState.NO)
+    }
+    return {
+        key: closes[key] - timedelta(days=lead_days)
+        for key in {(word.platform, word.external_id) for word in resolutions} - open_ended
+        if key in closes and closes[key] <= now
+    }
 
 
 def events_of(catalogue: Catalogue) -> dict[QuestionKey, str]:

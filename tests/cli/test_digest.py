@@ -22,8 +22,28 @@ def test_without_a_database_it_says_what_is_missing_and_makes_none(program: Prog
     assert run(["digest", "--as-of", AT, "--preview", "out"]) == 0
     text = (program.folder / "out" / "digest.txt").read_text(encoding="utf-8")
     assert text.startswith("W47: nothing to compare with last week yet\n")
-    assert sorted(file.name for file in (program.folder / "out").iterdir()) == ["digest.html", "digest.txt"]
+    names = ["digest.eml", "digest.html", "digest.txt"]
+    assert sorted(file.name for file in (program.folder / "out").iterdir()) == names
     assert not list(program.folder.rglob("*.sqlite"))
+
+
+def test_the_preview_is_also_a_mail_the_same_bytes_each_time(program: Program) -> None:
+    for folder in ("out", "again"):
+        assert run(["digest", "--as-of", AT, "--preview", folder]) == 0
+    first, second = ((program.folder / folder / "digest.eml").read_bytes() for folder in ("out", "again"))
+    assert first == second
+    assert b"\n" not in first.replace(b"\r\n", b"")
+    assert max(map(len, first.split(b"\r\n"))) <= 78
+    message = message_from_bytes(first, policy=policy.default)
+    assert message["To"] == "you@preview.invalid"
+    assert message["Date"].datetime == datetime(2026, 11, 23, 6, tzinfo=UTC)
+    assert message["Message-ID"].startswith("<digest.2026-W47.")
+    text, html = (message.get_body((kind,)) for kind in ("plain", "html"))
+    assert text is not None
+    assert html is not None
+    for part, file in ((text, "digest.txt"), (html, "digest.html")):
+        written = (program.folder / "out" / file).read_text(encoding="utf-8")
+        assert part.get_content().splitlines() == written.splitlines()
 
 
 def test_a_week_by_one_of_its_days_as_json(program: Program) -> None:
@@ -36,6 +56,16 @@ def test_a_week_by_one_of_its_days_as_json(program: Program) -> None:
     ]
     store.append(Batch(tuple(points)))
     store.close()
+    show = ["questions", "show", f"metaculus:{link.external_id}", "--as-of", "2026-11-16T00:00Z"]
+    assert run([*show, "--db", f"sqlite:///{program.folder / 'a.sqlite'}", "--json"]) == 0
+    shown = json.loads(program.capsys.readouterr().out)
+    assert [value["probability"] for value in shown["streams"][0]["values"]] == [0.2, 0.7]
+    assert run([*show[:-1], "2026-11-10T00:00Z", "--db", f"sqlite:///{program.folder / 'a.sqlite'}"]) == 0
+    told = program.capsys.readouterr().out
+    assert "2026-11-08T00:00:00Z" in told
+    assert "2026-11-15T00:00:00Z" not in told
+    assert run(["questions", "show", "metaculus:no such"]) == 2
+    assert "--links" in program.capsys.readouterr().err
     call = ["digest", "--week", "2026-11-11", "--db", f"sqlite:///{program.folder / 'a.sqlite'}", "--json"]
     assert run(call) == 0
     document = json.loads(program.capsys.readouterr().out)

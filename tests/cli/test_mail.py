@@ -45,6 +45,7 @@ def test_the_life_of_a_recipient(program: Program, out: Path) -> None:
         "areas": [],
         "alerts": [],
         "thresholds": {"flip": 2.5},
+        "forecaster": "",
     }
     assert program("recipients", "set", EVE, "--frequency", "none").code == 0
     rows = program("recipients", "list", "--json").json["recipients"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -27,16 +28,17 @@ from questions.records import (
 )
 from storage.memory import MemoryStore
 from storage.records import Batch, Drift, DriftKind, Gap, Quarantined, RawPayload
+from tests.report.html_reading import Page
 from tracker.config import Settings
 from tracker.digest.build import build_digest
 from tracker.digest.content import Digest
-from tracker.digest.issue import builder
+from tracker.digest.issue import builder, digest_mail
 from tracker.digest.layout import Where, letter
 from tracker.digest.movement import Move
 from tracker.digest.period import period_at
 from tracker.digest.render import mail_content
 from tracker.digest.why import move_causes
-from tracker.mail.content import UNSUBSCRIBE
+from tracker.mail.content import UNSUBSCRIBE, Taste
 
 AT = datetime(2026, 11, 23, 6, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -110,7 +112,7 @@ def test_one_day_of_one_source_is_told_as_that() -> None:
     assert not digest.quiet
     text = " ".join(mail_content(digest).text.split())
     assert (
-        "Nothing followed had a value a week ago: what moves is told of the 1 questions followed now" in text
+        "Nothing followed had a value a week ago: what moves is told of the 1 question followed now" in text
     )
     assert "Markets: a view for the first time, of 1 area." in text
     assert digest.records == ()
@@ -184,6 +186,75 @@ def test_one_trade_that_made_the_move_is_told_as_that() -> None:
     )
     told = cause(store, stream, info("q"), info("q"))
     assert told == "one trade on 2026-11-19 made most of it: 31% to 55%"
+
+
+def test_who_chose_areas_and_a_least_move_is_told_of_these_alone() -> None:
+    store = MemoryStore()
+    store.append(said("a", (20, 0.2), (8, 0.2), (1, 0.6)))
+    store.append(said("b", (20, 0.4), (8, 0.4), (1, 0.48)))
+    store.append(said("c", (20, 0.3), (8, 0.3), (1, 0.31)))
+    store.add_forecasts([Forecast("metaculus:a", "yes", "ada", ForecasterKind.PERSON, AT - 12 * DAY, 0.35)])
+    known = catalogue(
+        link("a", areas=[SAFETY], by=DECADE),
+        link("b", areas=[CAPS], by=DECADE),
+        link("c", areas=[CAPS], by=DECADE),
+    )
+    mail = digest_mail(store, known, Settings(), period_at(AT))
+    assert mail.desk is not None
+
+    def movers(taste: Taste) -> list[str]:
+        assert mail.desk is not None
+        return [mover.subject.external_id for mover in mail.desk.digest(taste).movers]
+
+    assert [mover.subject.external_id for mover in mail.desk.whole.movers] == ["a"]
+    assert movers(Taste((SAFETY,))) == ["a"]
+    assert movers(Taste((CAPS,))) == []
+    assert movers(Taste(least=1.0)) == ["a"]  # 0.2 to 0.6: ln 6 = 1.79
+    assert movers(Taste(least=2.0)) == []
+    assert mail.desk.digest(Taste((CAPS,))).n_followed == 2
+    theirs = mail.for_taste(Taste((SAFETY,), forecaster="ada", frequency="monthly"))
+    words = " ".join(theirs.text.split())
+    assert "As you chose, told of Interpretability." in words
+    assert "you said 35% on 2026-11-11" in words
+    assert "Frequency: monthly" in words
+    assert theirs.images == mail.images
+    assert mail.for_taste(Taste((SAFETY,), forecaster="ada", frequency="monthly")) == theirs
+    assert numbers_of(theirs.html) <= numbers_of(theirs.text)
+
+
+def numbers_of(text: str) -> set[str]:
+    shown = " ".join(words for _, words in Page(text).texts) if text.startswith("<") else text
+    body = shown.partition("Which areas first")[2] if text.startswith("<") else shown
+    return set(re.findall(r"\d+%", body))
+
+
+def test_a_digest_of_chosen_areas_without_change_is_three_lines() -> None:
+    store = MemoryStore()
+    store.append(said("a", (20, 0.2), (8, 0.2), (1, 0.6)))
+    store.append(said("b", (20, 0.4), (8, 0.4), (1, 0.4)))
+    mail = digest_mail(store, catalogue(link("a"), link("b", areas=[CAPS])), Settings(), period_at(AT))
+    assert not mail.desk.whole.quiet if mail.desk else False
+    theirs = mail.for_taste(Taste((CAPS,)))
+    assert theirs.subject == "W47: no change above threshold"
+    assert theirs.images == ()
+    assert "none of 1 followed question moved" in " ".join(theirs.text.split())
+
+
+def test_outcomes_from_before_a_question_was_known_are_no_news() -> None:
+    store = MemoryStore()
+    for name, known in (("old", AT - DAY), ("late", AT - 20 * DAY)):
+        store.append(
+            Batch(
+                infos=(QuestionInfo("metaculus", "metaculus", name, known, name),),
+                resolutions=(
+                    Resolution(
+                        "metaculus", "metaculus", name, "yes", OutcomeState.NO, AT - DAY,
+                        resolved_at=AT - 60 * DAY, value=0.0,
+                    ),
+                ),
+            )
+        )  # fmt: skip
+    assert [one.subject.title for one in built(store, link("old"), link("late")).resolved] == ["late"]
 
 
 # the end of questions, and the data ---------------------------------------------------------------
@@ -293,8 +364,8 @@ def test_the_state_of_the_data_is_always_told(told: Digest) -> None:
     assert (health.n_drift, health.states["not_permitted"]) == (2, 1)
     text = " ".join(" ".join(lines(told)).split())
     assert (
-        "1 of 3 sources in use are fresh; 1 gaps this week, 1 payloads unread (quarantine), 1 questions not "
-        "permitted, 1 new differences in answers' shape." in text
+        "1 of 3 sources in use is fresh; 1 gap this week, 1 payload unread (quarantine), 1 question not "
+        "permitted, 1 new difference in answers' shape." in text
     )
     assert "kalshi" in text.partition("Never asked:")[2]
 

@@ -2,7 +2,7 @@
 
 Facts from the programs' own documents and from published tests (caniemail.com), as of November 2026. "Needed" is
 what the digest would be unreadable without; a feature marked as an extra may be missing anywhere.
-``tests/digest/client_lint.mjs`` holds the files against the whole of caniemail's table, where npm is at hand.
+``test_support.py`` holds everything that is used against caniemail's table of facts.
 """
 
 from __future__ import annotations

@@ -5,19 +5,20 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import replace
+from datetime import timedelta
 from urllib.parse import urlsplit
 
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from tests.digest.invented import HOSTILE, digest, quiet, subject, without_pictures
+from tests.digest.invented import AT, HOSTILE, digest, quiet, subject, without_pictures
 from tests.digest.recorded import GOLDEN
 from tests.report.html_reading import Page
 from tracker.digest import render
-from tracker.digest.content import Mover
+from tracker.digest.content import Mover, Opinion
 from tracker.digest.layout import HOSTS, Where, letter, plain, where
 from tracker.digest.render import MAX_HTML_BYTES, Footer, TooLarge, mail_content
-from tracker.mail.content import UNSUBSCRIBE
+from tracker.mail.content import UNSUBSCRIBE, Taste
 
 NUMBER = re.compile(r"\d[\d.,:%]*")
 
@@ -62,6 +63,8 @@ def test_a_title_is_never_more_than_words(title: str) -> None:
     attributes = {name for _, found in page.tags for name in found}
     assert not {name for name in attributes if name.startswith("on")}
     for link in page.find("a"):
+        if link["href"].startswith("#from-"):
+            continue
         parts = urlsplit(link["href"])
         assert parts.scheme == "https"
         assert any(parts.hostname == host or parts.hostname.endswith(f".{host}") for host in HOSTS)
@@ -135,11 +138,45 @@ def test_numbers_link_to_their_source_and_to_our_page_where_there_is_one() -> No
     assert places.permalink == "https://tracker.example/digests/2026-W47.html"
     page = Page(mail_content(digest(), places=places).html)
     hrefs = [link["href"] for link in page.find("a")]
-    assert f"{places.permalink}#order" in hrefs
-    assert f"{places.permalink}#calibration" in hrefs
+    assert f"{places.permalink}#from-order" in hrefs
+    assert f"{places.permalink}#from-calibration" in hrefs
     assert f"{places.permalink}#movers" in hrefs  # what was left out
-    ids = {found["id"] for tag, found in page.tags if tag == "h2" and "id" in found}
+    ids = {found["id"] for _, found in page.tags if "id" in found}
     assert {href.partition("#")[2] for href in hrefs if "#" in href} <= ids
+
+
+def test_without_a_page_of_its_own_every_number_leads_to_a_source_or_to_what_prints_it() -> None:
+    """A link to where it can be read, or to the end of its section: commands, and the payloads it was read from."""
+    one = digest(many=3)
+    raws = ("ab" * 32, "12" * 32)
+    one = replace(one, movers=tuple(replace(mover, raws=raws) for mover in one.movers))
+    page = Page(mail_content(one).html)
+    linked = [(path, text) for path, text in page.texts if re.search(r"\d", text) and "a" in path]
+    assert len(linked) > 60
+    for path, text in page.texts:
+        if (path.count("td") > 2 or "strong" in path) and re.search(r"\d", text):
+            assert "a" in path, text
+    targets = {found["id"]: tag for tag, found in page.tags if found.get("id", "").startswith("from-")}
+    assert {href[1:] for link in page.find("a") if (href := link["href"]).startswith("#")} <= set(targets)
+    assert set(targets) == {
+        f"from-{part}"
+        for part in ("order", "movers", "disagreements", "ends", "calibration", "trends", "health")
+    }
+    origins = " ".join(text for path, text in page.texts if path[-1] == "p" and "abababababab" in text)
+    assert "metaculus:1 (payloads abababababab, 121212121212)" in origins
+
+
+def test_what_people_forecast_stands_beside_what_moved() -> None:
+    one = digest(many=1)
+    said = tuple(
+        Opinion(who, p, AT - timedelta(days=9)) for who, p in (("ada", 0.61), ("bob", 0.2), ("eve", 0.3))
+    )
+    one = replace(one, movers=(replace(one.movers[0], opinions=said),))
+    text = " ".join(without_pictures(one).text.split())
+    assert "ada said 61% on 2026-11-14 · bob said 20% on 2026-11-14 · 1 more forecast it" in text
+    hers = " ".join(without_pictures(replace(one, taste=Taste(forecaster="eve"))).text.split())
+    assert "you said 30% on 2026-11-14" in hers
+    assert "ada" not in hers
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,8 @@ from datetime import date, timedelta
 
 import numpy as np
 import pytest
+from hypothesis import given, strategies as st
+from hypothesis.extra.numpy import arrays
 
 from tests.estimates.invented import frontier, point, scattered
 from tests.estimates.published import metr_points
@@ -16,6 +18,7 @@ from tracker.estimates.releases import (
     MAX_RELEASES,
     METR_LAGS_DAYS,
     first_above,
+    first_above_each,
     passage,
     simulate,
     time_grid,
@@ -201,6 +204,26 @@ def test_a_first_crossing_counts_even_if_the_trend_falls_back():
     trend = np.array([[0.0, 4.0, 1.0, 8.0], [5.0, 6.0, 7.0, 8.0], [0.0, 1.0, 1.0, 1.0]])
     assert first_above(grid, trend, 3.0) == pytest.approx([0.75, 0.0, np.inf])
     assert first_above(grid, trend, np.array([4.0, 6.5, 0.5])) == pytest.approx([1.0, 1.5, 0.5])
+
+
+@given(st.data())
+def test_many_heights_at_once_are_reached_when_each_alone_is(data):
+    trend = data.draw(
+        arrays(np.float64, st.tuples(st.integers(1, 6), st.integers(2, 9)), elements=st.integers(-5, 5))
+    )
+    rows = data.draw(arrays(np.intp, st.integers(1, 12), elements=st.integers(0, len(trend) - 1)))
+    heights = data.draw(arrays(np.float64, (len(rows), 3), elements=st.integers(-6, 6)))
+    grid = np.cumsum(np.arange(1.0, trend.shape[1] + 1.0))
+    alone = [first_above(grid, trend[rows], heights[:, i]) for i in range(3)]
+    assert first_above_each(grid, trend, rows, heights).tolist() == np.stack(alone, axis=1).tolist()
+
+
+def test_futures_of_the_trend_alone_cross_when_those_with_records_do(metr):
+    members = fit_mixture(metr, draws=200, seed=1).members
+    both, alone = simulate(members, seed=1), simulate(members, seed=1, records=False)
+    assert np.array_equal(both.trend, alone.trend)
+    assert passage(alone, 10_020.0).line_ci80 == passage(both, 10_020.0).line_ci80
+    assert (passage(alone, 10_020.0).record, alone.reason) == (None, "records were not asked for")
 
 
 def test_the_grid_of_times_runs_through_the_points_to_the_horizon(metr):

@@ -24,7 +24,7 @@ from tests.mail.server import Post, mail_server
 from tracker.config import Settings
 from tracker.daemon.mailing import digest_job, mail_job, mail_jobs
 from tracker.errors import UsageError
-from tracker.mail.content import InlineImage, MailContent
+from tracker.mail.content import InlineImage, MailContent, Taste
 from tracker.mail.recipients import (
     Options,
     address_from,
@@ -102,6 +102,56 @@ def test_who_comes_later_gets_the_same_digest(store: Store) -> None:
     bodies = {one.address: one.body for one in store.letters()}
     texts = {name: message_from_bytes(body).get_payload()[0].as_string() for name, body in bodies.items()}
     assert texts["eve@example.org"] == texts["ada@example.org"]
+
+
+class Tailored(MailContent):
+    """Says to whoever chose what they chose."""
+
+    def for_taste(self, taste: Taste) -> MailContent:
+        return MailContent(self.subject, f"for {taste}", "<p>theirs</p>")
+
+
+def test_who_chose_gets_theirs_and_the_archive_keeps_the_whole(store: Store) -> None:
+    chose = {"areas": ["ai_control"], "thresholds": {"move": 0.5}, "frequency": "weekly"}
+    for address in ("eve@example.org", "fay@example.org"):
+        store.add_recipient(Recipient(address, T0, RecipientState.CONFIRMED, chose))
+    asked: list[int] = []
+
+    def build() -> MailContent:
+        asked.append(1)
+        plain = content()
+        return Tailored(plain.subject, plain.text, plain.html, plain.images)
+
+    def send(at: datetime) -> str:
+        return str(send_digest(store, settings(), build, "2026-W48", T0, at, T0 + WEEK))
+
+    assert send(T0) == "2026-W48: 4 letters queued for 4 recipients"
+    bodies = {
+        one.address: message_from_bytes(one.body).get_payload()[0].as_string() for one in store.letters()
+    }
+    assert "for Taste(areas=('ai_control',), least=0.5" in bodies["eve@example.org"].replace(
+        "=\r\n", ""
+    ).replace("=\n", "").replace("=3D", "=")
+    assert bodies["eve@example.org"] == bodies["fay@example.org"]
+    assert "2026-W48 after ()" in bodies["ada@example.org"]
+    assert [issue.text for issue in store.issues()] == ["2026-W48 after ()"]
+    assert send(T0 + DAY) == "2026-W48 (made before): 0 letters queued for 4 recipients"
+    assert len(asked) == 1
+    store.add_recipient(Recipient("gil@example.org", T0 + DAY, RecipientState.CONFIRMED, chose))
+    assert send(T0 + DAY) == "2026-W48 (made before): 1 letters queued for 5 recipients"
+    assert len(asked) == 2
+    theirs = {one.address: one for one in store.letters()}
+    assert theirs["gil@example.org"].shared == theirs["eve@example.org"].shared
+
+
+def test_who_chose_gets_the_whole_where_it_cannot_be_told_as_it_was_kept(store: Store) -> None:
+    queue(store)
+    store.add_recipient(Recipient("eve@example.org", T0, RecipientState.CONFIRMED, {"areas": ["ai_control"]}))
+    another = content("another")
+    built = Tailored(another.subject, another.text, another.html, another.images)
+    send_digest(store, settings(), lambda: built, "2026-W48", T0, T0, T0 + WEEK)
+    (letter,) = store.letters(address="eve@example.org")
+    assert b"2026-W48 after ()" in letter.body
 
 
 def test_of_two_that_build_at_once_one_is_kept_and_sent(store: Store) -> None:

@@ -88,6 +88,16 @@ def test_a_hand_made_report():
     assert report.corp.discrimination == pytest.approx(0.25 - recalibrated)
 
 
+def test_scores_and_bins_alone_are_those_of_the_whole_report(forecastbench):
+    whole, bare = (calibrate(forecastbench, resamples=50, shape=shape) for shape in (True, False))
+    for name in ("brier", "log_score", "spherical", "brier_skill", "bins", "base_rate", "n_questions"):
+        assert getattr(bare, name) == getattr(whole, name), name
+    assert (bare.ece, bare.smooth_ece, bare.corp, bare.slope.value) == (None, None, None, None)
+    told = to_json(bare)
+    assert told["ece"]["value"] is None
+    assert bare.reasons["corp"] == "not asked for"
+
+
 def test_the_order_of_the_rows_changes_nothing():
     p, y, question = invented()
     order = np.random.default_rng(1).permutation(p.size)

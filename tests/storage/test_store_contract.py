@@ -190,6 +190,26 @@ def test_an_old_point_fetched_later_takes_its_place_in_the_history(store: Store)
     assert store.latest()[KEY].snapshot.probability == 0.5
 
 
+def test_a_history_begins_with_what_stood_at_its_start(store: Store) -> None:
+    append(store, *(point(hour, 20, 0.1 * hour) for hour in (1, 3, 5)))
+    append(store, point(2, 30, 0.9))  # learnt later
+    append(store, point(3, 40, 0.8))  # and corrected
+
+    def since(start: float, known: float | None = None) -> list[tuple[float, float | None]]:
+        known_at = None if known is None else hours(known)
+        told = store.history(KEY, known_at=known_at, start=hours(start))
+        whole = store.history(KEY, known_at=known_at)
+        assert told == whole[len(whole) - len(told) :]
+        return [((one.snapshot.as_of - T0) / HOUR, one.snapshot.probability) for one in told]
+
+    assert [at for at, _ in since(0)] == [1, 2, 3, 5]
+    assert [at for at, _ in since(1)] == [1, 2, 3, 5]
+    assert since(2.5) == [(2, 0.9), (3, 0.8), (5, 0.5)]
+    assert since(2.5, known=25) == [(1, 0.1), (3, pytest.approx(0.3)), (5, 0.5)]
+    assert since(9) == [(5, 0.5)]
+    assert since(9, known=10) == []
+
+
 # late arrivals ------------------------------------------------------------------------------------
 
 

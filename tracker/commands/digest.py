@@ -24,7 +24,10 @@ _FOLDER = click.Path(file_okay=False, path_type=Path)
 @click.command("digest", epilog="Example:  speedup digest --week 2026-11-18 --preview out")
 @click.option("--week", type=Day(), help="The week that holds this day (default: the seven days up to now).")
 @click.option(
-    "--preview", type=_FOLDER, metavar="DIR", help="Write HTML, text and pictures there; send nothing."
+    "--preview",
+    type=_FOLDER,
+    metavar="DIR",
+    help="Write it there as HTML, text, pictures and .eml; send nothing.",
 )
 @click.option(
     "--archive", type=_FOLDER, metavar="DIR", help="Export all digests kept, as pages and an Atom feed."
@@ -41,6 +44,7 @@ def command(
 
     Everything is told as known at the end of the week, or at --as-of. Without an option the plain text is printed.
     """
+    from tracker.digest.issue import preview_message
     from tracker.digest.render import write_preview
 
     store = session.store_if_any()
@@ -67,7 +71,8 @@ def command(
     files: Sequence[Path] = ()
     if preview is not None:
         try:
-            files = write_preview(content, preview)
+            message = preview_message(content, period, session.settings)
+            files = write_preview(content, preview, message=message)
         except OSError as error:
             raise UsageError(f"{preview}: cannot be written: {error.strerror or error}") from error
     session.print(_document(content, period, files), lambda: _tell(content, files))
@@ -141,7 +146,7 @@ def _send(session: Session, period: Period, *, dry_run: bool) -> int:
     from tracker.commands.outbox import send_now
     from tracker.digest.issue import builder
     from tracker.mail.recipients import digest_addresses
-    from tracker.mail.sending import DIGEST, expiry, send_digest, skipped_weeks
+    from tracker.mail.sending import DIGEST, expiry, send_digest, skipped_weeks, time_of
     from tracker.schedule import LocalTime
 
     settings, label = session.settings, period.label
@@ -157,12 +162,11 @@ def _send(session: Session, period: Period, *, dry_run: bool) -> int:
             would = {"week": label, "would_send_to": missing}
             session.print(would, lambda: click.echo(f"{label}: {len(missing)} would get it"))
             return 0
-        build = partial(
-            builder(session.catalogue, settings), store, label, period.at, skipped_weeks(store, label)
-        )
+        at = time_of(store, label, period.at)
+        build = partial(builder(session.catalogue, settings), store, label, at, skipped_weeks(store, label))
         now = session.now()
         ends = expiry(LocalTime.parse(settings.digest_at), now)
-        made = send_digest(store, settings, build, label, period.at, now, ends)
+        made = send_digest(store, settings, build, label, at, now, ends)
     finally:
         store.close()
     leader, state, message = send_now(session)

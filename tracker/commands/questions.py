@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from tracker.commands import batteries, check_links, lint, new_question, publish
+from tracker.commands.linked import show_linked
 from tracker.commands.resolving import (
     find_question,
     judge,
@@ -159,9 +160,14 @@ def _print_questions(session: Session, picked: Sequence[Question]) -> None:
 
 @command.command("show", epilog="Example:  speedup questions show date-interpretability-10x")
 @click.argument("question_id", metavar="ID")
-@with_session()
+@with_session(as_of=True)
 def show_question(session: Session, question_id: str) -> int:
-    """The whole record of one question, and the receipt of every verdict on it."""
+    """The whole record of one question, and the receipt of every verdict on it.
+
+    Of a question elsewhere (ID is metaculus:3479) every stored value, and the payload it was read from.
+    """
+    if ":" in question_id:
+        return show_linked(session, question_id)
     question = find_question(session, question_id)
     receipts = receipts_of(session, question)
     record = question.model_dump(mode="json")

@@ -27,13 +27,22 @@ def _choices(function: Any) -> Any:
                 "--frequency", type=click.Choice(["weekly", "monthly", "none"]), help="Of the digest."
             ),
             click.option(
-                "--area", "areas", multiple=True, metavar="AREA", help="Alerts about this area only."
+                "--area", "areas", multiple=True, metavar="AREA", help="Only what is about this area."
             ),
             click.option(
                 "--alert", "alerts", multiple=True, metavar="KIND", help="Alerts of this kind only."
             ),
             click.option(
-                "--threshold", "thresholds", multiple=True, metavar="KIND=VALUE", help="For alerts."
+                "--threshold",
+                "thresholds",
+                multiple=True,
+                metavar="KIND=VALUE",
+                help="Alerts of a kind from this size on; move=0.5 (log-odds) holds for the digest's movers too.",
+            ),
+            click.option(
+                "--forecaster",
+                metavar="NAME",
+                help="Who they are in `forecast add`: it stands beside what moved.",
             ),
         ]
     ):
@@ -48,6 +57,7 @@ def _options(
     areas: Sequence[str],
     alerts: Sequence[str],
     thresholds: Sequence[str],
+    forecaster: str | None,
 ) -> dict[str, Any]:
     """What was chosen before, with what is chosen now."""
     known = {area.key for area in session.catalogue.areas} if areas else set()
@@ -60,7 +70,13 @@ def _options(
             numbers[kind] = float(value)
         except ValueError:
             raise UsageError(f"--threshold {kind}={value}: not a number") from None
-    told = {"frequency": frequency, "areas": list(areas), "alerts": list(alerts), "thresholds": numbers}
+    told = {
+        "frequency": frequency,
+        "areas": list(areas),
+        "alerts": list(alerts),
+        "thresholds": numbers,
+        "forecaster": forecaster,
+    }
     merged = dict(before.options if before else {}) | {name: value for name, value in told.items() if value}
     return options_from(merged).model_dump(mode="json")
 
@@ -80,6 +96,7 @@ def add(
     areas: Sequence[str],
     alerts: Sequence[str],
     thresholds: Sequence[str],
+    forecaster: str | None,
 ) -> int:
     """Ask an address whether it wants the mail; it gets nothing else until it says yes (or --confirmed)."""
     from tracker.mail.sending import ask_to_confirm
@@ -87,7 +104,7 @@ def add(
     store, address = session.store(), address_from(address)
     try:
         before = standing(store, session.settings, address)
-        chosen = _options(session, before, frequency, areas, alerts, thresholds)
+        chosen = _options(session, before, frequency, areas, alerts, thresholds, forecaster)
         if dry_run:
             state = RecipientState.CONFIRMED if confirmed else RecipientState.PENDING
         elif confirmed:
@@ -115,6 +132,7 @@ def set_options(
     areas: Sequence[str],
     alerts: Sequence[str],
     thresholds: Sequence[str],
+    forecaster: str | None,
 ) -> int:
     """Change what somebody gets; what is not named stays."""
     store = session.store()
@@ -122,7 +140,7 @@ def set_options(
         address = find(store, session.settings, address)
         before = standing(store, session.settings, address)
         assert before is not None
-        chosen = _options(session, before, frequency, areas, alerts, thresholds)
+        chosen = _options(session, before, frequency, areas, alerts, thresholds, forecaster)
         store.add_recipient(Recipient(address, session.now(), before.state, chosen, "command"))
     finally:
         store.close()

@@ -121,7 +121,7 @@ def receipts_of(session: Session, question: Question) -> list[Receipt]:
     if store is None:
         return []
     try:
-        return store.receipts(question.id)
+        return store.receipts(question.id, known_at=session.as_of)
     finally:
         store.close()
 

@@ -16,7 +16,7 @@ from tracker.errors import Stopped
 from tracker.mail.content import MailContent
 from tracker.mail.delivery import Carrier, carrier_of, drain
 from tracker.mail.recipients import note_refusal, why_not
-from tracker.mail.sending import LATE, Build, expiry, send_digest, skipped_weeks, week_of_slot
+from tracker.mail.sending import LATE, Build, expiry, send_digest, skipped_weeks, time_of, week_of_slot
 from tracker.schedule import Every, LocalTime
 from tracker.work import Done, Job
 
@@ -42,8 +42,9 @@ def digest_job(settings: Settings, build: Build, now: Callable[[], datetime]) ->
 
     def run(store: Store, slot: datetime) -> Done:
         week = week_of_slot(slots, slot)
-        built = partial(build, store, week, slot, skipped_weeks(store, week))
-        queued = send_digest(store, settings, built, week, slot, now(), expiry(slots, slot))
+        at = time_of(store, week, slot)
+        built = partial(build, store, week, at, skipped_weeks(store, week))
+        queued = send_digest(store, settings, built, week, at, now(), expiry(slots, slot))
         return Done(RunState.DONE, str(queued))
 
     return Job("digest", slots, run, lane="digest", late=LATE)

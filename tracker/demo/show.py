@@ -19,7 +19,7 @@ from tracker import __version__
 from tracker.config import LinkSettings, Settings
 from tracker.demo.play import FIRST_DAY, LAST_DAY, PLATFORMS, POLL_HOURS, Played, Progress, moments, play
 from tracker.demo.recording import make_recording
-from tracker.digest.issue import digest_mail
+from tracker.digest.issue import digest_mail, preview_message
 from tracker.digest.period import period_at
 from tracker.digest.render import write_preview
 from tracker.findings import WEEKS_SHOWN, Findings, find
@@ -55,6 +55,7 @@ class DemoResult:
     findings: Findings
     rows: Mapping[str, int]
     files: tuple[Path, ...]
+    digest: MailContent
 
     def text(self) -> str:
         """The summary for a terminal."""
@@ -65,7 +66,8 @@ class DemoResult:
     def _where(self) -> list[str]:
         page, mail = ((self.folder / name).resolve().as_uri() for name in (PAGE, "digest.html"))
         return [
-            f"The database is {self.folder / DATABASE}; the page is {page}; the week's digest {mail}",
+            f"The week's digest would be mailed as “{self.digest.subject}”: {mail}",
+            f"The database is {self.folder / DATABASE}; the page is {page}",
             *(f"  {file}" for file in self.files),
             f"Ask it:  {_program()} order --db sqlite:///{self.folder / DATABASE} --as-of {iso(self.now)}",
         ]
@@ -82,6 +84,7 @@ class DemoResult:
             "rows": dict(self.rows),
             "rankings": {name: list(voice.ranking) for name, voice in self.findings.orderings.voices.items()},
             "calibration": to_json(report) if report is not None else None,
+            "digest": {"subject": self.digest.subject, "html_bytes": len(self.digest.html.encode())},
             "files": [str(file) for file in self.files],
         }
 
@@ -125,10 +128,11 @@ def run_demo(
         settings = Settings(poll_hours=POLL_HOURS)
         period = period_at(days[-1])
         digest = digest_mail(store, catalogue, settings, period, known=found.orderings)
+        message = preview_message(digest, period, settings)
         rows = store.counts()
     finally:
         store.close()
-    return DemoResult(folder, days[-1], played, found, rows, write(folder, found, digest))
+    return DemoResult(folder, days[-1], played, found, rows, write(folder, found, digest, message), digest)
 
 
 def _note(rows: Mapping[str, int], now: datetime) -> DatabaseNote:
@@ -156,8 +160,9 @@ def _note(rows: Mapping[str, int], now: datetime) -> DatabaseNote:
     )
 
 
-def write(folder: Path, found: Findings, digest: MailContent) -> tuple[Path, ...]:
-    """Charts as PNG and SVG, the page and its plain-text twin, the week's digest; returns the files written."""
+def write(folder: Path, found: Findings, digest: MailContent, message: bytes) -> tuple[Path, ...]:
+    """Charts as PNG and SVG, the page and its plain-text twin, the week's digest (``message``: as it would be
+    mailed); returns the files written."""
     files = []
     for name, figure in found.charts.figures.items():
         assert isinstance(figure, Figure)
@@ -167,4 +172,4 @@ def write(folder: Path, found: Findings, digest: MailContent) -> tuple[Path, ...
         files += [png, svg]
     (folder / PAGE).write_text(render_page(found.content), encoding="utf-8")
     (folder / TEXT).write_text(render_text(found.content, 110) + "\n", encoding="utf-8")
-    return (*files, folder / PAGE, folder / TEXT, *write_preview(digest, folder))
+    return (*files, folder / PAGE, folder / TEXT, *write_preview(digest, folder, message=message))

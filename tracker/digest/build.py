@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cache, partial
 
 from questions.catalogue import Catalogue
 from questions.records import QuestionInfo
@@ -17,20 +18,24 @@ from tracker.digest.content import (
     Digest,
     Dispute,
     Mover,
+    Opinion,
+    OrderChange,
     OrderRow,
     Standing,
     Subject,
 )
 from tracker.digest.health import data_health
-from tracker.digest.movement import Move, chance, followed, moves, nearest
-from tracker.digest.outcomes import Followed, Name, closing, overdue, resolved
+from tracker.digest.movement import LinkKey, Move, chance, followed, moves, nearest, raws_of
+from tracker.digest.outcomes import Followed, Name, closing, opinions_on, overdue, resolved
 from tracker.digest.period import Period
+from tracker.digest.reading import remembering
 from tracker.digest.trends import trend_news
 from tracker.digest.why import move_causes, order_changes
 from tracker.estimates.factors import Noise
 from tracker.estimates.releases import fan, passage, simulate
 from tracker.estimates.versions import model_versions, rank_version
 from tracker.estimates.voice import Comparison, Disagreement, Voice
+from tracker.mail.content import Taste
 from tracker.orderings import (
     SETTLED,
     TREND_SELECTION,
@@ -42,6 +47,7 @@ from tracker.orderings import (
 )
 from tracker.report.content import ReliabilityReport, biggest_gap, places_of, reliability_report
 from tracker.report.plots import Outlook
+from tracker.report.wording import counted
 from tracker.scorecard import stored_forecasts
 from tracker.scoring.calibration import CalibrationReport, calibrate
 
@@ -49,6 +55,9 @@ MOVERS_TOLD = 7
 DISPUTES_TOLD = 5
 THRESHOLDS_MINUTES = (480.0, 2400.0, 10020.0)
 VERSION_DRAWS = 2_000
+
+Ranges = Callable[[], Mapping[tuple[str, str], tuple[float, float]]]
+"""By pair the least and the greatest probability over all versions of the factor model; computed when asked for."""
 
 
 def build_digest(
@@ -65,9 +74,92 @@ def build_digest(
     ``skipped``: weeks before it for which no digest was sent, which is said. ``known``: the orderings at that
     instant by the default options, for a caller that has them.
     """
-    options = ModelOptions()
-    result = known or orderings(catalogue, store, options, now=period.at, known_at=period.at)
-    before = Scene(catalogue, store, options, period.since).voices(period.since, period.since, options.draws)
+    return look_through(store, catalogue, settings, period, skipped=skipped, known=known).whole
+
+
+@dataclass(frozen=True)
+class Desk:
+    """A week looked through once: its digest, whole, and what it takes to tell it to somebody who chose.
+
+    ``live``: the areas of each followed question with a standing value; ``found``: all that moved notably.
+    """
+
+    store: Store
+    catalogue: Catalogue
+    whole: Digest
+    result: Orderings
+    subjects: Mapping[Name, Subject]
+    infos: tuple[Mapping[Name, QuestionInfo], Mapping[Name, QuestionInfo]]
+    live: tuple[tuple[str, ...], ...]
+    found: tuple[Move, ...]
+    opinions: Mapping[LinkKey, tuple[Opinion, ...]]
+    ranges: Ranges
+
+    def digest(self, taste: Taste) -> Digest:
+        """The digest for somebody who chose: of the whole what they want to be told, and the movers that are theirs."""
+        whole = self.whole
+        if not taste.areas and taste.least is None:
+            return replace(whole, taste=taste)
+        areas = set(taste.areas) or {area.key for area in self.catalogue.areas}
+        names = {area.key: area.name for area in self.catalogue.areas}
+
+        def theirs(subject: Subject) -> bool:
+            return not taste.areas or bool(areas & set(subject.areas))
+
+        found = [
+            move
+            for move in self.found
+            if theirs(self.subjects[move.key.platform, move.key.external_id])
+            and (taste.least is None or abs(move.odds) >= taste.least)
+        ]
+        told = {name: names[name] for name in names if name in areas}
+        left = {
+            "disputes": "No two voices stand on opposite sides of a pair with an area you chose in it.",
+            "closing": "No followed question on your areas closes within 14 days.",
+            "resolved": "No followed question on your areas resolved.",
+            "overdue": "No question on your areas is overdue.",
+        }
+        missing = dict(whole.missing)
+        if whole.movers:
+            missing["movers"] = "No followed question that you chose to hear of moved beyond its usual noise."
+        missing |= {part: words for part, words in left.items() if taste.areas and getattr(whole, part)}
+        return replace(
+            whole,
+            changes=tuple(
+                change
+                for one in whole.changes
+                if (change := _concerning(one, set(told.values()))) is not None
+            ),
+            movers=tuple(self.mover(move) for move in found[:MOVERS_TOLD]),
+            n_movers=len(found),
+            n_followed=sum(not taste.areas or bool(areas & set(own)) for own in self.live),
+            disputes=_disputes(self.result, self.catalogue, self.subjects, self.ranges, frozenset(areas)),
+            closing=tuple(one for one in whole.closing if theirs(one.subject)),
+            resolved=tuple(one for one in whole.resolved if theirs(one.subject)),
+            overdue=tuple(one for one in whole.overdue if theirs(one.subject)),
+            missing=missing,
+            chosen=tuple(told.values()) if taste.areas else (),
+            taste=taste,
+        )
+
+    def mover(self, move: Move) -> Mover:
+        return _mover(self.store, move, self.subjects, self.infos, self.opinions, self.whole.period.at)
+
+
+def look_through(
+    store: Store,
+    catalogue: Catalogue,
+    settings: Settings,
+    period: Period,
+    *,
+    skipped: tuple[str, ...] = (),
+    known: Orderings | None = None,
+) -> Desk:
+    """A week from which digests can be told; the arguments are those of ``build_digest``."""
+    options, store = ModelOptions(), remembering(store)
+    voices = Scene(catalogue, store, options, period.at)
+    result = known or orderings(catalogue, store, options, now=period.at, known_at=period.at, scene=voices)
+    before = voices.voices(period.since, period.since, options.draws)
     infos = {at: _infos(store, at) for at in (period.since, period.at)}
     subjects = _subjects(catalogue, infos[period.at])
     titles = {name: subject.title for name, subject in subjects.items()}
@@ -83,24 +175,29 @@ def build_digest(
         _closes(catalogue, infos[period.at]),
         values,
         resolutions,
+        infos[period.since].keys(),
     )
     live = {name: seen for name, seen in values.items() if name not in settled}
+    ranges = cache(partial(_model_ranges, result, catalogue))
     moved, n_before = moves(store, streams, live, period)
-    found = [move for move in moved if move.notable]
+    found = tuple(move for move in moved if move.notable)
     both = (infos[period.since], infos[period.at])
+    opinions = opinions_on(scene, [move.key for move in found])
     record = _calibration(store, catalogue, period.at)
     trends = trend_news(store, catalogue, period)
     names = tuple((voice.name, len(voice.ranking), voice.reason) for voice in result.voices.values())
-    return Digest(
+    whole = Digest(
         period=period,
         voices=names,
         order=_order(result, before),
         changes=order_changes(catalogue, store, options, (before, result.voices), titles, period),
-        movers=tuple(_mover(store, move, subjects, both, period.at) for move in found[:MOVERS_TOLD]),
+        movers=tuple(
+            _mover(store, move, subjects, both, opinions, period.at) for move in found[:MOVERS_TOLD]
+        ),
         n_movers=len(found),
         n_followed=len(live),
         n_before=n_before,
-        disputes=_disputes(result, catalogue, subjects),
+        disputes=_disputes(result, catalogue, subjects, ranges),
         closing=closing(scene),
         resolved=resolved(scene),
         overdue=overdue(scene, settings.links.overdue_days),
@@ -112,6 +209,19 @@ def build_digest(
         skipped=skipped,
         program_version=__version__,
     )
+    areas = tuple(subjects[name[:2]].areas for name in live)
+    return Desk(store, catalogue, whole, result, subjects, both, areas, found, opinions, ranges)
+
+
+def _concerning(change: OrderChange, names: Collection[str]) -> OrderChange | None:
+    """What of a change concerns some areas, by name; None when nothing does."""
+    kept = replace(
+        change,
+        passed=tuple(pair for pair in change.passed if set(pair) & set(names)),
+        entered=tuple(area for area in change.entered if area in names),
+        left=tuple(area for area in change.left if area in names),
+    )
+    return kept if kept.passed or kept.entered or kept.left else None
 
 
 def _infos(store: Store, at: datetime) -> dict[Name, QuestionInfo]:
@@ -135,11 +245,12 @@ def _closes(catalogue: Catalogue, infos: Mapping[Name, QuestionInfo]) -> dict[Na
 def _subjects(catalogue: Catalogue, infos: Mapping[Name, QuestionInfo]) -> dict[Name, Subject]:
     """Every linked question under its platform's own title, else our label. The address is the catalogue's, which a
     person wrote down: what a platform says of itself is no link."""
-    found = {}
+    found: dict[Name, Subject] = {}
     for link in catalogue.links:
         name = (link.platform, link.external_id)
-        info = infos.get(name)
-        found[name] = Subject((info.title if info else "") or link.label, *name, link.url)
+        info, known = infos.get(name), found.get(name)
+        areas = tuple(dict.fromkeys((*(known.areas if known else ()), *link.areas)))
+        found[name] = Subject((info.title if info else "") or link.label, *name, link.url, areas)
     return found
 
 
@@ -171,19 +282,27 @@ def _by_market(row: OrderRow) -> tuple[float, ...]:
 
 
 def _disputes(
-    result: Orderings, catalogue: Catalogue, subjects: Mapping[Name, Subject]
+    result: Orderings,
+    catalogue: Catalogue,
+    subjects: Mapping[Name, Subject],
+    model_ranges: Ranges,
+    areas: frozenset[str] | None = None,
 ) -> tuple[Dispute, ...]:
-    """The pairs on which two voices stand apart most, each with an interval where the voice has one."""
+    """The pairs on which two voices stand apart most, each with an interval where the voice has one.
+
+    ``areas``: only pairs with one of them.
+    """
     names = {area.key: area.name for area in result.areas}
     pairs = [
         (comparison, pair)
         for comparison in result.comparisons
         if "market" in (comparison.a, comparison.b) or "panel" in (comparison.a, comparison.b)
         for pair in comparison.disagreements
+        if areas is None or areas & {pair.first, pair.second}
     ]
     pairs.sort(key=lambda one: (-abs(one[1].p_a - one[1].p_b), one[0].a, one[1].first, one[1].second))
     told = _spread(pairs)
-    ranges = _model_ranges(result, catalogue) if told else {}
+    ranges = model_ranges() if told else {}
     found: list[Dispute] = []
     for comparison, pair in told:
         used = {known.action for known in found}
@@ -278,6 +397,7 @@ def _mover(
     move: Move,
     subjects: Mapping[Name, Subject],
     infos: tuple[Mapping[Name, QuestionInfo], Mapping[Name, QuestionInfo]],
+    opinions: Mapping[LinkKey, tuple[Opinion, ...]],
     at: datetime,
 ) -> Mover:
     key = move.key
@@ -294,6 +414,8 @@ def _mover(
         move.now.snapshot.forecasters,
         move.previous.snapshot.forecasters,
         move_causes(store, move, infos, at),
+        opinions.get((key.platform, key.external_id, key.outcome), ()),
+        raws_of(move.previous, move.now),
     )
 
 
@@ -304,7 +426,9 @@ def _calibration(store: Store, catalogue: Catalogue, at: datetime) -> Calibratio
     forecasts = stored_forecasts(
         store, catalogue, lead_days=(CALIBRATION_LEAD_DAYS,), now=at, known_at=at, pending=False
     )
-    return calibrate(forecasts, group_by=("forecaster",), bins=5) if len(forecasts) else None
+    if not len(forecasts):
+        return None
+    return calibrate(forecasts, group_by=("forecaster",), bins=5, shape=False)
 
 
 def _records(report: CalibrationReport | None) -> tuple[ReliabilityReport, ...]:
@@ -326,11 +450,11 @@ def _charts(
     )
     outlook = None
     if result.mixture is not None:
-        futures = simulate(result.mixture.members, seed=seed)
+        futures = simulate(result.mixture.members, seed=seed, records=False)
         passages = tuple(
             passage(futures, minutes, ceiling=TREND_SELECTION.max_minutes) for minutes in THRESHOLDS_MINUTES
         )
-        outlook = Outlook(fan(futures), passages, "mixture of trend shapes")
+        outlook = Outlook(fan(futures, (0.80,)), passages, "mixture of trend shapes")
     return Charts(
         tuple(voice for voice in result.voices.values() if voice.ranking),
         result.areas,
@@ -355,12 +479,15 @@ def _missing(
         "trends": "No series was published anew.",
     }
     if not any_stored:
-        none = "No community value is stored yet: `speedup pull` collects them."
-        reasons |= {"movers": none, "closing": none, "resolved": none}
+        reasons |= {
+            "movers": "No community value is stored yet: `speedup pull` collects them.",
+            "resolved": "No outcome is stored yet.",
+            "overdue": "What is overdue is told once questions have been asked about.",
+        }
     elif not n_before:
         reasons["movers"] = (
-            f"Nothing followed had a value a week ago: what moves is told of the {n_followed} questions followed now "
-            "once they have a past."
+            f"Nothing followed had a value a week ago: what moves is told of the {counted(n_followed, 'question')} "
+            "followed now once they have a past."
         )
     if not store.series_ids():
         reasons["trends"] = "No series is stored yet: `speedup pull metr` collects METR's."

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -38,7 +39,13 @@ def pictures(digest: Digest) -> tuple[InlineImage, ...]:
     if len(charts.voices) > 1:
         found.append(_image("slope", _slope(charts, at), _slope_words(charts)))
     if charts.calibration is not None and charts.calibration.filled:
-        found.append(_image("calibration", _calibration(charts, at), reliability_alt(charts.calibration)))
+        found.append(
+            _image(
+                "calibration",
+                _calibration(charts, at),
+                reliability_alt(replace(charts.calibration, name="Everybody")),
+            )
+        )
     if charts.trend and charts.outlook is not None:
         found.append(_image("trend", _trend(charts, at), _trend_words(charts)))
     return tuple(found)
@@ -55,14 +62,13 @@ def _png(figure: Figure) -> bytes:
     """The figure with few colours, as a mail wants it: a third of the size, and no difference to the eye."""
     from PIL import Image  # matplotlib writes its own PNGs with it
 
-    drawn, small = io.BytesIO(), io.BytesIO()
+    raw, small = io.BytesIO(), io.BytesIO()
     with canvas.drawing():
-        figure.savefig(drawn, format="png", dpi=DPI, metadata={"Software": None})
-    with Image.open(drawn) as picture:
-        few = picture.convert("RGB").quantize(
-            COLOURS, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE
-        )
-        few.save(small, format="PNG", optimize=True)
+        figure.savefig(raw, format="rgba", dpi=DPI)
+    size = tuple(round(inches * DPI) for inches in figure.get_size_inches())
+    drawn = Image.frombytes("RGBA", (size[0], size[1]), raw.getvalue())
+    few = drawn.convert("RGB").quantize(COLOURS, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+    few.save(small, format="PNG")
     return small.getvalue()
 
 

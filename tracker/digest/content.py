@@ -14,6 +14,7 @@ from questions.model import Area, Group
 from questions.records import Measurement
 from tracker.digest.period import Period
 from tracker.estimates.voice import Voice
+from tracker.mail.content import Taste
 from tracker.report.content import Gap, ReliabilityReport
 from tracker.report.plots import Outlook
 
@@ -24,12 +25,13 @@ SAID_DAYS = 7  # what was said of a question so many days before its outcome
 
 @dataclass(frozen=True)
 class Subject:
-    """A question a line is about: the title as its platform words it, and its page there."""
+    """A question a line is about: the title as its platform words it, its page there, the areas it bears on."""
 
     title: str
     platform: str
     external_id: str
     url: str = ""
+    areas: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -69,11 +71,21 @@ class OrderChange:
 
 
 @dataclass(frozen=True)
+class Opinion:
+    """The last probability that somebody gave, and from when it counts."""
+
+    who: str
+    probability: float
+    at: datetime
+
+
+@dataclass(frozen=True)
 class Mover:
     """A question whose value moved by more than it usually does.
 
     ``previous`` as known a week ago, ``now`` as known at the digest's time; ``z``: the change in log-odds over the
     sd of its own weekly changes, ``weeks`` of which were known; ``n``: people behind the value, where told.
+    ``opinions``: what people last forecast on it; ``raws``: SHA-256 of the payloads both values were read from.
     """
 
     subject: Subject
@@ -85,6 +97,8 @@ class Mover:
     n: int | None
     n_before: int | None
     why: tuple[str, ...] = ()
+    opinions: tuple[Opinion, ...] = ()
+    raws: tuple[str, ...] = ()
 
     @property
     def change(self) -> float:
@@ -117,6 +131,7 @@ class Closing:
     closes_at: datetime
     probability: float | None
     n: int | None
+    raws: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -138,6 +153,7 @@ class Resolved:
     at: datetime
     value: float | None
     said: tuple[Said, ...] = ()
+    raws: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -165,7 +181,7 @@ class TrendNews:
     """A series that was published anew in the week: ``points`` the weightiest first, of ``n_*`` in all.
 
     ``n_revised`` values changed; of ``n_interval`` only the interval, the date or a flag. ``doubling_*``: days, by
-    the line through METR's record models.
+    the line through METR's record models. ``raws``: SHA-256 of the payloads of the version before and of the last.
     """
 
     series: str
@@ -181,6 +197,7 @@ class TrendNews:
     n_points: int
     doubling_before: float | None = None
     doubling_after: float | None = None
+    raws: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -234,7 +251,8 @@ class Digest:
 
     ``voices``: name, areas covered, and the reason of one that covers none. ``movers`` are the first of
     ``n_movers``, out of ``n_followed`` questions with a standing value, ``n_before`` of which had one a week ago.
-    ``missing[part]`` says why a part is empty; ``skipped``: weeks before it for which no digest was sent.
+    ``missing[part]`` says why a part is empty; ``skipped``: weeks before it for which no digest was sent; ``chosen``:
+    names of the areas it is about (all when none is named); ``taste``: what else its reader chose.
     """
 
     period: Period
@@ -256,6 +274,8 @@ class Digest:
     missing: Mapping[str, str]
     skipped: tuple[str, ...] = ()
     program_version: str = ""
+    chosen: tuple[str, ...] = ()
+    taste: Taste = field(default_factory=Taste)
 
     @property
     def quiet(self) -> bool:

@@ -3,21 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from questions.catalogue import Catalogue
 from storage.store import Store
 from tracker.config import Settings
-from tracker.digest.build import build_digest
-from tracker.digest.layout import where
+from tracker.digest.build import Desk, look_through
+from tracker.digest.layout import Where, where
 from tracker.digest.period import Period
+from tracker.digest.reading import unswept
 from tracker.digest.render import Footer, mail_content
-from tracker.mail.content import UNSUBSCRIBE, MailContent
+from tracker.mail.content import UNSUBSCRIBE, MailContent, Taste
+from tracker.mail.message import Mailing, Sender
+from tracker.mail.sending import DIGEST
 from tracker.orderings import Orderings
 
-SENT = Footer(
-    "You get this because this address is on the list of recipients of these digests.", "weekly", UNSUBSCRIBE
-)
+REASON = "You get this because this address is on the list of recipients of these digests."
+FREQUENCIES = {
+    "weekly": "weekly",
+    "monthly": "monthly, the first week of each month; this one tells of its seven days",
+}
+SENT = Footer(REASON, "weekly", UNSUBSCRIBE)
+
+
+@dataclass(frozen=True)
+class DigestMail(MailContent):
+    """The whole digest as a mail, and how to tell it to somebody who chose."""
+
+    desk: Desk | None = field(default=None, compare=False, repr=False)
+    places: Where = field(default_factory=Where, compare=False, repr=False)
+    footer: Footer = field(default_factory=Footer, compare=False, repr=False)
+
+    def for_taste(self, taste: Taste) -> MailContent:
+        """The same week told to somebody who chose."""
+        if self.desk is None:
+            return self
+        footer = replace(self.footer, frequency=FREQUENCIES.get(taste.frequency, taste.frequency))
+        return mail_content(
+            self.desk.digest(taste), places=self.places, footer=footer, images=self.images or None
+        )
 
 
 def digest_mail(
@@ -29,10 +54,21 @@ def digest_mail(
     skipped: tuple[str, ...] = (),
     footer: Footer | None = None,
     known: Orderings | None = None,
-) -> MailContent:
+) -> DigestMail:
     """The digest of a period as a mail; the arguments are those of ``build_digest`` and ``mail_content``."""
-    digest = build_digest(store, catalogue, settings, period, skipped=skipped, known=known)
-    return mail_content(digest, places=where(settings.digest_url, period.label), footer=footer)
+    places, chosen = where(settings.digest_url, period.label), footer or Footer()
+    with unswept():
+        desk = look_through(store, catalogue, settings, period, skipped=skipped, known=known)
+        said = mail_content(desk.whole, places=places, footer=chosen)
+    return DigestMail(said.subject, said.text, said.html, said.images, desk, places, chosen)
+
+
+def preview_message(content: MailContent, period: Period, settings: Settings) -> bytes:
+    """The digest as it would travel, to nobody and dated by its own time: the same bytes whenever it is made."""
+    sender = Sender(settings.mail_from or "speedup-tracker@preview.invalid")
+    name = f"{DIGEST}:{period.label}"
+    mailing = Mailing(content, sender, name, DIGEST, period.label, "preview", period.at, period.at)
+    return mailing.letter("you@preview.invalid").body
 
 
 def builder(

@@ -1,7 +1,8 @@
 """A digest put into words, once, for HTML and plain text: a number cannot stand in one and be missing in the other.
 
-All text has been through ``plain``; escaping is the template's work. A link is an https page on the allow-list, or
-the digest's own page where one is configured; otherwise the section names the command that shows its numbers.
+All text has been through ``plain``; escaping is the template's work. A link is an https page on the allow-list where
+the number can be read there, else it leads to the end of its section (on the digest's own page where one is
+configured), which names the command that prints it and the payloads it was read from.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from tracker.digest.content import (
     Digest,
     Dispute,
     Mover,
+    Opinion,
     OrderChange,
     OrderRow,
     Overdue,
@@ -49,10 +51,12 @@ from tracker.report.wording import (
 )
 
 TITLE_LIMIT = 110
+ORIGIN = "from-"
+HASH_SHOWN = 12
 FACT_LIMIT, CELL_LIMIT, NOTE_LIMIT, LINE_LIMIT = 160, 160, 360, 600
 MOST_MARKS = 2  # combining marks on one letter: more of them are drawn over the lines above and below
 CLOSING_TOLD, RESOLVED_TOLD, OVERDUE_TOLD, RECORDS_TOLD, TRENDS_TOLD, LINES_TOLD = 8, 10, 5, 6, 6, 6
-SAID_TOLD = 5
+SAID_TOLD, OPINIONS_TOLD = 5, 2
 PASSED_TOLD = 3
 FAR = 0.05  # movers beyond five points are counted in the subject
 COLUMNS = {"internal": "Model"}  # where the full title would not fit a telephone
@@ -73,6 +77,9 @@ HOSTS = (
 )
 _SCHEME = re.compile(r"\b([a-z][a-z0-9+.-]{1,20}):(?=\S)", re.IGNORECASE)
 _ENDLESS = re.compile(r"(\S{60})(?=\S)")
+_NAMED = re.compile(
+    r"([a-z]+:)?[\w.-]{1,80}( \(payloads? [0-9a-f, ]+\))?", re.ASCII
+)  # an id that may be typed again
 _HOSTLIKE = re.compile(r"\b(www)\.(?=\S)", re.IGNORECASE)
 
 
@@ -116,8 +123,9 @@ class Where:
         host = (urlsplit(safe).hostname or "").rstrip(".")
         return safe if any(host == one or host.endswith(f".{one}") for one in self.hosts) else None
 
-    def own(self, section: str) -> str | None:
-        return f"{self.permalink}#{section}" if self.permalink else None
+    def own(self, section: str) -> str:
+        """Where a section says where its numbers come from: in the archive if there is one, else in the mail itself."""
+        return f"{self.permalink or ''}#{ORIGIN}{section}"
 
 
 def where(base_url: str, label: str) -> Where:
@@ -178,7 +186,8 @@ class Table:
 
 @dataclass(frozen=True)
 class Section:
-    """A heading, what it says, and the command that shows its numbers. ``more``: how many lines were left out."""
+    """A heading, what it says, and the commands that show its numbers. ``more``: how many lines were left out;
+    ``origins``: what its numbers were read from, with the first digits of the payloads' SHA-256."""
 
     key: str
     title: str
@@ -188,15 +197,23 @@ class Section:
     more: str = ""
     commands: tuple[str, ...] = ()
     chart: str = ""
+    origins: tuple[str, ...] = ()
+
+    @property
+    def origin_words(self) -> str:
+        """What its origins are to its commands."""
+        return "with ID one of" if any(" ID " in command for command in self.commands) else "read from"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "lead", tuple(plain(line, LINE_LIMIT) for line in self.lead))
+        kept = (line if _NAMED.fullmatch(line) else plain(line) for line in self.origins)
+        object.__setattr__(self, "origins", tuple(kept))
         _cleaned(self, LINE_LIMIT, "more")
 
 
 @dataclass(frozen=True)
 class Letter:
-    """The whole mail in words: ``quiet`` ones have three lines and no sections."""
+    """The whole mail in words: ``quiet`` ones have three lines and no sections. ``chosen``: what its reader chose."""
 
     subject: str
     label: str
@@ -208,6 +225,7 @@ class Letter:
     permalink: str | None = None
     commands: tuple[str, ...] = ()
     version: str = ""
+    chosen: str = ""
 
 
 def letter(digest: Digest, places: Where) -> Letter:
@@ -225,7 +243,19 @@ def letter(digest: Digest, places: Where) -> Letter:
         places.permalink,
         (f"speedup digest --as-of {iso(digest.period.at)} --preview DIR",),
         digest.program_version,
+        _chosen(digest),
     )
+
+
+def _chosen(digest: Digest) -> str:
+    """What somebody chose to be told; empty for who chose nothing."""
+    parts = [f"of {', '.join(digest.chosen)}"] if digest.chosen else []
+    if digest.taste.least is not None:
+        parts.append(f"of questions that moved by {digest.taste.least:g} in log-odds or more")
+    if not parts:
+        return ""
+    rest = "" if digest.quiet else " Ranks, calibration, series and data health are told whole."
+    return f"As you chose, told {', '.join(parts)}.{rest}"
 
 
 def shorter(words: Letter, most: int, width: int) -> Letter:
@@ -248,7 +278,13 @@ def _shorter(section: Section, most: int, width: int) -> Section:
         part for part in (section.more, f"{counted(left, 'more line')} left out" if left else "") if part
     )
     lead = section.lead[: most + 2]
-    return replace(section, lead=tuple(plain(line, 3 * width) for line in lead), items=items, more=more)
+    return replace(
+        section,
+        lead=tuple(plain(line, 3 * width) for line in lead),
+        items=items,
+        more=more,
+        origins=section.origins[:most],
+    )
 
 
 # the subject --------------------------------------------------------------------------------------
@@ -317,10 +353,17 @@ def _counts(news: TrendNews) -> str:
 
 def _quiet(digest: Digest) -> list[str]:
     """Nothing happened: that, what stands, and whether the data can be trusted."""
-    bar = f"{LEAST_CHANGE * 100:.0f} points and {LEAST_Z:.0f} times its usual weekly change"
+    bar = f"{LEAST_CHANGE * 100:.0f} points and {LEAST_Z:.0f} times its usual weekly change or more"
+    if digest.taste.least is not None:
+        bar += f", and {digest.taste.least:g} in log-odds"
+    moved = (
+        f"none of {counted(digest.n_followed, 'followed question')} moved by {bar}"
+        if digest.n_followed
+        else "no question with a standing value is followed"
+    )
     first = (
-        f"No change above threshold in the week to {minute(digest.period.at)}: no order of areas changed, none of "
-        f"{counted(digest.n_followed, 'followed question')} moved by {bar}, nothing resolved, no series was revised."
+        f"No change above threshold in the week to {minute(digest.period.at)}: no order of areas changed, {moved}, "
+        "nothing resolved, no series was revised."
     )
     counts = [
         f"{len(part)} {word}"
@@ -347,7 +390,7 @@ def _sections(digest: Digest, places: Where) -> list[Section]:
     at, since = iso(digest.period.at), iso(digest.period.since)
     return [
         _order(digest, places, at, since),
-        _movers(digest, places, at, since),
+        _movers(digest, places, at),
         _disputes(digest, places, at),
         _ends(digest, places, at),
         _calibration(digest, places, at),
@@ -362,7 +405,9 @@ def _order(digest: Digest, places: Where, at: str, since: str) -> Section:
     lead = [_passed(change) for change in digest.changes]
     if not lead:
         lead = [
-            "No order changed since last week." if digest.n_before else "There is no order of a week ago."
+            "No order changed since last week."
+            if digest.n_before
+            else "No value was stored a week ago: which area passed which is told from next week on."
         ]
     if digest.skipped:
         lead.insert(0, _skipped(digest))
@@ -408,17 +453,17 @@ def _passed(change: OrderChange) -> str:
     return f"{voice_title(change.voice)}: {'; '.join(parts)}."
 
 
-def _order_row(row: OrderRow, spoken: Sequence[str], href: str | None) -> tuple[Cell, ...]:
+def _order_row(row: OrderRow, spoken: Sequence[str], href: str) -> tuple[Cell, ...]:
     gap = row.gap
     sub = ""
     if gap is not None and abs(gap.p_a - gap.p_b) >= 0.3:
         a, b = voice_title(gap.voice_a), voice_title(gap.voice_b)
         sub = f"before {gap.other}: {a} {percent(gap.p_a)}, {b} {percent(gap.p_b)}"
     cells = [_rank(row.standings.get(name), href) for name in spoken]
-    return (Cell(row.name, sub), *cells)
+    return (Cell(row.name, sub, href if sub else None), *cells)
 
 
-def _rank(standing: Standing | None, href: str | None) -> Cell:
+def _rank(standing: Standing | None, href: str) -> Cell:
     if standing is None:
         return Cell("no view", absent=True)
     text = f"{standing.rank}=" if standing.tied else f"{standing.rank}"
@@ -432,35 +477,71 @@ def _rank(standing: Standing | None, href: str | None) -> Cell:
     )
 
 
-def _movers(digest: Digest, places: Where, at: str, since: str) -> Section:
+def _movers(digest: Digest, places: Where, at: str) -> Section:
     rule = (
-        f"By change over each question's own usual weekly change (z), from up to {NOISE_WEEKS} weeks; told from "
-        f"{LEAST_CHANGE * 100:.0f} points and |z| {LEAST_Z:.0f} on. {counted(digest.n_followed, 'question')} followed."
+        f"Sorted by z, the change over the question's own usual weekly change (from up to {NOISE_WEEKS} weeks). Told "
+        f"are moves of {LEAST_CHANGE * 100:.0f} points and {LEAST_Z:.0f} times the usual or more; "
+        f"{counted(digest.n_followed, 'question')} followed."
     )
     more = digest.n_movers - len(digest.movers)
     return Section(
         "movers",
         "What moved",
         (rule,) if digest.movers else (digest.missing["movers"],),
-        items=tuple(_mover(mover, places) for mover in digest.movers),
+        items=tuple(_mover(mover, places, digest.taste.forecaster) for mover in digest.movers),
         more=f"{more} more moved" if more else "",
-        commands=(f"speedup order --as-of {at} --since {since}",),
+        commands=(f"speedup questions show ID --as-of {at}",) if digest.movers else (),
+        origins=_origins(digest.movers),
     )
 
 
-def _mover(mover: Mover, places: Where) -> Item:
-    href = _href(mover.subject, places)
+def _origins(lines: Sequence[Mover | Closing | Resolved | Overdue]) -> tuple[str, ...]:
+    """The ids by which questions are asked for, with the payloads their values were read from."""
+    return tuple(
+        dict.fromkeys(
+            f"{_id(line.subject)}{_payloads(line.raws if not isinstance(line, Overdue) else ())}"
+            for line in lines
+        )
+    )
+
+
+def _id(subject: Subject) -> str:
+    own = subject.platform == OURS
+    return subject.external_id if own else f"{subject.platform}:{subject.external_id}"
+
+
+def _payloads(raws: Sequence[str]) -> str:
+    if not raws:
+        return ""
+    return f" ({'payload' if len(raws) == 1 else 'payloads'} {', '.join(one[:HASH_SHOWN] for one in raws)})"
+
+
+def _mover(mover: Mover, places: Where, me: str) -> Item:
+    href, own = _href(mover.subject, places), places.own("movers")
     up = mover.change > 0
     points = f"{'▲ +' if up else '▼ −'}{abs(mover.change) * 100:.0f} pts"
     facts = [
-        Fact(f"{percent(mover.previous)} → {percent(mover.now)}", href, strong=True),
-        Fact(points, href, way="up" if up else "down"),
-        Fact(f"z {decimal(mover.z, 1)} ({counted(mover.weeks, 'week')})", href),
-        Fact(_people(mover.n), href) if mover.n is not None else Fact("n not told"),
+        Fact(f"{percent(mover.previous)} → {percent(mover.now)}", href or own, strong=True),
+        Fact(points, href or own, way="up" if up else "down"),
+        Fact(f"z {decimal(mover.z, 1)} ({counted(mover.weeks, 'week')})", own),
+        Fact(_people(mover.n), href or own) if mover.n is not None else Fact("people not told"),
         Fact(_source(mover.subject.platform, mover.source)),
+        *(Fact(text, own) for text in _forecasts(mover.opinions, me)),
     ]
     why = mover.why or ("nothing stored says why",)
     return Item(plain(mover.subject.title), href, tuple(facts), (f"Why: {_line('; '.join(why))}.",))
+
+
+def _forecasts(opinions: Sequence[Opinion], me: str) -> list[str]:
+    """What the reader last forecast, where we know who that is; else what people did."""
+    if me:
+        return [f"you said {percent(one.probability)} on {day(one.at)}" for one in opinions if one.who == me]
+    told = [
+        f"{plain(one.who, 40)} said {percent(one.probability)} on {day(one.at)}"
+        for one in opinions[:OPINIONS_TOLD]
+    ]
+    left = len(opinions) - OPINIONS_TOLD
+    return [*told, f"{left} more forecast it"] if left > 0 else told
 
 
 def _disputes(digest: Digest, places: Where, at: str) -> Section:
@@ -473,7 +554,7 @@ def _disputes(digest: Digest, places: Where, at: str) -> Section:
         "Disagreements worth a forecast",
         lead if digest.disputes else (digest.missing["disputes"],),
         items=tuple(_dispute(dispute, places) for dispute in digest.disputes),
-        commands=(f"speedup order --as-of {at}",),
+        commands=(f"speedup order --as-of {at}",) if digest.disputes else (),
     )
 
 
@@ -487,14 +568,14 @@ def _dispute(dispute: Dispute, places: Where) -> Item:
         )
     ]
     if dispute.weeks:
-        facts.append(Fact(f"for {counted(dispute.weeks, 'week')}", href))
+        facts.append(Fact(f"for {dispute.weeks} weeks" if dispute.weeks > 1 else "new this week", href))
     notes = []
     action = dispute.action
     if dispute.ours:
         notes.append(f"Forecast ours: speedup forecast add {dispute.ours}")
     if action is None:
         return Item(f"{dispute.first} before {dispute.second}", None, tuple(facts), tuple(notes))
-    link = _href(action, places)
+    link = _href(action, places) or href
     facts.append(Fact(f"forecast “{plain(action.title, 80)}” on {action.platform}", link))
     return Item(f"{dispute.first} before {dispute.second}", None, tuple(facts), tuple(notes))
 
@@ -511,8 +592,8 @@ def _ends(digest: Digest, places: Where, at: str) -> Section:
     items += [_overdue(one, places) for one in digest.overdue[:OVERDUE_TOLD]]
     lead = [
         f"Closing within 14 days: {len(digest.closing)}." if digest.closing else digest.missing["closing"],
-        f"Resolved last week: {len(digest.resolved)}. Scores are of what was said {SAID_DAYS} days before the outcome, "
-        "lower is better; being counted from the outcome they enter no calibration."
+        f"Outcomes learnt this week: {len(digest.resolved)}. Scores are of what was said {SAID_DAYS} days before the "
+        "outcome, lower is better; being counted from the outcome they enter no calibration."
         if digest.resolved
         else digest.missing["resolved"],
         f"Overdue (closed, no outcome): {len(digest.overdue)}."
@@ -531,12 +612,19 @@ def _ends(digest: Digest, places: Where, at: str) -> Section:
         tuple(lead),
         items=tuple(items),
         more=more,
-        commands=(f"speedup calibration --as-of {at}", "speedup status --as-of " + at),
+        commands=(f"speedup questions show ID --as-of {at}",) if items else (),
+        origins=_origins(
+            [
+                *digest.closing[:CLOSING_TOLD],
+                *digest.resolved[:RESOLVED_TOLD],
+                *digest.overdue[:OVERDUE_TOLD],
+            ]
+        ),
     )
 
 
 def _resolved(one: Resolved, places: Where) -> Item:
-    href = _href(one.subject, places)
+    href = _href(one.subject, places) or places.own("ends")
     facts = [Fact(f"Resolved {plain(one.outcome, 60)} on {day(one.at)}", href, strong=True)]
     notes = [
         f"{plain(said.who, 60)} said {percent(said.probability)}: Brier {decimal(said.brier, 3)}, log "
@@ -546,12 +634,16 @@ def _resolved(one: Resolved, places: Where) -> Item:
     if len(one.said) > SAID_TOLD:
         notes.append(f"{len(one.said) - SAID_TOLD} more forecasters")
     if not one.said:
-        notes = [f"nobody's value of {SAID_DAYS} days before is stored, or the outcome is not scored"]
+        notes = [
+            "not scored: it came to neither Yes nor No"
+            if one.value is None
+            else f"no value of {SAID_DAYS} days before is stored"
+        ]
     return Item(plain(one.subject.title), href, tuple(facts), tuple(notes))
 
 
 def _closing(one: Closing, places: Where) -> Item:
-    href = _href(one.subject, places)
+    href = _href(one.subject, places) or places.own("ends")
     stands = "no value stands" if one.probability is None else f"at {percent(one.probability)}"
     facts = [Fact(f"Closes {day(one.closes_at)}", href, strong=True), Fact(stands, href)]
     if one.n is not None:
@@ -562,7 +654,7 @@ def _closing(one: Closing, places: Where) -> Item:
 
 
 def _overdue(one: Overdue, places: Where) -> Item:
-    href = _href(one.subject, places)
+    href = _href(one.subject, places) or places.own("ends")
     text = f"Overdue: closed {day(one.closed_at)}, {counted(one.days, 'day')} ago"
     return Item(plain(one.subject.title), href, (Fact(text, href, strong=True), Fact(one.subject.platform)))
 
@@ -585,12 +677,14 @@ def _calibration(digest: Digest, places: Where, at: str) -> Section:
         lead if rows else (digest.missing["calibration"],),
         table if rows else None,
         more=f"{left} more forecasters" if left > 0 else "",
-        commands=(f"speedup calibration --lead {CALIBRATION_LEAD_DAYS} --group-by forecaster --as-of {at}",),
+        commands=(f"speedup calibration --lead {CALIBRATION_LEAD_DAYS} --group-by forecaster --as-of {at}",)
+        if rows
+        else (),
         chart="calibration",
     )
 
 
-def _record(row: ReliabilityReport, href: str | None) -> tuple[Cell, ...]:
+def _record(row: ReliabilityReport, href: str) -> tuple[Cell, ...]:
     def score(value: float | None, ends: tuple[float, float] | None) -> Cell:
         if value is None:
             return Cell("none", absent=True)
@@ -617,38 +711,42 @@ def _trends(digest: Digest, places: Where, at: str, since: str) -> Section:
         () if news else (digest.missing["trends"],),
         items=tuple(_news(one, places) for one in news[:TRENDS_TOLD]),
         more=f"{left} more series" if left > 0 else "",
-        commands=commands or (f"speedup series list --as-of {at}",),
+        commands=commands,
         chart="trend",
+        origins=tuple(f"{plain(one.series, 60)}{_payloads(one.raws)}" for one in news[:TRENDS_TOLD]),
     )
 
 
 def _news(news: TrendNews, places: Where) -> Item:
-    href = places.link(news.url)
+    own = places.own("trends")
+    href = places.link(news.url) or own
     facts = [Fact(f"seen {day(news.seen_at)}", href), Fact(_counts(news), href, strong=True)]
-    if news.doubling_before is not None and news.doubling_after is not None:
-        facts.append(
-            Fact(
-                f"doubling time {news.doubling_before:.0f} → {news.doubling_after:.0f} days (line through the records)",
-                href,
-            )
-        )
-    elif news.doubling_after is not None:
-        facts.append(Fact(f"doubling time {news.doubling_after:.0f} days (line through the records)", href))
+    if news.doubling_after is not None:
+        facts.append(Fact(f"doubling time {_days(news)} (line through the records)", own))
     points = news.points[:POINTS_TOLD]
-    notes = [_point(point) for point in points]
+    notes = [_point(point, first=news.first) for point in points]
     whole = news.n_points if news.first else news.n_added + news.n_revised + news.n_interval + news.n_removed
     if whole > len(points):
         notes.append(f"{whole - len(points)} more points")
     return Item(plain(news.name), href, tuple(facts), tuple(notes))
 
 
-def _point(point: PointChange) -> str:
+def _days(news: TrendNews) -> str:
+    before, after = (
+        None if days is None else f"{days:.0f}" for days in (news.doubling_before, news.doubling_after)
+    )
+    if before is None:
+        return f"{after} days"
+    return f"{after} days, as before" if before == after else f"{before} → {after} days"
+
+
+def _point(point: PointChange, *, first: bool) -> str:
     name = f"{plain(point.label, 60)} ({plain(point.metric, 20)})"
     before, after = (
         None if value is None else _amount(value, point.unit) for value in (point.before, point.after)
     )
     if before is None:
-        return f"{name}: new, {after}"
+        return f"{name}: {after}" if first else f"{name}: new, {after}"
     if after is None:
         return f"{name}: gone, was {before}"
     return (
@@ -691,25 +789,27 @@ def _verdict(health: DataHealth) -> str:
     troubled = len(health.troubled)
     fresh = len(health.sources) - troubled
     state = (
-        f"all {fresh} sources in use are fresh"
-        if not troubled
-        else (f"{fresh} of {len(health.sources)} sources in use are fresh")
+        f"{fresh} of {len(health.sources)} sources in use {'is' if fresh == 1 else 'are'} fresh"
+        if troubled
+        else "the one source in use is fresh"
+        if fresh == 1
+        else f"all {fresh} sources in use are fresh"
     )
     parts = [
-        f"{number} {word}"
-        for number, word in (
-            (len(health.gaps), "gaps this week"),
-            (sum(health.quarantined.values()), "payloads unread (quarantine)"),
-            (health.states.get("not_permitted", 0), "questions not permitted"),
-            (health.states.get("stale", 0), "questions stale"),
-            (len(health.drift), "new differences in answers' shape"),
+        f"{counted(number, noun)} {what}".strip()
+        for number, noun, what in (
+            (len(health.gaps), "gap", "this week"),
+            (sum(health.quarantined.values()), "payload", "unread (quarantine)"),
+            (health.states.get("not_permitted", 0), "question", "not permitted"),
+            (health.states.get("stale", 0), "question", "stale"),
+            (len(health.drift), "new difference", "in answers' shape"),
         )
         if number
     ]
     rest = (
         f"; {', '.join(parts)}"
         if parts
-        else "; no gaps, nothing in quarantine, nothing not permitted, no drift"
+        else "; no gaps, every answer could be read and has its usual shape, nothing was refused"
     )
     return f"{state}{rest}."
 
@@ -747,7 +847,7 @@ def _left(number: int, noun: str) -> str:
 
 
 def _people(n: int) -> str:
-    return f"n {n:,}"
+    return f"{n:,} {'person' if n == 1 else 'people'}"
 
 
 def _source(platform: str, source: str) -> str:

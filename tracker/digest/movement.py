@@ -49,6 +49,11 @@ class Move:
         return chance(self.now) - chance(self.previous)
 
     @property
+    def odds(self) -> float:
+        """The change in log-odds."""
+        return log_odds(chance(self.now)) - log_odds(chance(self.previous))
+
+    @property
     def notable(self) -> bool:
         return abs(self.z) >= LEAST_Z and abs(self.change) >= LEAST_CHANGE
 
@@ -57,6 +62,12 @@ def chance(seen: Observation) -> float:
     """The probability of an observation that ``standing`` let through."""
     assert seen.snapshot.probability is not None
     return seen.snapshot.probability
+
+
+def raws_of(*seen: Observation | None) -> tuple[str, ...]:
+    """SHA-256 of the payloads that observations were read from, each once."""
+    named = (one.snapshot.payload_sha256 for one in seen if one is not None)
+    return tuple(dict.fromkeys(sha256 for sha256 in named if sha256))
 
 
 def log_odds(probability: float) -> float:

@@ -2,21 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from questions.catalogue import Catalogue
+from questions.model import Relation
 from questions.receipts import Receipt
-from questions.records import Forecast, OutcomeState, Quantity, Resolution, StreamKey, ValueState
+from questions.records import (
+    Forecast,
+    ForecasterKind,
+    OutcomeState,
+    Quantity,
+    Resolution,
+    StreamKey,
+    ValueState,
+)
 from storage.records import Observation
 from storage.store import Store
-from tracker.digest.content import CLOSING_DAYS, SAID_DAYS, Closing, Overdue, Resolved, Said, Subject
-from tracker.digest.movement import STANDS, LinkKey, chance
+from tracker.digest.content import (
+    CLOSING_DAYS,
+    SAID_DAYS,
+    Closing,
+    Opinion,
+    Overdue,
+    Resolved,
+    Said,
+    Subject,
+)
+from tracker.digest.movement import STANDS, LinkKey, chance, raws_of
 from tracker.digest.period import Period
 from tracker.health import views
 from tracker.orderings import SETTLED
-from tracker.own import counted, place
+from tracker.own import OWN, counted, place
 from tracker.scorecard import first_told
 from tracker.scoring.scores import brier_score, log_score
 
@@ -32,7 +50,7 @@ _WORDS = {
 
 @dataclass(frozen=True)
 class Followed:
-    """What several parts look at: the questions by name, and what stands now."""
+    """What several parts look at: the questions by name, what stands now, and which were known a week ago."""
 
     catalogue: Catalogue
     store: Store
@@ -41,12 +59,34 @@ class Followed:
     closes: Mapping[Name, datetime]
     values: Mapping[LinkKey, Observation]
     resolutions: Sequence[Resolution]
+    known_before: Collection[Name] = ()
 
     def value(self, name: Name) -> Observation | None:
         """The standing value of a question's Yes, or of its only followed outcome."""
         own = [one for key, one in self.values.items() if key[:2] == name]
         yes = self.values.get((*name, "yes"))
         return yes or (own[0] if len(own) == 1 else None)
+
+
+def opinions_on(scene: Followed, keys: Iterable[StreamKey]) -> dict[LinkKey, tuple[Opinion, ...]]:
+    """By outcome what people last forecast on it, or on our question where it asks the same, as known then."""
+    wanted = {(key.platform, key.external_id, key.outcome) for key in keys}
+    asks = {
+        link.key: link.question
+        for link in scene.catalogue.links
+        if link.key in wanted and link.relation is Relation.SAME and link.question
+    }
+    asked: dict[LinkKey, LinkKey] = {name: name for name in wanted}
+    for name, question in asks.items():
+        asked[OWN, question, name[2]] = name
+    last: dict[LinkKey, dict[str, Opinion]] = {}
+    for forecast, at in _opinions(scene.store, scene.period.at) if wanted else ():
+        told_of = asked.get((*place(forecast.question), forecast.outcome))
+        if told_of is not None and forecast.kind is ForecasterKind.PERSON:
+            last.setdefault(told_of, {})[forecast.forecaster] = Opinion(
+                forecast.forecaster, forecast.probability, at
+            )
+    return {name: tuple(said[who] for who in sorted(said)) for name, said in last.items()}
 
 
 def closing(scene: Followed) -> tuple[Closing, ...]:
@@ -64,6 +104,7 @@ def closing(scene: Followed) -> tuple[Closing, ...]:
                 at,
                 None if seen is None else chance(seen),
                 None if seen is None else seen.snapshot.forecasters,
+                raws_of(seen),
             )
         )
     done = {
@@ -71,7 +112,8 @@ def closing(scene: Followed) -> tuple[Closing, ...]:
     }
     for key, question in scene.catalogue.questions.items():
         if key not in done and scene.period.at < question.dates.close <= until:
-            found.append(Closing(Subject(question.title, OURS, key), question.dates.close, None, None))
+            subject = Subject(question.title, OURS, key, areas=question.areas)
+            found.append(Closing(subject, question.dates.close, None, None))
     return tuple(
         sorted(found, key=lambda one: (one.closes_at, one.subject.platform, one.subject.external_id))
     )
@@ -97,7 +139,10 @@ def overdue(scene: Followed, overdue_days: float) -> tuple[Overdue, ...]:
 
 
 def resolved(scene: Followed) -> tuple[Resolved, ...]:
-    """Followed and own questions whose outcome was first told in the week, with everybody's scores."""
+    """Followed and own questions whose outcome was first told in the week, with everybody's scores.
+
+    What had resolved before the week and was not known to us then is history that came in, and no news.
+    """
     period = scene.period
     told = first_told(scene.store, scene.resolutions)
     fresh = {name for name, at in told.items() if period.since < at <= period.at}
@@ -110,7 +155,12 @@ def resolved(scene: Followed) -> tuple[Resolved, ...]:
             key = (*name, word.outcome)
             if key not in words or word.source == word.platform:
                 words[key] = word
-    found = [_followed(scene, word, opinions) for word in words.values()]
+    found = [
+        _followed(scene, word, opinions)
+        for (platform, external_id, _), word in words.items()
+        if (word.resolved_at or word.fetched_at) > period.since
+        or (platform, external_id) in scene.known_before
+    ]
     found += [
         _own(scene, receipt, opinions)
         for receipt in scene.store.receipts(known_at=period.at)
@@ -133,13 +183,15 @@ def _followed(scene: Followed, word: Resolution, opinions: Sequence[tuple[Foreca
         said += _sources(scene.store, word, moment, scene.period.at, value)
         name = f"{word.platform}:{word.external_id}"
         said += _people(opinions, name, word.outcome, moment, value)
-    return Resolved(scene.subjects[word.platform, word.external_id], text, at, value, tuple(said))
+    raws = (word.payload_sha256,) if word.payload_sha256 else ()
+    return Resolved(scene.subjects[word.platform, word.external_id], text, at, value, tuple(said), raws)
 
 
 def _own(scene: Followed, receipt: Receipt, opinions: Sequence[tuple[Forecast, datetime]]) -> Resolved:
     """One of our questions: everybody's probability of the outcome that came about."""
     at = receipt.resolved_at or receipt.made_at
-    subject = Subject(scene.catalogue.questions[receipt.question].title, OURS, receipt.question)
+    question = scene.catalogue.questions[receipt.question]
+    subject = Subject(question.title, OURS, receipt.question, areas=question.areas)
     outcome = receipt.outcome or ""
     moment = at - timedelta(days=SAID_DAYS)
     said = _people(opinions, receipt.question, outcome, moment, 1.0)
@@ -155,7 +207,7 @@ def _sources(
     for key in streams:
         if direct and key.quantity is Quantity.CROWD_DAILY:
             continue
-        seen = _then(store.history(key, known_at=known_at), moment)
+        seen = _then(store.history(key, known_at=known_at, start=moment), moment)
         if seen is not None:
             yield _scored(_voice_of(key), chance(seen), value)
 

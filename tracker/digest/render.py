@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 
 from tracker.digest.charts import pictures
 from tracker.digest.content import Digest
-from tracker.digest.layout import Letter, Table, Where, letter, shorter
+from tracker.digest.layout import ORIGIN, Letter, Table, Where, letter, shorter
 from tracker.mail.content import InlineImage, MailContent
 
 if TYPE_CHECKING:
     from jinja2 import Environment
+    from markupsafe import Markup
 
 MAX_HTML_BYTES = 80_000  # Gmail cuts a message off near 102 kB, and hides the unsubscribe link with it
 CUTS = ((6, 110), (4, 80), (3, 50))  # lines a list, characters a line
@@ -39,13 +40,22 @@ class TooLarge(ValueError):
     """A digest whose HTML would be cut off by mail programs."""
 
 
-def mail_content(digest: Digest, *, places: Where | None = None, footer: Footer | None = None) -> MailContent:
-    """The digest as a mail. The same digest gives the same bytes.
+def mail_content(
+    digest: Digest,
+    *,
+    places: Where | None = None,
+    footer: Footer | None = None,
+    images: tuple[InlineImage, ...] | None = None,
+) -> MailContent:
+    """The digest as a mail. The same digest gives the same bytes. ``images``: its pictures, if they are drawn already.
 
     Lists and lines are cut until the HTML fits into ``MAX_HTML_BYTES``; raises TooLarge where nothing helps.
     """
     words = letter(digest, places or Where())
-    images = () if words.quiet else pictures(digest)
+    if words.quiet:
+        images = ()
+    elif images is None:
+        images = pictures(digest)
     size = 0
     for said in (words, *(shorter(words, most, width) for most, width in CUTS)):
         html = render_html(said, images, footer or Footer())
@@ -60,7 +70,11 @@ def render_html(words: Letter, images: Iterable[InlineImage], footer: Footer) ->
     from css_inline import CSSInliner
 
     drawn = {image.filename.removesuffix(".png"): image for image in images}
-    page = _html().get_template("digest.html.j2").render(letter=words, images=drawn, footer=footer)
+    page = (
+        _html()
+        .get_template("digest.html.j2")
+        .render(letter=words, images=drawn, footer=footer, origin=ORIGIN)
+    )
     inliner = CSSInliner(load_remote_stylesheets=False, keep_at_rules=True, keep_style_tags=False)
     inlined = inliner.inline(page).replace(CHARSET, "", 1)
     return inlined.replace("<head>", f"<head>{CHARSET}", 1)  # it has to stand in the first kilobyte
@@ -80,13 +94,19 @@ def browsable(content: MailContent, prefix: str = "") -> str:
     return html
 
 
-def write_preview(content: MailContent, folder: Path) -> tuple[Path, ...]:
-    """The mail as files that a browser shows: digest.html, digest.txt and its pictures. Raises OSError."""
+def write_preview(content: MailContent, folder: Path, *, message: bytes = b"") -> tuple[Path, ...]:
+    """The mail as files that a browser shows: digest.html, digest.txt and its pictures. Raises OSError.
+
+    ``message``: the same as it would travel, for a mail program: digest.eml.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     html, text = folder / "digest.html", folder / "digest.txt"
     html.write_text(browsable(content, prefix="digest-"), encoding="utf-8")
     text.write_text(content.text, encoding="utf-8")
     files = [html, text]
+    if message:
+        files.append(folder / "digest.eml")
+        files[-1].write_bytes(message)
     for image in content.images:
         files.append(folder / f"digest-{image.filename}")
         files[-1].write_bytes(image.png)
@@ -97,13 +117,15 @@ def write_preview(content: MailContent, folder: Path) -> tuple[Path, ...]:
 def _html() -> Environment:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
-    return Environment(
+    environment = Environment(
         loader=PackageLoader("tracker.digest", "templates"),
         autoescape=True,  # always: select_autoescape() does not know the ending .html.j2
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["coded"] = coded
+    return environment
 
 
 @cache
@@ -120,7 +142,25 @@ def _text() -> Environment:
         keep_trailing_newline=True,
     )
     environment.filters.update(fold=fold, grid=grid)
+    environment.tests["inside"] = lambda href: f"#{ORIGIN}" in href
     return environment
+
+
+def coded(text: str) -> Markup:
+    """A line with what stands in backticks as code, everything escaped.
+
+    >>> str(coded("`speedup pull` & more"))
+    '<code>speedup pull</code> &amp; more'
+    """
+    from markupsafe import Markup, escape
+
+    parts = text.split("`")
+    if len(parts) % 2 == 0:
+        return escape(text)
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if place % 2 else escape(part)
+        for place, part in enumerate(parts)
+    )
 
 
 def fold(text: str, indent: str = "") -> str:

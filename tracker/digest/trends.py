@@ -51,6 +51,9 @@ def trend_news(store: Store, catalogue: Catalogue, period: Period) -> tuple[Tren
                 len(points),
                 before.doubling_time_days if before else None,
                 after.doubling_time_days if after else None,
+                tuple(
+                    dict.fromkeys(one.payload_sha256 for one in (*versions[: -len(fresh)][-1:], fresh[-1]))
+                ),
             )
         )
     return tuple(found)

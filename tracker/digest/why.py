@@ -75,7 +75,7 @@ def move_causes(
             lines.append("no new forecasters: those there are changed their minds")
     if before.volume is not None and after.volume is not None and after.volume > before.volume:
         lines.append(f"traded volume {before.volume:,.0f} to {after.volume:,.0f}")
-    step = _step(store.history(key, known_at=at), move)
+    step = _step(store.history(key, known_at=at, start=since.snapshot.as_of), move)
     return (*lines, *([step] if step else []))
 
 

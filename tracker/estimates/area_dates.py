@@ -19,12 +19,10 @@ from tracker.estimates.frontier import Floats, Frontier
 from tracker.estimates.mixture import Mixture
 from tracker.estimates.ordering import generator, voice_from_draws
 from tracker.estimates.races import DateCdf
-from tracker.estimates.releases import HORIZON_YEARS, Dates, first_above, time_grid
+from tracker.estimates.releases import HORIZON_YEARS, Dates, first_above_each, time_grid
 from tracker.estimates.shapes import ShapeName
 from tracker.estimates.trend import DAYS_PER_YEAR, day_number
 from tracker.estimates.voice import Evidence, Voice
-
-_CHUNK = 20_000
 
 
 @dataclass(frozen=True)
@@ -91,12 +89,7 @@ def area_dates(
     rows = generator(seed, 2).permutation(np.arange(draws) * len(trend) // draws)
     needs = np.log2(list(needed_minutes.values()))
     heights = needs + generator(seed, 1).normal(0.0, sd_doublings, (draws, len(needs)))
-    years = np.empty((draws, len(needs)))
-    for start in range(0, draws, _CHUNK):
-        part = slice(start, start + _CHUNK)
-        futures = trend[rows[part]]
-        for i in range(len(needs)):
-            years[part, i] = first_above(grid, futures, heights[part, i])
+    years = first_above_each(grid, trend, rows, heights)
     return AreaDates(
         frontier, dict(needed_minutes), sd_doublings, dict(mixture.weights), years, horizon_years
     )

@@ -101,6 +101,10 @@ class Reading:
     curve: Curve | None = None
 
 
+ReadBefore = dict[tuple[int, datetime, tuple[int, ...]], tuple["Reading | str", Link, Sequence[Observation]]]
+"""Readings by link, time and observations, by identity; holds on to them, so that no other gets their identity."""
+
+
 @dataclass(frozen=True)
 class Skipped:
     """A link that gives no evidence now, and why (a short, stable phrase); its newest value, if any."""
@@ -132,6 +136,7 @@ def read_links(
     rules: Rules | None = None,
     resolved: Collection[tuple[str, str, str]] = (),
     earlier: Earlier | None = None,
+    read_before: ReadBefore | None = None,
 ) -> tuple[list[Reading], list[Skipped]]:
     """What each link's question says now, or why it says nothing. Links of relation context are neither.
 
@@ -141,8 +146,10 @@ def read_links(
     price that pays something else, older than ``max_age_days``, a spread above ``max_spread`` or a last trade
     without a quote (illiquid), a quantity of weight 0. Weight = link weight * quantity weight * quality.
     ``resolved`` holds (platform, external_id, outcome) of what is settled. ``earlier`` finds what stood on
-    a stream at a time, so that rungs of a ladder are compared at one moment.
+    a stream at a time, so that rungs of a ladder are compared at one moment. ``read_before``: what was made of the same
+    links and observations under the same rules, for a caller who asks again with few of them changed; added to here.
     """
+    read = {} if read_before is None else read_before
     limits = _Limits(utc(now), rules or Rules())
     values: dict[tuple[str, str, str], list[Observation]] = {}
     for observation in observations:
@@ -154,7 +161,14 @@ def read_links(
         if link.relation is Relation.CONTEXT:
             continue
         seen = values.get(link.key, ())
-        found = "already resolved" if link.key in resolved else _read(link, seen, limits)
+        same = (id(link), limits.now, tuple(map(id, seen)))
+        if link.key in resolved:
+            found: Reading | str = "already resolved"
+        elif same in read:
+            found = read[same][0]
+        else:
+            found = _read(link, seen, limits)
+            read[same] = (found, link, seen)
         if isinstance(found, Reading):
             readings.append(found)
         else:

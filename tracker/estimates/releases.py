@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from datetime import date
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tracker.errors import UsageError
 from tracker.estimates.frontier import Floats, Frontier
@@ -30,6 +31,7 @@ HORIZON_YEARS = 20.0
 MIN_GAPS = 5
 FAN_LEVELS = (0.50, 0.80, 0.95)
 MAX_RELEASES = 400
+_CHUNK = 20_000
 # Days from a system's release to the day METR's 1.1 file was first seen with it, for the eight that were
 # added within half a year of their release (versions of 2026-02-06, 02-22 and 05-08).
 METR_LAGS_DAYS = (17.0, 17.0, 31.0, 57.0, 64.0, 78.0, 79.0, 80.0)
@@ -84,8 +86,10 @@ def simulate(
     lags_days: Sequence[float] = METR_LAGS_DAYS,
     quiet_until: date | None = None,
     horizon_years: float = HORIZON_YEARS,
+    records: bool = True,
 ) -> Futures:
-    """Futures of the trend and of the records, one per draw of the members (fits to the same points).
+    """Futures of the trend and (unless ``records`` is False) of the records, one per draw of the members (fits to the
+    same points).
 
     ``quiet_until``: no newer record had been released by the end of that day (only for a series still
     kept up: a frozen one is silent without meaning anything). Raises UsageError for no members, no lags,
@@ -99,9 +103,12 @@ def simulate(
     grid = time_grid(frontier, horizon_years)
     trend = np.concatenate([fit.heights(grid, seed + i) for i, fit in enumerate(members)])
     gaps = np.diff(np.unique([day_number(day) for day in frontier.dates])) / DAYS_PER_YEAR
-    if gaps.size < MIN_GAPS:
-        none = np.empty((len(trend), 0))
-        return Futures(frontier, grid, trend, none, none, none, _too_few(gaps.size))
+    if gaps.size < MIN_GAPS or not records:
+        none, why = (
+            np.empty((len(trend), 0)),
+            _too_few(gaps.size) if records else "records were not asked for",
+        )
+        return Futures(frontier, grid, trend, none, none, none, why)
     random = generator(seed, 200)
     quiet = 0.0 if quiet_until is None else frontier.year_of(quiet_until)
     released = _release_times(gaps, quiet, horizon_years, len(trend), random)
@@ -109,9 +116,9 @@ def simulate(
     shift, own = (np.concatenate(parts) for parts in zip(*errors, strict=True))
     centre = _interpolated(grid, trend, released) + shift[:, None]
     measured = centre + own[:, None] * random.standard_normal(centre.shape)
-    records = np.maximum.accumulate(np.maximum(measured, frontier.heights.max()), axis=1)
+    highest = np.maximum.accumulate(np.maximum(measured, frontier.heights.max()), axis=1)
     lag = random.choice(np.array(lags_days), size=released.shape) / DAYS_PER_YEAR
-    return Futures(frontier, grid, trend, released, released + lag, records, "")
+    return Futures(frontier, grid, trend, released, released + lag, highest, "")
 
 
 def passage(
@@ -233,6 +240,37 @@ def first_above(grid: Floats, trend: Floats, height: float | Floats) -> Floats:
         share = np.where(index > 0, (height - low) / (high - low), 0.0)
     when = grid[right - 1] + share * (grid[right] - grid[right - 1])
     years: Floats = np.where(hit[rows, index], when, np.inf)
+    return years
+
+
+def first_above_each(grid: Floats, trend: Floats, rows: NDArray[np.intp], heights: Floats) -> Floats:
+    """``first_above`` of the trends in ``rows`` (n,), each for every height of its own, (n, k): (n, k).
+
+    Where a trend's running maximum first reaches a height is found by halving, so that it takes the logarithm of the
+    number of times and not that number.
+    """
+    width = trend.shape[1]
+    highest, values = np.maximum.accumulate(trend, axis=1).ravel(), trend.ravel()
+    order = np.argsort(rows, kind="stable")  # neighbours in memory one after the other
+    years = np.empty(heights.shape)
+    for start in range(0, len(rows), _CHUNK):
+        part = order[start : start + _CHUNK]
+        first, height = rows[part, None] * width, heights[part]
+        index = np.zeros(height.shape, dtype=np.intp)  # how many times lie before it
+        step = 1 << (width.bit_length() - 1)
+        while step:
+            ahead = index + step
+            below = highest.take(first + np.minimum(ahead, width) - 1) < height
+            index = np.where(below & (ahead <= width), ahead, index)
+            step >>= 1
+        never = index == width
+        index[never] = 0
+        right = np.maximum(index, 1)
+        low, high = values.take(first + right - 1), values.take(first + right)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            share = np.where(index > 0, (height - low) / (high - low), 0.0)
+        when = grid[right - 1] + share * (grid[right] - grid[right - 1])
+        years[part] = np.where(never, np.inf, when)
     return years
 
 

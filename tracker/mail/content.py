@@ -22,6 +22,17 @@ class InlineImage:
 
 
 @dataclass(frozen=True)
+class Taste:
+    """What a recipient chose to be told: of these areas (all when none is named), of questions that moved by at least
+    ``least`` in log-odds (None: whatever is beyond its noise), beside the last forecast of ``forecaster``."""
+
+    areas: tuple[str, ...] = ()
+    least: float | None = None
+    forecaster: str = ""
+    frequency: str = "weekly"
+
+
+@dataclass(frozen=True)
 class MailContent:
     """One message, said twice from the same data: for people who see HTML, and as plain text.
 
@@ -32,3 +43,7 @@ class MailContent:
     text: str
     html: str
     images: tuple[InlineImage, ...] = ()
+
+    def for_taste(self, taste: Taste) -> MailContent:
+        """The same for somebody who chose; one that knows no choices says all to everybody."""
+        return self

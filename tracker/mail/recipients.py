@@ -14,6 +14,7 @@ from storage.mailing import Letter, LetterState, Recipient, RecipientState
 from storage.store import Store
 from tracker.config import Settings, mail_address
 from tracker.errors import UsageError
+from tracker.mail.content import Taste
 from tracker.mail.delivery import Fate
 from tracker.mail.links import recipient_hash
 
@@ -24,8 +25,9 @@ Word = Annotated[str, Field(pattern=r"^[a-z0-9_.-]{1,60}$")]
 class Options(BaseModel):
     """What a recipient chose, in words that need no translation.
 
-    ``frequency`` of the digest: every week, the first of a month, or none. ``areas``, ``alerts``: alerts about these
-    areas, of these kinds (all when none is named). ``thresholds``: by kind of alert, in the unit of its rule.
+    ``frequency`` of the digest: every week, the first of a month, or none. ``areas``: the areas they want to be told
+    of, ``alerts``: the kinds of alerts (all when none is named). ``thresholds``: by kind of alert, in the unit of its
+    rule; that of moves (log-odds) holds for the digest as well. ``forecaster``: the name under which they forecast.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -34,6 +36,13 @@ class Options(BaseModel):
     areas: tuple[Word, ...] = ()
     alerts: tuple[Word, ...] = ()
     thresholds: dict[Word, Annotated[float, Field(ge=0, allow_inf_nan=False)]] = {}
+    forecaster: Annotated[str, Field(max_length=120)] = ""
+
+    @property
+    def taste(self) -> Taste:
+        """What of a digest is for them."""
+        areas = tuple(sorted(set(self.areas)))
+        return Taste(areas, self.thresholds.get("move"), self.forecaster, self.frequency)
 
     def wants_digest(self, week: str) -> bool:
         """Whether the digest of a week (``2026-W47``) is for them; of a month the first with its Monday in it."""
@@ -100,13 +109,15 @@ def listed(store: Store, settings: Settings) -> list[Listed]:
     return sorted(found, key=lambda one: one.recipient.address)
 
 
+def digest_readers(store: Store, settings: Settings, week: str) -> dict[str, Taste]:
+    """To whom the digest of a week goes, and what they chose of it."""
+    readers = ((one.recipient.address, one.options) for one in listed(store, settings) if one.active)
+    return {address: options.taste for address, options in readers if options.wants_digest(week)}
+
+
 def digest_addresses(store: Store, settings: Settings, week: str) -> list[str]:
     """To whom the digest of a week goes."""
-    return [
-        one.recipient.address
-        for one in listed(store, settings)
-        if one.active and one.options.wants_digest(week)
-    ]
+    return list(digest_readers(store, settings, week))
 
 
 def standing(store: Store, settings: Settings, address: str) -> Recipient | None:

@@ -8,18 +8,18 @@ or the week is over.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from questions.time import utc
-from storage.mailing import Issue, LetterState, Picture, Recipient, RecipientState
+from storage.mailing import Issue, Letter, LetterState, Picture, Recipient, RecipientState
 from storage.store import Store
 from tracker.config import Settings
 from tracker.errors import UsageError
-from tracker.mail.content import InlineImage, MailContent
+from tracker.mail.content import InlineImage, MailContent, Taste
 from tracker.mail.message import Mailing, Sender
-from tracker.mail.recipients import digest_addresses, monday_of, standing
+from tracker.mail.recipients import digest_readers, monday_of, standing
 from tracker.schedule import LocalTime
 
 DIGEST = "digest"
@@ -97,30 +97,64 @@ def send_digest(
 ) -> Queued:
     """Archive the week's digest and queue it for everybody who wants it and has not got it queued yet.
 
-    A week that has a digest keeps it: that one is queued for whoever came since, and ``build`` is not called.
+    The archive keeps the whole; who chose areas or thresholds gets theirs, one who chose nothing gets the whole. A week
+    that has a digest keeps it: that one is queued for whoever came since. ``build`` is called for a week without one,
+    and for who came since and chose; if it does not come out as it was kept, they get the whole.
     """
     if not re.fullmatch(r"\d{4}-W\d{2}", week):
         raise UsageError(f"{week!r} is no week such as 2026-W47")
-    new = None if store.issues(week) else issue_of(week, as_of, now, build())
+    built = build() if not store.issues(week) or _chosen(store, settings, week) else None
+    new = None if built is None else issue_of(week, as_of, now, built)
     with store.together():
         known = store.issues(
             week
         )  # looked at again: building takes its time, and somebody may have been quicker
         made = not known and new is not None and store.add_issue(new)
         issue = store.issues(week)[0]
-        mailing = Mailing(
-            content_of(issue),
-            Sender.of(settings),
-            f"{DIGEST}:{week}",
-            DIGEST,
-            week,
-            "weekly",
-            issue.made_at,
-            expires_at,
-        )
-        addresses = digest_addresses(store, settings, week) if settings.mail_from else []
-        queued = store.queue_letters(mailing.letter(address) for address in addresses)
-    return Queued(week, made, len(addresses), queued)
+        same = built if new is not None and new.sha256 == issue.sha256 else None
+        readers = digest_readers(store, settings, week) if settings.mail_from else {}
+        queued = store.queue_letters(_letters(settings, issue, same, readers, expires_at))
+    return Queued(week, made, len(readers), queued)
+
+
+def _chosen(store: Store, settings: Settings, week: str) -> bool:
+    """Whether somebody who has no letter of the week yet chose what to be told."""
+    readers = digest_readers(store, settings, week) if settings.mail_from else {}
+    chose = {address for address, taste in readers.items() if taste != Taste()}
+    return bool(chose) and not chose <= {one.address for one in store.letters(kind=DIGEST, period=week)}
+
+
+def _letters(
+    settings: Settings,
+    issue: Issue,
+    built: MailContent | None,
+    readers: Mapping[str, Taste],
+    expires_at: datetime,
+) -> Iterator[Letter]:
+    """A letter for each reader; those who chose the same share what it says. ``built``: the digest, where it can
+    still be told otherwise than whole."""
+    whole, sender = content_of(issue), Sender.of(settings)
+    mailings: dict[Taste, Mailing] = {}
+    for address, chosen in readers.items():
+        taste = Taste() if built is None else chosen
+        if taste not in mailings:
+            said = whole if built is None or taste == Taste() else built.for_taste(taste)
+            mailings[taste] = Mailing(
+                said,
+                sender,
+                f"{DIGEST}:{issue.week}",
+                DIGEST,
+                issue.week,
+                "weekly",
+                issue.made_at,
+                expires_at,
+            )
+        yield mailings[taste].letter(address)
+
+
+def time_of(store: Store, week: str, otherwise: datetime) -> datetime:
+    """As known when the digest of a week tells everything: as the one kept does, if there is one."""
+    return next((issue.as_of for issue in store.issues(week)), otherwise)
 
 
 def expiry(slots: LocalTime, slot: datetime) -> datetime:

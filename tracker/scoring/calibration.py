@@ -179,6 +179,7 @@ def calibrate(
     score_fractions: bool = False,
     reference: float | None = None,
     curve: bool = False,
+    shape: bool = True,
 ) -> CalibrationReport:
     """Score the forecasts of a table whose outcome is known, and say how calibrated they are.
 
@@ -186,13 +187,16 @@ def calibrate(
     of equal width. ``group_by``: forecaster, source, area, threshold, month (of ``made_at``), lead; each
     group's report is what its rows alone would give. ``score_fractions`` scores outcomes strictly between
     0 and 1 too. ``reference``: the probability that skill is measured against. ``curve`` also draws the
-    CORP curve with its band. Intervals resample events
+    CORP curve with its band; without ``shape`` only scores and bins are told, not the measures of how forecasts and
+    outcomes go together (calibration errors, CORP, line). Intervals resample events
     (questions that share one together). The same table, bins and seed give the same report, whatever the order
     of the rows.
 
     Raises UsageError for a bad ``bins``, an unknown group, or a group whose column the table lacks.
     """
-    settings = _Settings(*_parse_bins(bins), resamples, seed, log_clip, score_fractions, reference, curve)
+    settings = _Settings(
+        *_parse_bins(bins), resamples, seed, log_clip, score_fractions, reference, curve, shape
+    )
     if reference is not None and not 0.0 < reference < 1.0:
         raise UsageError(f"the reference must lie between 0 and 1, got {reference:g}")
     if resamples < 0:
@@ -213,6 +217,7 @@ class _Settings:
     score_fractions: bool
     reference: float | None
     curve: bool
+    shape: bool
 
     def edges(self, scored: _Scored) -> FloatArray:
         if self.by_quantile and scored.outcome.size:
@@ -273,10 +278,14 @@ def _report(told: ForecastTable, settings: _Settings) -> CalibrationReport:
     reasons: dict[str, str] = {}
     estimates, bins = _estimates(scored, settings, reasons)
     some = scored.n_questions > 0
-    line = _line(scored, reasons)
+    shape = some and settings.shape
+    line = _line(scored, reasons) if settings.shape else (ScoreEstimate(), ScoreEstimate())
     curve = _curve(scored, settings, reasons) if settings.curve else None
     if not some:
         reasons |= dict.fromkeys(("base_rate", "ece.value", "smooth_ece.value", "corp"), _NOTHING)
+    elif not shape:
+        unasked = [f"{name}.{part}" for name in _LINE for part in ("value", "ci95")]
+        reasons |= dict.fromkeys(("ece.value", "smooth_ece.value", "corp", *unasked), "not asked for")
     return CalibrationReport(
         n_forecasts=scored.outcome.size,
         n_questions=scored.n_questions,
@@ -298,10 +307,10 @@ def _report(told: ForecastTable, settings: _Settings) -> CalibrationReport:
         spherical=estimates["spherical"],
         brier_skill=estimates["brier_skill"],
         reference=settings.reference,
-        ece=calibration_error_of(tally, settings.bins) if some else None,
+        ece=calibration_error_of(tally, settings.bins) if shape else None,
         ece_bins=settings.bins,
-        smooth_ece=smooth_error_of(tally) if some else None,
-        corp=decomposition_of(tally) if some else None,
+        smooth_ece=smooth_error_of(tally) if shape else None,
+        corp=decomposition_of(tally) if shape else None,
         bins=bins,
         resamples=settings.resamples,
         seed=settings.seed,

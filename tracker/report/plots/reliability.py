@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from tracker.report.content import ReliabilityBin, ReliabilityReport
 from tracker.report.plots import canvas
-from tracker.report.wording import clean, day, decimal, interval
+from tracker.report.wording import clean, counted, day, decimal, interval
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -58,7 +58,7 @@ def reliability_alt(report: ReliabilityReport) -> str:
     """The chart in words and numbers."""
     head = f"{clean(report.name)}: {'; '.join(f'{name} {value}' for name, value in _numbers(report))}."
     rows = [
-        f"{decimal(b.lower)} to {decimal(b.upper)}: {b.n} forecasts, said {decimal(b.mean_forecast)}, "
+        f"{decimal(b.lower)} to {decimal(b.upper)}: {counted(b.n, 'forecast')}, said {decimal(b.mean_forecast)}, "
         f"happened {decimal(b.observed)}"
         for b in report.filled
         if b.mean_forecast is not None and b.observed is not None
