@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from functools import partial
 
 import click
 
@@ -103,8 +104,10 @@ def send_now(session: Session) -> tuple[str, str, str]:
     """Send what is due under the lead: (who leads instead, how it ended, what was done)."""
     from tracker.daemon.mailing import mail_job
     from tracker.daemon.service import run_once
+    from tracker.mail.delivery import carrier_of
 
-    job = mail_job(session.settings, session.now, threading.Event(), always=True)
+    carrier = partial(carrier_of, aside=session.as_json)
+    job = mail_job(session.settings, session.now, threading.Event(), carrier, always=True)
     leader, outcomes = run_once([job], session.store, session.settings.daemon, session.now)
     if not outcomes:
         return leader, "", "nothing to send"

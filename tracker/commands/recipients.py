@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, get_args
 
 import click
 
 from storage.mailing import Recipient, RecipientState
 from tracker.commands.session import Session, parse_pairs, table, with_session
+from tracker.config import AlertKind
 from tracker.errors import UsageError
 from tracker.mail.links import recipient_hash
 from tracker.mail.recipients import address_from, change, find, listed, options_from, standing
+
+ALL, NONE = "all", "none"
+SIZED = ("move", "flip", "disagreement", "series", "overdue", "drift")  # kinds whose alerts have a size
 
 
 @click.group("recipients")
@@ -30,7 +34,11 @@ def _choices(function: Any) -> Any:
                 "--area", "areas", multiple=True, metavar="AREA", help="Alerts about this area only."
             ),
             click.option(
-                "--alert", "alerts", multiple=True, metavar="KIND", help="Alerts of this kind only."
+                "--alert",
+                "alerts",
+                multiple=True,
+                metavar="KIND",
+                help="Alerts of this kind only; all, or none.",
             ),
             click.option(
                 "--threshold", "thresholds", multiple=True, metavar="KIND=VALUE", help="For alerts."
@@ -51,7 +59,7 @@ def _options(
 ) -> dict[str, Any]:
     """What was chosen before, with what is chosen now."""
     known = {area.key for area in session.catalogue.areas} if areas else set()
-    unknown = sorted(set(areas) - known)
+    unknown = sorted(set(areas) - known - {ALL})
     if unknown:
         raise UsageError(f"no area named {', '.join(unknown)}; there are: {', '.join(sorted(known))}")
     numbers: dict[str, float] = {}
@@ -60,9 +68,25 @@ def _options(
             numbers[kind] = float(value)
         except ValueError:
             raise UsageError(f"--threshold {kind}={value}: not a number") from None
+    _check_kinds(alerts, numbers)
     told = {"frequency": frequency, "areas": list(areas), "alerts": list(alerts), "thresholds": numbers}
     merged = dict(before.options if before else {}) | {name: value for name, value in told.items() if value}
+    merged |= {name: [] for name, given in (("areas", areas), ("alerts", alerts)) if ALL in given}
     return options_from(merged).model_dump(mode="json")
+
+
+def _check_kinds(alerts: Sequence[str], thresholds: Iterable[str]) -> None:
+    """UsageError for a kind of alert that there is not, or one that has no size."""
+    kinds = get_args(AlertKind)
+    for given, known, what in (
+        (alerts, (*kinds, ALL, NONE), "--alert"),
+        (thresholds, SIZED, "--threshold"),
+    ):
+        wrong = sorted(set(given) - set(known))
+        if wrong:
+            raise UsageError(f"{what} {wrong[0]}: there are {', '.join(known)}")
+    if len(set(alerts)) > 1 and {ALL, NONE} & set(alerts):
+        raise UsageError(f"--alert {ALL} and --alert {NONE} stand alone")
 
 
 @command.command("add", epilog="Example:  speedup recipients add ada@example.org --frequency monthly")
@@ -122,6 +146,10 @@ def set_options(
         address = find(store, session.settings, address)
         before = standing(store, session.settings, address)
         assert before is not None
+        if before.state is RecipientState.PENDING:
+            raise UsageError(
+                "it has not said yes yet: `speedup recipients add` asks it again, with what you name"
+            )
         chosen = _options(session, before, frequency, areas, alerts, thresholds)
         store.add_recipient(Recipient(address, session.now(), before.state, chosen, "command"))
     finally:

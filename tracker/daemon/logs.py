@@ -1,4 +1,4 @@
-"""The daemon's log: one line a record, for people or as JSON, without secrets and without forged lines."""
+"""The daemon's log: one line a record, for people or as JSON, without secrets, mail addresses and forged lines."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from pydantic import SecretStr
 
 from tracker.config import Settings
 from tracker.daemon.ping import JOB
+from tracker.mail.links import without_addresses
 
 MASK = "[secret]"
 SHORTEST_SECRET = 4
@@ -59,6 +60,7 @@ class LineFormatter(logging.Formatter):
     def _clean(self, text: str) -> str:
         for secret in self._secrets:
             text = text.replace(secret, MASK)
+        text = without_addresses(text)
         text = text if len(text) <= LONGEST_LINE else text[:LONGEST_LINE] + " …"
         return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
 

@@ -19,7 +19,7 @@ from tracker.config import Settings
 from tracker.errors import UsageError
 from tracker.mail.content import InlineImage, MailContent
 from tracker.mail.message import Mailing, Sender
-from tracker.mail.recipients import digest_addresses, monday_of, standing
+from tracker.mail.recipients import Options, digest_addresses, monday_of, options_from, standing
 from tracker.schedule import LocalTime
 
 DIGEST = "digest"
@@ -128,6 +128,17 @@ def expiry(slots: LocalTime, slot: datetime) -> datetime:
     return slots.after(slot)
 
 
+def promised(options: Options) -> str:
+    """What somebody gets who says yes.
+
+    >>> promised(Options(frequency="monthly")), promised(Options(alerts=("none",)))
+    ('a digest a month, and alerts when something changes', 'the weekly digest')
+    """
+    digest = {"weekly": "the weekly digest", "monthly": "a digest a month", "none": ""}[options.frequency]
+    alerts = "" if options.alerts == ("none",) else "alerts when something changes"
+    return ", and ".join(part for part in (digest, alerts) if part) or "nothing for now"
+
+
 def ask_to_confirm(
     store: Store, settings: Settings, address: str, now: datetime, options: dict[str, object]
 ) -> Recipient:
@@ -143,13 +154,16 @@ def ask_to_confirm(
             "nobody can be asked without SPEEDUP_MAIL_BASE_URL; if the address' owner has agreed,"
             " `speedup recipients add --confirmed` says so"
         )
-    text = (
-        f"Somebody, perhaps you, asked for Speedup Tracker's weekly mail to this address.\n\n"
-        f"Yes, send it:\n{link}\n\nIf it was not you, do nothing: you get no more mail.\n"
+    what = (
+        "Somebody, perhaps you, asked for mail from Speedup Tracker to this address:"
+        f" {promised(options_from(options))}."
     )
+    text = f"{what}\n\nYes, send it:\n{link}\n\nIf it was not you, do nothing: you get no more mail.\n"
     html = (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Speedup Tracker</title></head><body>'
-        "<p>Somebody, perhaps you, asked for Speedup Tracker's weekly mail to this address.</p>"
+        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Speedup Tracker</title>'
+        '<meta name="viewport" content="width=device-width"><meta name="color-scheme" content="light dark">'
+        '</head><body style="padding: 16px; font-family: Arial, Helvetica, sans-serif">'
+        f"<p>{what}</p>"
         f'<p><a href="{link}">Yes, send it</a></p>'
         "<p>If it was not you, do nothing: you get no more mail.</p></body></html>"
     )
