@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any
@@ -37,6 +38,7 @@ KINDS: Mapping[str, str] = MappingProxyType(
         TEST: "Test",
     }
 )
+ENDLESS = re.compile(r"(\S{60})(?=\S)")
 SIGNS = {"up": "▲ ", "down": "▼ "}
 
 
@@ -97,7 +99,7 @@ def exhibit_words(one: Exhibit) -> str:
     """A piece of evidence on one line.
 
     >>> exhibit_words(Exhibit("value", "fair", key="a", at="2026-08-03T12:00:00Z", value=0.2, payload_sha256="ab" * 32))
-    'fair a: 0.2, 2026-08-03T12:00Z, payload abababababab'
+    'rests on fair a: 0.2, 2026-08-03T12:00Z, payload abababababab'
     """
     number = "" if one.value is None else f"{one.value:.4g}"
     if one.lower is not None and one.upper is not None:
@@ -109,8 +111,10 @@ def exhibit_words(one: Exhibit) -> str:
         f"{when[:16]}Z" if when.endswith("Z") and len(when) > 16 else when,
         f"payload {one.payload_sha256[:12]}" if one.payload_sha256 else "",
     ]
-    whose = clean(" ".join(part for part in (one.source, one.key, one.metric) if part), limit=120)
-    return f"{whose}: {', '.join(part for part in told if part) or one.kind}"
+    teller, _, platform = one.source.partition(":")
+    source = teller if teller == platform else one.source
+    whose = clean(" ".join(part for part in (source, one.key, one.metric) if part), limit=120)
+    return f"rests on {whose}: {', '.join(part for part in told if part) or one.kind}"
 
 
 def evidence_command(batch: str) -> str:
@@ -133,7 +137,7 @@ def content(alerts: Sequence[Alert], at: datetime, batch: str = "") -> MailConte
         "subject": subject(found),
         "heading": _heading(alerts, found),
         "at": minute(at),
-        "items": found[:MOST],
+        "items": [_breakable(one) for one in found[:MOST]],
         "left": max(0, len(found) - MOST),
         "why": TESTED if alerts[0].kind == TEST else WHY,
         "grounds": GROUNDS,
@@ -143,6 +147,13 @@ def content(alerts: Sequence[Alert], at: datetime, batch: str = "") -> MailConte
     }
     html = html_templates("tracker.alerts").get_template("alerts.html.j2").render(said)
     return MailContent(subject(found), _text(said), inlined(html))
+
+
+def _breakable(one: Item) -> Item:
+    """The item without words that would make a narrow page wider: not every mail program breaks them itself."""
+    return replace(
+        one, **{name: ENDLESS.sub(r"\1 ", getattr(one, name)) for name in ("title", "change", "text")}
+    )
 
 
 def _heading(alerts: Sequence[Alert], found: Sequence[Item]) -> str:
