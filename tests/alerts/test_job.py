@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from datetime import datetime
@@ -13,7 +17,7 @@ import pytest
 
 from storage import open_store
 from storage.mailing import Channel
-from storage.records import RunState
+from storage.records import RawPayload, RunState
 from storage.store import Store
 from tests.alerts.world import World, hours
 from tests.cli.speedup import Program
@@ -127,6 +131,75 @@ def test_the_list_says_when_there_is_nothing_to_tell(program: Program, tmp_path:
     assert empty.code == 0
     assert "takes the first look" in empty.out
     assert "would alert now: nothing" in empty.out
+
+
+@pytest.fixture
+def grounded(tmp_path: Path) -> tuple[str, tuple[bytes, bytes]]:
+    """A database with an alert that was sent, and the raw answers that its two values were read from."""
+    url = f"sqlite:///{tmp_path / 'tracker.db'}"
+    world = World(store=open_store(url))
+    bodies = (b'{"p": 0.2, "noise": "\x00\xff"}', b'{"p": 0.6}')
+    for hour, body in zip((0, 10), bodies, strict=True):
+        raw = RawPayload(
+            "fair", "a", "https://fair.example/api/a", hours(hour), 200, "application/json", body
+        )
+        world.value(hour, 0.2 + hour / 25, payload=world.store.put_raw(raw))
+        world.look(hour + 1)
+    world.tell(12)
+    world.store.close()
+    return url, bodies
+
+
+def test_from_an_alert_to_the_raw_bytes(program: Program, grounded: tuple[str, tuple[bytes, bytes]]) -> None:
+    url, bodies = grounded
+    batch = listed(program, url, hours(13))["alerts"][0]["batch"]
+    for name in ("move:fair:a", "move:", batch):
+        (told,) = program("alerts", "show", name, "--json", db=url).json["alerts"]
+        assert (told["direction"], told["before"], told["after"], told["fate"]) == (
+            "up",
+            "20%",
+            "60%",
+            "queued",
+        )
+        assert told["letters"] == {"queued": 1}
+        assert [one["payload"]["bytes"] for one in told["evidence"]] == [len(body) for body in bodies]
+        assert {one["payload"]["url"] for one in told["evidence"]} == {"https://fair.example/api/a"}
+    text = program("alerts", "show", "move:fair:a", db=url).out
+    hashes = [hashlib.sha256(body).hexdigest() for body in bodies]
+    assert all(one in text for one in (*hashes, "https://fair.example/api/a", "log_odds 1.0", batch))
+    for sha256, body in zip(hashes, bodies, strict=True):
+        told = program("alerts", "show", batch, "--payload", sha256[:10], "--json", db=url).json
+        assert (told["sha256"], base64.b64decode(told["base64"])) == (sha256, body)
+
+
+def test_the_raw_bytes_come_out_as_they_are(grounded: tuple[str, tuple[bytes, bytes]]) -> None:
+    url, bodies = grounded
+    sha256 = hashlib.sha256(bodies[0]).hexdigest()
+    call = [
+        sys.executable,
+        "-m",
+        "tracker",
+        "alerts",
+        "show",
+        "move:fair:a",
+        "--payload",
+        sha256[:12],
+        "--db",
+        url,
+    ]
+    assert subprocess.run(call, capture_output=True, check=True, timeout=60).stdout == bodies[0]
+
+
+def test_what_cannot_be_shown_is_said_to_be_so(
+    program: Program, grounded: tuple[str, tuple[bytes, bytes]]
+) -> None:
+    url, bodies = grounded
+    none = program("alerts", "show", "flip:", db=url)
+    assert (none.code, "no alert and no message named 'flip:'" in none.err) == (2, True)
+    other = program("alerts", "show", "move:", "--payload", "00", db=url)
+    assert other.code == 2
+    assert hashlib.sha256(bodies[0]).hexdigest()[:12] in other.err
+    assert program("alerts", "show", "move:").code == 2  # there is no database at all
 
 
 def test_a_test_goes_through_every_way_out(

@@ -65,11 +65,12 @@ class LineFormatter(logging.Formatter):
         return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
 
 
-def set_up(settings: Settings, stream: TextIO | None = None) -> None:
-    """Send everything to stderr (systemd and containers collect it there); libraries speak from warnings up."""
+def set_up(settings: Settings, stream: TextIO | None = None, *, level: int = logging.INFO) -> None:
+    """Send everything to stderr (systemd and containers collect it there); libraries speak from warnings up, we
+    from ``level`` up."""
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(LineFormatter(settings.log_format, secrets_of(settings)))
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
-    logging.getLogger("tracker").setLevel(logging.INFO)
+    logging.getLogger("tracker").setLevel(level)
     logging.getLogger("apscheduler").setLevel(logging.ERROR)
     logging.captureWarnings(capture=True)
