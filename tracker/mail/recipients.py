@@ -141,7 +141,7 @@ def why_not(store: Store, settings: Settings, letter: Letter) -> str:
     if known.state is RecipientState.CONFIRMED:
         return ""
     if known.state is RecipientState.PENDING and letter.kind == "confirm":
-        return ""
+        return "" if letter.created_at == known.at else "asked again since"
     return known.state.value
 
 

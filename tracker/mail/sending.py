@@ -168,7 +168,7 @@ def ask_to_confirm(
         "<p>If it was not you, do nothing: you get no more mail.</p></body></html>"
     )
     content = MailContent("Speedup Tracker: shall we write to you?", text, html)
-    name = f"confirm:{asked.at:%Y%m%dT%H%M%SZ}"
+    name = f"confirm:{asked.at:%Y%m%dT%H%M%S.%fZ}"
     mailing = Mailing(content, sender, name, "confirm", "", "confirm", asked.at, asked.at + WEEK)
     with store.together():
         store.add_recipient(asked)
