@@ -55,15 +55,15 @@ def test_from_a_value_to_a_webhook_once(server: LocalServer) -> None:
         find = alerts_job(world.settings, world.catalogue, world.sources, clock)
         tell = webhook_job(world.settings, client, clock, threading.Event())
         world.value(0, 0.2)
-        assert run(find, world.store, clock) == "0 new, 0 told in 0 messages"
+        assert run(find, world.store, clock) == "0 new alerts, 0 told in 0 messages"
         assert run(find, world.store, clock) == ""  # the slot is done
         assert run(tell, world.store, clock) == ""  # nothing to send: not even a line in the ledger
         world.value(1.5, 0.6)
         clock.now = hours(2)
-        assert run(find, world.store, clock) == "1 new, 1 told in 1 messages"
+        assert run(find, world.store, clock) == "1 new alert, 1 told in 1 message"
         assert run(tell, world.store, clock) == "1 sent"
         clock.now = hours(3)
-        assert run(find, world.store, clock) == "0 new, 0 told in 0 messages"
+        assert run(find, world.store, clock) == "0 new alerts, 0 told in 0 messages"
         assert run(tell, world.store, clock) == ""
     (seen,) = server.seen("/hook")
     said = json.loads(seen.body)

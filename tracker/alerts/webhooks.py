@@ -89,8 +89,11 @@ def body(name: str, alerts: Sequence[Alert], batch: str, at: datetime) -> dict[s
     if name == "generic":
         return _generic(alerts, batch, at)
     found = items(alerts)
+    many = f"{len(found)} changes" if len(found) > 1 else ""
     grounds = "" if alerts[0].kind == TEST else f"{GROUNDS}: {evidence_command(batch)}"
-    return {"slack": _slack, "discord": _discord, "matrix": _matrix}[name](subject(found), found, grounds)
+    if name == "slack":
+        return _slack(subject(found), many, found, grounds)
+    return (_discord if name == "discord" else _matrix)(many, found, grounds)
 
 
 def _generic(alerts: Sequence[Alert], batch: str, at: datetime) -> dict[str, Any]:
@@ -134,9 +137,9 @@ def _more(left: int) -> str:
 # Slack --------------------------------------------------------------------------------------------
 
 
-def _slack(headline: str, found: Sequence[Item], grounds: str) -> dict[str, Any]:
-    """Blocks of plain text, in which no markup works; a link of our own below each."""
-    blocks = [_plain_block(headline)]
+def _slack(short: str, headline: str, found: Sequence[Item], grounds: str) -> dict[str, Any]:
+    """Blocks of plain text, in which no markup works; a link of our own below each. ``short``: for notifications."""
+    blocks = [_plain_block(headline)] if headline else []
     shown = 0
     for one in found:
         new = [_plain_block("\n".join((f"{one.what}: {one.title}", *_below(one))))]
@@ -152,7 +155,7 @@ def _slack(headline: str, found: Sequence[Item], grounds: str) -> dict[str, Any]
     if grounds:
         blocks.append(_plain_block(grounds))
     return {
-        "text": _slack_escaped(headline),
+        "text": _slack_escaped(short),
         "mrkdwn": False,
         "unfurl_links": False,
         "unfurl_media": False,
@@ -183,7 +186,7 @@ def _slack_escaped(text: str) -> str:
 
 def _discord(headline: str, found: Sequence[Item], grounds: str) -> dict[str, Any]:
     """Escaped Markdown of at most 2000 characters; nobody is called, no link is opened for a preview."""
-    parts, end = [f"**{_markdown_escaped(headline)}**"], _markdown_escaped(grounds)
+    parts, end = [f"**{headline}**"] if headline else [], _markdown_escaped(grounds)
     shown = 0
     for one in found:
         rest = [_more(len(found) - shown), end]
@@ -209,8 +212,8 @@ def _versions(one: Item) -> Iterator[str]:
     cut = replace(one, title=clean(one.title, 100), change=clean(one.change, 200), text=clean(one.text, 100))
     bare = replace(cut, url=None)
     for said, evidence in ((one, True), (one, False), (cut, False), (bare, False)):
-        lines = [f"{said.what}: {said.title}", *_below(said, evidence=evidence)]
-        text = "\n".join(map(_markdown_escaped, lines))
+        first = f"**{_markdown_escaped(f'{said.what}: {said.title}')}**"
+        text = "\n".join([first, *map(_markdown_escaped, _below(said, evidence=evidence))])
         yield text + (f"\n<{said.url}>" if said.url is not None else "")
 
 
@@ -229,13 +232,14 @@ def _matrix(headline: str, found: Sequence[Item], grounds: str) -> dict[str, Any
     """Text and HTML for a generic webhook of matrix-hookshot. Foreign addresses and calls are broken up."""
     from markupsafe import escape
 
-    lines, markup = [_broken(headline)], [f"<p><strong>{escape(_broken(headline))}</strong></p>"]
+    lines, markup = ([headline], [f"<p>{headline}</p>"]) if headline else ([], [])
     shown = size = 0
     for one in found[:MOST]:
         told = [_broken(part) for part in (f"{one.what}: {one.title}", *_below(one))]
         link = f' <a href="{escape(one.url)}">open</a>' if one.url is not None else ""
         text = "\n".join([*told, *([one.url] if one.url else [])])
-        html = f"<p>{'<br>'.join(str(escape(part)) for part in told)}{link}</p>"
+        rest = "".join(f"<br>{escape(part)}" for part in told[1:])
+        html = f"<p><strong>{escape(told[0])}</strong>{rest}{link}</p>"
         size += len((text + html).encode("utf-8", "replace"))
         if size > MATRIX_BYTES:
             break

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from tracker.mail.delivery import Attempt, Carrier
 
 BACK = timedelta(days=30)
+LONGEST_URL = 100
 NO_LOOK = "nothing was looked at yet: the job `alerts` of `speedup run` takes the first look, which alerts of nothing"
 
 
@@ -35,7 +37,11 @@ def command() -> None:
     """What would alert now and what did, with its evidence; and a test of the ways out."""
 
 
-@command.command("list", epilog="Example:  speedup alerts list --as-of 2026-05-08T12:00Z --json")
+@command.command(
+    "list",
+    short_help="What would alert now, and what did.",
+    epilog="Example:  speedup alerts list --as-of 2026-05-08T12:00Z --json",
+)
 @click.option("--since", type=Moment(), help="Alerts found since then (default: the last 30 days).")
 @with_session(as_of=True)
 def listing(session: Session, since: datetime | None) -> int:
@@ -114,7 +120,7 @@ def _show(document: dict[str, Any]) -> None:
     _table("would alert now", document["now"], fates=False)
     if document["waiting"]:
         click.echo(f"{document['waiting']} wait: {document['held']}")
-    _table(f"found since {iso(document['since'])}", document["alerts"], fates=True)
+    _table(f"found since {iso(document['since'].replace(microsecond=0))}", document["alerts"], fates=True)
     for problem in document["failed"]:
         click.echo(f"could not be looked at: {printable(problem)}")
 
@@ -134,7 +140,7 @@ def _table(title: str, rows: Sequence[dict[str, Any]], *, fates: bool) -> None:
                 row["before"],
                 row["after"],
                 row["text"],
-                *([str(row["fate"])] if fates else []),
+                *([_became(row)] if fates else []),
             )
             for row in rows
         ],
@@ -170,7 +176,7 @@ def show(session: Session, name: str, payload: str | None) -> int:
         rows = [_grounds(store, alert, fates.get((alert.signal, alert.at)), letters) for alert in found]
     finally:
         store.close()
-    session.print({"name": name, "at": at, "alerts": rows}, lambda: _show_grounds(rows))
+    session.print({"name": name, "at": at, "alerts": rows}, lambda: _show_grounds(name, rows))
     return 0
 
 
@@ -243,7 +249,18 @@ def _print_payload(session: Session, store: Store, found: Sequence[Alert], wante
     return 0
 
 
-def _show_grounds(rows: Sequence[dict[str, Any]]) -> None:
+def _became(row: Mapping[str, Any]) -> str:
+    """What became of an alert, by its message's letters where there are any."""
+    letters = ", ".join(f"{number} {state}" for state, number in sorted(row["letters"].items()))
+    return f"{row['fate']}, letters: {letters}" if letters else str(row["fate"])
+
+
+def _shortened(url: str) -> str:
+    """An address as a person wants to see it; ``--json`` has all of it."""
+    return url if len(url) <= LONGEST_URL else f"{url[:LONGEST_URL]}…"
+
+
+def _show_grounds(name: str, rows: Sequence[dict[str, Any]]) -> None:
     for row in rows:
         lines = [
             f"{row['signal']}  ({row['kind']}, {row['direction']})",
@@ -251,8 +268,9 @@ def _show_grounds(rows: Sequence[dict[str, Any]]) -> None:
             f"  {row['before']} → {row['after']}",
             row["text"] and f"  {row['text']}",
             row["url"] and f"  {row['url']}",
-            f"  found {row['at']}; {row['fate']}" + (f" in {row['batch']}" if row["batch"] else ""),
-            "  rule: " + (", ".join(f"{name} {value}" for name, value in row["rule"].items()) or "-"),
+            f"  found {row['at']}; {_became(row)}" + (f" in {row['batch']}" if row["batch"] else ""),
+            "  rule: "
+            + (", ".join(f"{word} {str(value)[:24]}" for word, value in row["rule"].items()) or "-"),
             *(line for number, one in enumerate(row["evidence"], 1) for line in _exhibit_lines(number, one)),
         ]
         for line in filter(None, lines):
@@ -260,7 +278,7 @@ def _show_grounds(rows: Sequence[dict[str, Any]]) -> None:
         click.echo()
     raw = next((one["payload_sha256"] for row in rows for one in row["evidence"] if _is_kept(one)), None)
     if raw is not None:
-        click.echo(f"raw bytes: speedup alerts show NAME --payload {raw[:12]}")
+        click.echo(f"raw bytes: speedup alerts show {shlex.quote(name)} --payload {raw[:12]}")
 
 
 def _is_kept(one: Mapping[str, Any]) -> bool:
@@ -287,7 +305,11 @@ def _exhibit_lines(number: int, one: dict[str, Any]) -> list[str]:
     return lines
 
 
-@command.command("test", epilog="Example:  speedup alerts test --dry-run")
+@command.command(
+    "test",
+    short_help="Send a test through every way out that is set.",
+    epilog="Example:  speedup alerts test --dry-run",
+)
 @click.option("--dry-run", is_flag=True, help="Show what would be sent, and send nothing.")
 @with_session()
 def test(session: Session, dry_run: bool) -> int:
