@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
-from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -148,17 +145,13 @@ def _table(title: str, rows: Sequence[dict[str, Any]], *, fates: bool) -> None:
 
 
 @command.command(
-    "show", epilog="Example:  speedup alerts show move:manifold:QUESTION --payload 3f2a9c01 > answer.json"
+    "show",
+    epilog="Example:  speedup alerts show move:manifold:QUESTION  then  speedup db raw SHA256 --out -",
 )
 @click.argument("name")
-@click.option(
-    "--payload",
-    metavar="SHA256",
-    help="Print the raw bytes that one of its pieces of evidence was read from.",
-)
 @with_session(as_of=True)
-def show(session: Session, name: str, payload: str | None) -> int:
-    """All that an alert rests on, to the raw bytes.
+def show(session: Session, name: str) -> int:
+    """All that an alert rests on, to the hashes of the raw bytes, which `speedup db raw` prints.
 
     NAME is a signal or its beginning (the newest alert of each is shown), or the name of a message, such as
     alerts:2026-08-03T13:00:00Z: all alerts that went out in it.
@@ -170,13 +163,11 @@ def show(session: Session, name: str, payload: str | None) -> int:
         at = session.as_of or session.now()
         fates = {(one.signal, one.alerted_at): one for one in store.alert_decisions(known_at=at)}
         found = _named(store.alerts(known_at=at), fates, name)
-        if payload is not None:
-            return _print_payload(session, store, found, payload)
         letters = _letters(store, {one.batch for one in fates.values() if one.batch})
         rows = [_grounds(store, alert, fates.get((alert.signal, alert.at)), letters) for alert in found]
     finally:
         store.close()
-    session.print({"name": name, "at": at, "alerts": rows}, lambda: _show_grounds(name, rows))
+    session.print({"name": name, "at": at, "alerts": rows}, lambda: _show_grounds(rows))
     return 0
 
 
@@ -223,32 +214,6 @@ def _kept(store: Store, sha256: str | None) -> dict[str, Any] | None:
     return {"kept": False, "bytes": left.size, "reason": f"its bytes were let go on {iso(left.dropped_at)}"}
 
 
-def _print_payload(session: Session, store: Store, found: Sequence[Alert], wanted: str) -> int:
-    """The bytes whose hash begins so, to the byte; with ``--json`` as base64."""
-    named = {one.payload_sha256 for alert in found for one in alert.evidence if one.payload_sha256}
-    meant = sorted(one for one in named if one.startswith(wanted.lower()))
-    if len(meant) != 1:
-        raise UsageError(
-            f"--payload {wanted}: {len(meant) or 'none'} of the payloads behind this begin so;"
-            f" there are {', '.join(sorted(one[:12] for one in named)) or 'none'}"
-        )
-    raw = store.get_raw(meant[0])
-    if raw is None:
-        raise UsageError(f"--payload {wanted}: its bytes are not in this database (any more)")
-    if session.as_json:
-        body = b64encode(raw.body).decode()
-        document = {"sha256": raw.sha256, "url": raw.url, "fetched_at": raw.fetched_at, "base64": body}
-        session.print(document, lambda: None)
-    else:
-        sys.stdout.buffer.write(raw.body)
-        sys.stdout.buffer.flush()
-    if raw.sha256 != meant[0]:
-        from storage.errors import IntegrityFailure
-
-        raise IntegrityFailure(f"payload {meant[0]}: what is stored has another hash: `speedup db check`")
-    return 0
-
-
 def _became(row: Mapping[str, Any]) -> str:
     """What became of an alert, by its message's letters where there are any."""
     letters = ", ".join(f"{number} {state}" for state, number in sorted(row["letters"].items()))
@@ -260,7 +225,7 @@ def _shortened(url: str) -> str:
     return url if len(url) <= LONGEST_URL else f"{url[:LONGEST_URL]}…"
 
 
-def _show_grounds(name: str, rows: Sequence[dict[str, Any]]) -> None:
+def _show_grounds(rows: Sequence[dict[str, Any]]) -> None:
     for row in rows:
         lines = [
             f"{row['signal']}  ({row['kind']}, {row['direction']})",
@@ -278,7 +243,7 @@ def _show_grounds(name: str, rows: Sequence[dict[str, Any]]) -> None:
         click.echo()
     raw = next((one["payload_sha256"] for row in rows for one in row["evidence"] if _is_kept(one)), None)
     if raw is not None:
-        click.echo(f"raw bytes: speedup alerts show {shlex.quote(name)} --payload {raw[:12]}")
+        click.echo(f"raw bytes: speedup db raw {raw} --out -")
 
 
 def _is_kept(one: Mapping[str, Any]) -> bool:
