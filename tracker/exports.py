@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -183,6 +184,26 @@ def _thinned(view: View) -> Rows:
         )  # fmt: skip
 
 
+def _alerts(view: View) -> Rows:
+    became = {(one.signal, one.alerted_at): one for one in view.store.alert_decisions(known_at=view.known_at)}
+    for one in view.store.alerts(known_at=view.known_at):
+        made = became.get((one.signal, one.at))
+        yield (
+            one.signal, one.at, one.kind, one.direction, one.title, one.before, one.after, one.text, one.url,
+            " ".join(one.areas), one.size, json.dumps(one.rule, sort_keys=True),
+            made.fate if made else "waiting", made.at if made else None, made.batch if made else None,
+        )  # fmt: skip
+
+
+def _alert_evidence(view: View) -> Rows:
+    for alert in view.store.alerts(known_at=view.known_at):
+        for number, one in enumerate(alert.evidence, 1):
+            yield (
+                alert.signal, alert.at, number, one.kind, one.source, one.key, one.metric, one.at, one.published,
+                one.value, one.lower, one.upper, one.version, one.text, one.payload_sha256,
+            )  # fmt: skip
+
+
 def _questions(view: View) -> Rows:
     for question in view.catalogue.questions.values():
         yield (
@@ -216,6 +237,10 @@ _QUANTITY = (
     "quantity",
     "text",
     "what kind of number: median of people, play money, real money middle or last, …",
+)
+_ALERT = (
+    ("signal", "text", "what changed, by its stable name"),
+    ("found_at", "time", "the instant as known at which the change was found"),
 )
 _SHA = ("payload_sha256", "text", "SHA-256 of the stored answer it was read from")
 
@@ -414,6 +439,60 @@ TABLES = (
             ("reason", "text", "why nothing is said"),
         ),
         _ordering_comparisons,
+    ),
+    Table(
+        "alerts",
+        "What changed enough to be told, and what became of telling it; never to whom.",
+        _columns(
+            *_ALERT,
+            (
+                "kind",
+                "text",
+                "move, flip, disagreement, series, source, drift, question, resolved, overdue, digest",
+            ),
+            (
+                "direction",
+                "text",
+                "up, down or the kind's own word; ended: back to how it should be, told to nobody",
+            ),
+            ("title", "text", "of what: a platform's wording, a voice, a series, a source"),
+            ("before", "text", "what was last told"),
+            ("after", "text", "what it is now"),
+            ("text", "text", "why"),
+            ("url", "text", "where it can be seen"),
+            ("areas", "text", "spaces between"),
+            ("size", "number", "how big, in the unit of its rule: log-odds, share, days, …"),
+            ("rule", "text", "the thresholds in force, as JSON"),
+            (
+                "fate",
+                "text",
+                "queued, folded (into a later one), withdrawn (it went back before), expired, waiting",
+            ),
+            ("decided_at", "time", "when that was decided"),
+            ("batch", "text", "the message it went out in"),
+        ),
+        _alerts,
+    ),
+    Table(
+        "alert_evidence",
+        "What each alert rests on, piece by piece.",
+        _columns(
+            *_ALERT,
+            ("number", "count", "1 is the first"),
+            ("kind", "text", "value, version, point, resolution, health, drift, receipt, run, pair, …"),
+            ("source", "text", "whose word"),
+            ("key", "text", "of what: a question and its outcome, a point, a place"),
+            ("metric", "text", "which number of it"),
+            ("at", "text", "the instant or day it is about"),
+            ("published", "text", "from when we know it"),
+            ("value", "number", "what it said"),
+            ("lower", "number", "lower end"),
+            ("upper", "number", "upper end"),
+            ("version", "text", "of a model or a question"),
+            ("text", "text", "in words"),
+            _SHA,
+        ),
+        _alert_evidence,
     ),
     Table(
         "questions",

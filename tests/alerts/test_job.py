@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import threading
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ import pytest
 
 from storage import open_store
 from storage.mailing import Channel
-from storage.records import RunState
+from storage.records import RawPayload, RunState
 from storage.store import Store
 from tests.alerts.world import World, hours
 from tests.cli.speedup import Program
@@ -51,15 +52,15 @@ def test_from_a_value_to_a_webhook_once(server: LocalServer) -> None:
         find = alerts_job(world.settings, world.catalogue, world.sources, clock)
         tell = webhook_job(world.settings, client, clock, threading.Event())
         world.value(0, 0.2)
-        assert run(find, world.store, clock) == "0 new, 0 told in 0 messages"
+        assert run(find, world.store, clock) == "0 new alerts, 0 told in 0 messages"
         assert run(find, world.store, clock) == ""  # the slot is done
         assert run(tell, world.store, clock) == ""  # nothing to send: not even a line in the ledger
         world.value(1.5, 0.6)
         clock.now = hours(2)
-        assert run(find, world.store, clock) == "1 new, 1 told in 1 messages"
+        assert run(find, world.store, clock) == "1 new alert, 1 told in 1 message"
         assert run(tell, world.store, clock) == "1 sent"
         clock.now = hours(3)
-        assert run(find, world.store, clock) == "0 new, 0 told in 0 messages"
+        assert run(find, world.store, clock) == "0 new alerts, 0 told in 0 messages"
         assert run(tell, world.store, clock) == ""
     (seen,) = server.seen("/hook")
     said = json.loads(seen.body)
@@ -129,6 +130,53 @@ def test_the_list_says_when_there_is_nothing_to_tell(program: Program, tmp_path:
     assert "would alert now: nothing" in empty.out
 
 
+@pytest.fixture
+def grounded(tmp_path: Path) -> tuple[str, tuple[bytes, bytes]]:
+    """A database with an alert that was sent, and the raw answers that its two values were read from."""
+    url = f"sqlite:///{tmp_path / 'tracker.db'}"
+    world = World(store=open_store(url))
+    bodies = (b'{"p": 0.2, "noise": "\x00\xff"}', b'{"p": 0.6}')
+    for hour, body in zip((0, 10), bodies, strict=True):
+        raw = RawPayload(
+            "fair", "a", "https://fair.example/api/a", hours(hour), 200, "application/json", body
+        )
+        world.value(hour, 0.2 + hour / 25, payload=world.store.put_raw(raw))
+        world.look(hour + 1)
+    world.tell(12)
+    world.store.close()
+    return url, bodies
+
+
+def test_from_an_alert_to_the_raw_bytes(program: Program, grounded: tuple[str, tuple[bytes, bytes]]) -> None:
+    url, bodies = grounded
+    batch = listed(program, url, hours(13))["alerts"][0]["batch"]
+    for name in ("move:fair:a", "move:", batch):
+        (told,) = program("alerts", "show", name, "--json", db=url).json["alerts"]
+        assert (told["direction"], told["before"], told["after"], told["fate"]) == (
+            "up",
+            "20%",
+            "60%",
+            "queued",
+        )
+        assert told["letters"] == {"queued": 1}
+        assert [one["payload"]["bytes"] for one in told["evidence"]] == [len(body) for body in bodies]
+        assert {one["payload"]["url"] for one in told["evidence"]} == {"https://fair.example/api/a"}
+    text = program("alerts", "show", "move:fair:a", db=url).out
+    hashes = [hashlib.sha256(body).hexdigest() for body in bodies]
+    assert all(one in text for one in (*hashes, "https://fair.example/api/a", "log_odds 1.0", batch))
+    for sha256, body in zip(hashes, bodies, strict=True):
+        assert program("db", "raw", sha256, "--out", "answer", db=url).code == 0
+        assert Path("answer").read_bytes() == body
+    assert f"speedup db raw {hashes[0]} --out -" in text
+
+
+def test_what_cannot_be_shown_is_said_to_be_so(program: Program, filled: str) -> None:
+    none = program("alerts", "show", "flip:", db=filled)
+    assert (none.code, "no alert and no message named 'flip:'" in none.err) == (2, True)
+    assert "its bytes are not in this database" in program("alerts", "show", "move:", db=filled).out
+    assert "no database yet" in program("alerts", "show", "move:").err
+
+
 def test_a_test_goes_through_every_way_out(
     program: Program, server: LocalServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -148,6 +196,17 @@ def test_a_test_goes_through_every_way_out(
     assert (done.code, [one["sent"] for one in done.json["messages"]]) == (0, [True] * 5)
     assert len(server.seen("/hook")) == 4
     assert len(list(drop.iterdir())) == 1
+
+
+def test_where_json_is_asked_for_mail_for_the_screen_goes_to_stderr(
+    program: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (("FROM", "tracker@example.org"), ("TO", "ada@example.org"), ("DROP", "-")):
+        monkeypatch.setenv(f"SPEEDUP_MAIL_{name}", value)
+    told = program("alerts", "test", "--json")
+    assert [one["outcome"] for one in told.json["messages"]] == ["sent: printed"]
+    assert "To: <ada@example.org>" in told.err
+    assert "To: <ada@example.org>" in program("alerts", "test").out
 
 
 def test_a_test_says_which_way_out_failed(

@@ -8,10 +8,12 @@ from dataclasses import replace
 import pytest
 from hypothesis import given, settings, strategies as st
 
+from questions.model import Link, Relation
 from questions.time import iso
 from storage.alerting import Alert, Arming
-from tests.alerts.world import World, brief, hours, packaged
+from tests.alerts.world import World, brief, followed, hours, packaged
 from tracker.alerts import orders
+from tracker.alerts.evaluate import record
 from tracker.alerts.scene import Found, Scene
 from tracker.estimates.voice import Comparison, Disagreement, Voice
 from tracker.orderings import ModelOptions, Orderings, orderings
@@ -154,3 +156,30 @@ def test_the_voices_are_asked_when_their_turn_has_come_only() -> None:
         asked.append(any(one.signal == orders.LOOK for one in found.armings))
     assert asked == [True, False, False, True, False]
     assert world.store.alerts() == []
+
+
+def proxy(external_id: str, area: str) -> Link:
+    """A question that bears on an area and asks for a date."""
+    told = {"areas": (area,), "relation": Relation.PROXY, "by": hours(24 * 365 * 4), "weight": 1.0}
+    return followed(external_id).model_copy(update=told)
+
+
+def test_when_stored_values_turn_the_market_s_order_it_is_told_once_with_the_bytes_behind_it() -> None:
+    world = World(proxy("a", ONE), proxy("b", TWO), order_hours=0, flip_hold_hours=0)
+    told = []
+    for hour, first, second in ((0, 0.95, 0.02), (10, 0.02, 0.95), (20, 0.02, 0.95)):
+        world.value(hour, first, "a")
+        world.value(hour, second, "b")
+        found = world.evaluate(hour + 1, {"orders": orders.orders})
+        assert found.failed == ()
+        record(world.store, found)
+        told += [one for one in found.alerts if one.kind == "flip" and "market" in one.title]
+    (alert,) = told
+    names = {area.key: area.name for area in packaged().areas}
+    assert (alert.before, alert.after) == (
+        f"{names[ONE]} before {names[TWO]}",
+        f"{names[TWO]} before {names[ONE]}",
+    )
+    values = [one for one in alert.evidence if one.kind == "value"]
+    assert sorted((one.key, one.value) for one in values) == [("fair:a", 0.02), ("fair:b", 0.95)]
+    assert {one.payload_sha256 for one in values} == {f"{600:064x}"}

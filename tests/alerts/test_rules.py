@@ -345,10 +345,10 @@ def mailing_world() -> World:
     return world
 
 
-def digest_letter(hour: float) -> Letter:
+def digest_letter(hour: float, who: str = "x") -> Letter:
     return Letter(
-        "digest:2026-W31:x", Channel.MAIL, "ada@example.org", "digest", "2026-W31", "<1@example.org>", b"x",
-        hours(hour), hours(hour + 100),
+        f"digest:2026-W31:{who}", Channel.MAIL, f"{who}@example.org", "digest", "2026-W31", f"<{who}@example.org>",
+        b"x", hours(hour), hours(hour + 100),
     )  # fmt: skip
 
 
@@ -357,9 +357,9 @@ def test_a_digest_that_did_not_go_out_in_time_is_told_once() -> None:
     assert world.look(0) == []  # two hours before its time
     assert world.look(7.9) == []
     (alert,) = world.look(8.1)
-    assert (alert.kind, alert.after, alert.title) == ("digest", "not sent", "The digest of 2026-W31")
+    assert (alert.kind, alert.after, alert.title) == ("digest", "not made", "The digest of 2026-W31")
     assert [world.look(hour) for hour in (9, 30)] == [[], []]
-    assert [one.after for one in world.look(8.1 + 7 * DAY)] == ["not sent"]
+    assert [one.after for one in world.look(8.1 + 7 * DAY)] == ["not made"]
 
 
 def test_a_digest_that_was_sent_is_no_alert_and_one_that_came_late_is_told_to_nobody() -> None:
@@ -367,11 +367,35 @@ def test_a_digest_that_was_sent_is_no_alert_and_one_that_came_late_is_told_to_no
     world.look(0)
     world.store.queue_letters([digest_letter(2)])
     (missing,) = world.look(9)
-    assert "1 letters are queued" in missing.text
+    assert missing.after == "sent to 0 of 1"
     assert world.store.claim_letter(Channel.MAIL, hours(9.5)) is not None
     world.store.settle_letter("digest:2026-W31:x", LetterState.SENT, hours(9.6), "ok")
     assert brief(world.look(10)) == [("digest", "ended", f"due at {'2026-08-03T14:00:00Z'}", "sent")]
     assert world.look(11) == []
+
+
+def test_a_digest_that_some_have_not_got_is_told_and_who_was_refused_or_came_late_is_no_reason() -> None:
+    world, week = mailing_world(), "digest:2026-W31"
+    world.look(0)
+    world.store.queue_letters([digest_letter(2, "a"), digest_letter(2, "b"), digest_letter(2, "gone")])
+
+    def becomes(who: str, state: LetterState, hour: float) -> None:
+        while (letter := world.store.claim_letter(Channel.MAIL, hours(hour))) is not None:
+            if letter.key == f"{week}:{who}":
+                world.store.settle_letter(letter.key, state, hours(hour), "as it is")
+                break
+        world.store.move_letters(LetterState.SENDING, LetterState.QUEUED, hours(hour))
+
+    becomes("a", LetterState.SENT, 3)
+    becomes("gone", LetterState.DEAD, 3)
+    assert world.look(7.9) == []
+    (missing,) = world.look(9)
+    assert (missing.direction, missing.after) == ("missing", "sent to 1 of 3")
+    assert world.look(10) == []
+    becomes("b", LetterState.SENT, 11)
+    assert [one.direction for one in world.look(12)] == ["ended"]
+    world.store.queue_letters([digest_letter(40, "late")])
+    assert world.look(41) == []
 
 
 def test_a_program_set_up_after_its_time_owes_no_digest(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from questions.receipts import Exhibit
 from storage.alerting import Alert
 from storage.mailing import Channel, Letter, LetterState
 from storage.memory import MemoryStore
@@ -37,6 +38,12 @@ HOSTILE = (
     "ﷺ" * 400 + "🏴‍☠️" * 50,
     '=cmd|"/c calc"!A1',
     "javascript:alert(1) www.evil.example https://evil.example",
+)
+
+
+EVIDENCE = (
+    Exhibit("value", "fair:fair", "a:yes", at="2026-08-03T00:00:00Z", value=0.2, payload_sha256="ab" * 32),
+    Exhibit("value", "fair:fair", "a:yes", at="2026-08-03T12:00:00Z", value=0.5, payload_sha256="cd" * 32),
 )
 
 
@@ -215,32 +222,85 @@ def test_addresses_come_from_the_environment_or_a_file_only(tmp_path: Any) -> No
 # shapes -------------------------------------------------------------------------------------------
 
 
-def many(count: int) -> list[Alert]:
+def many(count: int, text: str = "because " * 60) -> list[Alert]:
     return [
-        alert(number, title=f"Will it {number}? " + "word " * 40, text="because " * 60)
+        alert(number, title=f"Will it {number}? " + "word " * 40, text=text, evidence=EVIDENCE)
         for number in range(count)
     ]
 
 
-def test_discord_is_within_its_limit_and_says_how_much_is_left_out() -> None:
+LOADS = ("because " * 60, "*_`|~" * 200, "\U0001f600" * 900, "<&>" * 300, "ﷺ" * 800)
+"""Texts that grow when they are escaped or written as bytes."""
+
+
+@pytest.mark.parametrize("text", LOADS)
+def test_discord_is_within_its_limit_and_says_how_much_is_left_out(text: str) -> None:
+    """Documented: 2000 characters of content. Counted as UTF-16 does it is never less."""
     for count in (1, 5, 60):
-        said = body("discord", many(count), "b", hours(0))
-        assert len(said["content"]) <= DISCORD_LIMIT
+        said = body("discord", many(count, text), "b", hours(0))
+        assert len(said["content"].encode("utf-16-le")) // 2 <= DISCORD_LIMIT
         assert said["flags"] == 4
         assert said["allowed_mentions"] == {"parse": []}
-        shown = len(re.findall(r"Moved\\: ", said["content"])) or said["content"].count("Moved")
-        if count == 60:
-            left = re.search(r"and (\d+) more", said["content"].splitlines()[-1])
-            assert left is not None
-            assert int(left[1]) == 60 - (shown - 1)
+        *_, grounds = said["content"].split("\n\n")
+        assert grounds == "What each rests on, to the raw bytes\\: speedup alerts show b"
+        shown = said["content"].count("found 2026")
+        assert shown >= 1, "not even one fits"
+        left = re.search(r"and (\d+) more: `speedup alerts list`", said["content"])
+        assert (0 if left is None else int(left[1])) == count - shown
 
 
-def test_slack_is_within_its_limits() -> None:
-    said = body("slack", many(60), "b", hours(0))
-    assert len(said["blocks"]) <= 50
-    assert all(len(one["text"]["text"]) <= 3000 for one in said["blocks"] if one["type"] == "section")
-    assert (said["unfurl_links"], said["unfurl_media"]) == (False, False)
-    assert said["blocks"][-1]["text"]["text"].startswith("and 36 more")
+@pytest.mark.parametrize("text", LOADS)
+def test_slack_is_within_its_limits(text: str) -> None:
+    """Documented: 50 blocks a message, 3000 characters a text object."""
+    url = "https://fair.example/?" + "&a=1" * 450
+    for count in (1, 60):
+        alerts = [replace(one, url=url) if count == 1 else one for one in many(count, text)]
+        said = body("slack", alerts, "b", hours(0))
+        assert len(said["blocks"]) <= 50
+        texts = [part["text"] for one in said["blocks"] for part in one.get("elements", [one.get("text")])]
+        assert all(0 < len(one) <= 3000 for one in texts)
+        assert len(said["text"]) <= 3000
+        assert (said["unfurl_links"], said["unfurl_media"]) == (False, False)
+        assert texts[-1] == "What each rests on, to the raw bytes: speedup alerts show b"
+    assert texts[-2].startswith("and 37 more")
+
+
+@pytest.mark.parametrize("text", LOADS)
+def test_matrix_is_within_its_limits(text: str) -> None:
+    """Documented: an event of 65,536 bytes; hookshot writes text and HTML into it and what it was sent beside."""
+    for count in (1, 60):
+        said = body("matrix", many(count, text), "b", hours(0))
+        event = {
+            "type": "m.room.message",
+            "room_id": "!" + "r" * 254,
+            "sender": "@" + "s" * 254,
+            "content": {
+                "msgtype": "m.notice",
+                "body": said["text"],
+                "formatted_body": said["html"],
+                "uk.half-shot.hookshot.webhook_data": said,
+            },
+        }
+        assert len(json.dumps(event, ensure_ascii=False).encode()) < 64_000
+        shown = said["html"].count("found 2026")
+        assert shown >= 1
+        left = re.search(r"and (\d+) more: ", said["text"])
+        assert (0 if left is None else int(left[1])) == count - shown
+
+
+def test_every_shape_tells_direction_before_after_and_evidence() -> None:
+    one = alert(1, evidence=EVIDENCE)
+    for name in ADDRESSES:
+        said = json.dumps(body(name, [one], "alerts:2026-08-03T12:00:00Z", hours(0)), ensure_ascii=False)
+        said = said.replace("\\\\", "").replace("\u2060", "")
+        for fact in (
+            "up" if name == "generic" else "▲",
+            "20%",
+            "50%",
+            "ab" * 6,
+            "alerts:2026-08-03T12:00:00Z",
+        ):
+            assert fact in said, (name, fact)
 
 
 def test_generic_json_has_the_evidence_and_says_what_is_left_out() -> None:
@@ -256,7 +316,9 @@ def test_hostile_titles_are_text_everywhere(title: str) -> None:
     plain = [one["text"] for one in slack["blocks"]]
     assert all(one["type"] == "plain_text" and not re.search("[<>]", one["text"]) for one in plain)
     discord = body("discord", [hostile], "b", hours(0))["content"]
-    assert not re.search(r"(?<!\\)[*_`|~\[\]()<>@#:](?!\*)", discord.replace("**", "", 2))
+    assert not re.search(
+        r"(?<!\\)[*_`|~\[\]()<>@#:]", re.sub(r"^\*\*(.*)(?<!\\)\*\*$", r"\1", discord, flags=re.M)
+    )
     matrix = body("matrix", [hostile], "b", hours(0))
     assert set(re.findall(r"<(/?\w+)", matrix["html"])) <= {"p", "/p", "strong", "/strong", "br"}
     assert not re.search(r"://|@room|www\.", matrix["text"] + matrix["html"])
@@ -269,7 +331,8 @@ def test_hostile_titles_are_text_everywhere(title: str) -> None:
     assert len(mail.subject) <= 120
     assert set(re.findall(r"<(/?\w+)", mail.html)) <= {
         "html", "head", "meta", "title", "/title", "style", "/style", "/head", "body", "div", "h1", "/h1", "h2", "/h2",
-        "p", "/p", "/div", "a", "/a", "/body", "/html",
+        "p", "/p", "/div", "a", "/a", "/body", "/html", "table", "/table", "tbody", "/tbody", "tr", "/tr", "td", "/td",
+        "span", "/span", "code", "/code",
     }  # fmt: skip
     assert "javascript:" not in re.sub(r">[^<]*<", "><", mail.html)
     assert not re.search(r"src=|url\(", re.sub(r">[^<]*<", "><", mail.html))

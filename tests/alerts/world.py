@@ -82,6 +82,7 @@ class World:
         stream = key(external_id, more.pop("source", "fair"), more.pop("outcome", "yes"))
         as_of = hours(more.pop("as_of", hour))
         timed = as_of != hours(hour)
+        payload = more.pop("payload", f"{int(hour * 60):064x}")
         backing: dict[str, Any] = {"forecasters": 50, "liquidity": 500.0, "volume": 5000.0}
         snapshot = Snapshot(
             stream,
@@ -89,7 +90,7 @@ class World:
             hours(hour),
             probability=probability,
             timed_by_source=timed,
-            payload_sha256=f"{int(hour * 60):064x}",
+            payload_sha256=payload,
             **(backing | more),
         )
         self.store.append(Batch(snapshots=(snapshot,)))

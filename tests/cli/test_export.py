@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import json
 import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,9 +23,12 @@ from questions.records import (
     StreamKey,
 )
 from storage import open_store
+from storage.mailing import Recipient, RecipientState
 from storage.records import Batch
+from tests.alerts.world import World, hours
 from tests.cli.speedup import Program
 from tracker.columns import cell
+from tracker.config import Settings
 from tracker.orderings import ModelOptions, Scene
 from tracker.week import read_week
 
@@ -114,6 +118,39 @@ def test_the_same_store_gives_the_same_bytes_and_an_earlier_day_less(filled: Pro
     filled("export", "early", "--as-of", "2026-01-01")
     assert rows(Path("early/values.csv")) == rows(Path("early/outcomes.csv")) == []
     assert rows(Path("one/forecasts.csv")) == []  # it was entered later than that, whatever today is
+
+
+def test_alerts_come_out_with_what_they_rest_on_and_never_with_whom_they_went_to(filled: Program) -> None:
+    world = World(store=open_store(filled.db))
+    world.store.add_recipient(Recipient("canary@example.org", hours(0), RecipientState.CONFIRMED))
+    told = {"mail_from": "tracker@example.org", "mail_drop": "out", "mail_to": "second-canary@example.org"}
+    world.settings = Settings.model_validate(world.settings.model_dump() | {"alert_webhook": None} | told)
+    for hour, value in ((0, 0.2), (10, 0.6), (20, 0.2)):
+        world.value(hour, value)
+        world.look(hour + 1)
+        if hour == 10:
+            world.tell(hour + 2)
+    assert len(world.store.letters()) == 2
+    world.store.close()
+    assert filled("export", "out").code == 0
+    first, second = rows(Path("out/alerts.csv"))
+    assert (first["signal"], first["before"], first["after"], first["fate"]) == (
+        "move:fair:a", "20%", "60%", "queued",
+    )  # fmt: skip
+    assert first["batch"] == "alerts:2026-08-04T00:00:00Z"
+    assert json.loads(first["rule"]) == {"hold_hours": 0.0, "log_odds": 1.0}
+    assert (second["fate"], second["decided_at"], second["batch"]) == ("waiting", "", "")
+    evidence = rows(Path("out/alert_evidence.csv"))
+    assert [(one["number"], one["value"]) for one in evidence] == [
+        ("1", "0.2"),
+        ("2", "0.6"),
+        ("1", "0.6"),
+        ("2", "0.2"),
+    ]
+    assert evidence[0]["payload_sha256"] == "0" * 64
+    assert not [path for path in Path("out").iterdir() if b"canary" in path.read_bytes()]
+    assert filled("export", "then", "--as-of", "2026-08-04T00:00Z").code == 0
+    assert [one["fate"] for one in rows(Path("then/alerts.csv"))] == ["queued"]
 
 
 def test_a_dry_run_writes_nothing_and_other_files_are_left_alone(filled: Program) -> None:

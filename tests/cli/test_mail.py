@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from email import message_from_bytes, policy
 from pathlib import Path
 
 import pytest
 
+from questions.catalogue import load_catalogue
 from storage import open_store
 from storage.mailing import Recipient, RecipientState
 from tests.cli.speedup import Program
@@ -61,6 +63,35 @@ def test_the_life_of_a_recipient(program: Program, out: Path) -> None:
     assert EVE in program("recipients", "list").out
 
 
+def test_what_was_chosen_can_be_widened_again(program: Program, out: Path) -> None:
+    def options(*chosen: str) -> tuple[list[str], list[str]]:
+        told = program("recipients", *chosen, "--json").json["options"]
+        return told["areas"], told["alerts"]
+
+    area = load_catalogue().areas[0].key
+    narrow = ("--area", area, "--alert", "move", "--alert", "flip")
+    assert options("add", EVE, "--confirmed", *narrow) == ([area], ["move", "flip"])
+    assert options("set", EVE, "--frequency", "monthly") == ([area], ["move", "flip"])
+    assert options("set", EVE, "--area", "all") == ([], ["move", "flip"])
+    assert options("set", EVE, "--alert", "all") == ([], [])
+    assert options("set", EVE, "--alert", "none") == ([], ["none"])
+
+
+def test_one_who_was_asked_is_asked_for_what_they_will_get_and_for_nothing_else(
+    program: Program, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SPEEDUP_MAIL_BASE_URL", "https://t.example.org")
+    monkeypatch.setenv("SPEEDUP_MAIL_SECRET", "s" * 20)
+    assert program("recipients", "add", EVE, "--frequency", "monthly").code == 0
+    again = program("recipients", "set", EVE, "--frequency", "weekly")
+    assert (again.code, "has not said yes yet" in again.err) == (2, True)
+    assert program("recipients", "add", EVE, "--frequency", "weekly", "--alert", "none").code == 0
+    assert program("outbox", "send").code == 0
+    (file,) = out.glob("*.eml")  # the first question is not asked any more: its link would not be good
+    part = message_from_bytes(file.read_bytes(), policy=policy.default).get_body(("plain",))  # type: ignore[attr-defined]
+    assert "to this address: the weekly digest." in " ".join(part.get_content().split())
+
+
 def test_one_is_asked_when_there_is_an_address_for_the_answer(
     program: Program, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -83,6 +114,9 @@ def test_one_is_asked_when_there_is_an_address_for_the_answer(
         (["add", "no address"], "not a mail address"),
         (["add", EVE, "--confirmed", "--area", "nowhere"], "no area named nowhere"),
         (["add", EVE, "--confirmed", "--threshold", "flip=high"], "not a number"),
+        (["add", EVE, "--confirmed", "--alert", "moves"], "--alert moves: there are move, flip"),
+        (["add", EVE, "--confirmed", "--alert", "none", "--alert", "move"], "stand alone"),
+        (["add", EVE, "--confirmed", "--threshold", "source=2"], "--threshold source: there are move, flip"),
         (["remove", EVE], "no such recipient"),
     ],
 )

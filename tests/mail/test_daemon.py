@@ -18,12 +18,19 @@ from pathlib import Path
 import pytest
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
+from questions.catalogue import load_catalogue
+from questions.records import Quantity, Snapshot, StreamKey
+from questions.time import iso
 from storage import open_store
-from storage.mailing import LetterState
+from storage.alerting import Arming
+from storage.mailing import LetterState, Recipient, RecipientState
+from storage.records import Batch
 from storage.store import Store
 from tests.mail.server import Post, mail_server, talker
+from tests.servers.local import LocalServer, reply
 from tests.soak.mailroom import TO, build, settings
-from tracker.config import DaemonSettings
+from tracker.alerts.evaluate import RULES, evaluate, record
+from tracker.config import DaemonSettings, Settings
 from tracker.daemon import service
 from tracker.daemon.mailing import mail_job
 from tracker.daemon.service import Daemon
@@ -31,6 +38,19 @@ from tracker.mail.sending import send_digest
 from tracker.schedule import WEEKDAYS
 
 ROOT = Path(__file__).parents[2]
+LOUD = """
+import logging
+from tracker.daemon import logs
+plain = logs.set_up
+def loud(*given, **more):
+    plain(*given, **more)
+    for name in ("", "sqlalchemy", "httpx", "httpcore", *logging.root.manager.loggerDict):
+        logging.getLogger(name).setLevel(1)
+logs.set_up = loud
+from tracker.cli import main
+main()
+"""
+"""The program with every library's log at its loudest."""
 QUICK = DaemonSettings(tick_s=0.05, lease_s=1.0)
 
 
@@ -159,7 +179,7 @@ def test_speedup_run_makes_the_digest_at_its_time_and_mails_it(tmp_path: Path) -
         only = ["--only", "digest", "--only", "mail", "--config", str(config)]
         database = f"sqlite:///{tmp_path / 'db'}"
         process = subprocess.Popen(
-            [sys.executable, "-m", "tracker", "run", *only, "--db", database],
+            [sys.executable, "-c", LOUD, "run", *only, "--db", database],
             cwd=ROOT, env=environ, stdout=told, stderr=told,
         )  # fmt: skip
         try:
@@ -186,3 +206,69 @@ def test_speedup_run_makes_the_digest_at_its_time_and_mails_it(tmp_path: Path) -
     said = log.read_text()
     assert "2 sent" in said
     assert not re.search("(ada|bob|gone)@|canary-of", said)
+
+
+def moved(url: str, now: datetime) -> None:
+    """A store in which a followed question has moved since the last look at it."""
+    store = open_store(url)
+    link = next(one for one in load_catalogue().links if one.platform == "manifold" and one.outcome == "yes")
+    key = StreamKey("manifold", *link.key, Quantity.PLAY_MONEY_PRICE)
+    own = Settings(alerts={"move_hold_hours": 0, "min_age_days": 0})
+    for hours, value in ((3, 0.1), (1, 0.9)):
+        at = now - timedelta(hours=hours)
+        backed = {"forecasters": 90, "liquidity": 5000.0, "volume": 9000.0}
+        store.append(Batch(snapshots=(Snapshot(key, at, at, probability=value, **backed),)))
+        if hours == 3:
+            rules = {"moves": RULES["moves"]}
+            record(store, evaluate(store, load_catalogue(), own, {}, at, rules))
+    asked = now - timedelta(hours=2)
+    store.keep_alerts((), [Arming("orders", asked, {"at": iso(asked)})])
+    store.add_recipient(Recipient("canary-db@example.org", asked, RecipientState.CONFIRMED))
+    store.close()
+
+
+def test_at_debug_level_nobody_is_named_whatever_servers_say_of_them(tmp_path: Path) -> None:
+    """Alerts and digests, taken, refused and put off, with the address in the answer; a webhook that repeats its."""
+    now, database = datetime.now(UTC), f"sqlite:///{tmp_path / 'db'}"
+    to = [f"canary-{name}@example.org" for name in ("ok", "gone", "later", "spam")]
+    post = Post(
+        rcpt={to[1]: f"550 <{to[1]}> is not here", to[2]: f"451 <{to[2]}> try later"},
+        data={to[3]: f"554 {to[3]} would not want this"},
+    )
+    moved(database, now)
+    with mail_server(post) as port, LocalServer() as hooks:
+        hooks.route("/hooks/canary-token", reply(500, b"canary-token of canary-ok@example.org"))
+        environ = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(tmp_path),
+            "SPEEDUP_SMTP_HOST": "127.0.0.1",
+            "SPEEDUP_SMTP_PORT": str(port),
+            "SPEEDUP_SMTP_TLS": "none",
+            "SPEEDUP_MAIL_FROM": "tracker@example.org",
+            "SPEEDUP_MAIL_TO": ",".join(to),
+            "SPEEDUP_MAIL_BASE_URL": "https://t.example.org",
+            "SPEEDUP_MAIL_SECRET": "canary-of-sixteen-or-more",
+            "SPEEDUP_ALERT_WEBHOOK": f"{hooks.url}/hooks/canary-token",
+            "SPEEDUP_DIGEST_AT": f"{WEEKDAYS[now.weekday()]} 00:00 UTC",
+        }
+        config = tmp_path / "config.toml"
+        config.write_text("[alerts]\nmove_hold_hours = 0\nmin_age_days = 0\n")
+        only = [part for job in ("alerts", "digest", "mail", "webhooks") for part in ("--only", job)]
+        done = subprocess.run(
+            [sys.executable, "-c", LOUD, "run", "--once", *only, "--config", str(config), "--db", database],
+            cwd=ROOT, env=environ, capture_output=True, text=True, check=False, timeout=120,
+        )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    # An alert and a digest each to the two that work.
+    kinds = sorted(str(one.message["X-Tracker-Reason"]) for one in post.received)
+    assert kinds == ["alert", "alert", "weekly", "weekly"]
+    store = open_store(database)
+    outcomes = " ".join(one.outcome for one in store.letters())
+    for said in ("is not here", "try later", "would not want this", "later: http_500"):
+        assert said in outcomes
+    assert "DEBUG" in done.stderr
+    assert "canary" not in done.stdout + done.stderr
+    assert "canary" not in " ".join(run.message for run in store.runs())
+    assert hooks.seen("/hooks/canary-token")
+    assert b"canary-token" not in b"".join(one.body for one in store.letters())
+    store.close()

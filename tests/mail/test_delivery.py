@@ -413,6 +413,14 @@ def test_no_address_is_logged(world: World, post: Post, caplog: pytest.LogCaptur
     assert "@" not in told
 
 
+def test_what_stops_everything_is_told_without_whom_it_was_about(world: World, post: Post) -> None:
+    """The ledger, the log and alerts repeat it; a sender may be a recipient too."""
+    post.mail = "550 <ada@example.org> may not send"
+    world.store.queue_letters([letter("ada@example.org")])
+    assert world.drain() == "1 down; sender: 550 <[address]> may not send"
+    assert "ada@example.org" in world.one("ada@example.org").outcome
+
+
 def test_what_a_server_says_is_kept_as_one_short_line(world: World, post: Post) -> None:
     post.rcpt = {"ada@example.org": "550 \x1b[31m" + "no " * 150}
     world.store.queue_letters([letter("ada@example.org")])

@@ -15,10 +15,11 @@ from tracker.mail.sending import DIGEST, week_of_slot
 from tracker.schedule import LocalTime
 
 SIGNAL, SENT = "digest", "sent"
+ENDS = (LetterState.SENT, LetterState.DEAD)  # dead: its server refused it, which status tells
 
 
 def missing(scene: Scene) -> Iterator[Found]:
-    """Some hours after its time, not one letter of the digest has been sent."""
+    """Some hours after its time, the digest was not made, or somebody's letter is neither sent nor refused."""
     slots = LocalTime.parse(scene.settings.digest_at)
     slot = slots.at(scene.at)
     week = week_of_slot(slots, slot)
@@ -38,8 +39,8 @@ def missing(scene: Scene) -> Iterator[Found]:
         ENDED if after == SENT else "missing",
         title=f"The digest of {week}",
         before=f"due at {iso(slot)}",
-        after="sent" if after == SENT else "not sent",
-        text=f"{len(letters)} letters are queued; {why}" if letters else why,
+        after="sent" if after == SENT else _how_far(scene, letters),
+        text=why,
         rule=taken.words | {"late_hours": scene.settings.alerts.digest_late_hours},
         evidence=(
             *(
@@ -54,9 +55,20 @@ def missing(scene: Scene) -> Iterator[Found]:
 
 def _word(scene: Scene, slot: datetime, week: str, letters: list[Letter], since: datetime) -> str | None:
     """``sent``, ``late WEEK``, or None while nothing can be said: it is not late yet, or nobody is to get one."""
-    if any(one.state is LetterState.SENT and (one.changed_at or scene.at) <= scene.at for one in letters):
-        return SENT
     due = slot + timedelta(hours=scene.settings.alerts.digest_late_hours)
+    open_ = [one for one in letters if one.created_at <= due and not _has_become(scene, one, ENDS)]
+    if not open_ and any(_has_become(scene, one, (LetterState.SENT,)) for one in letters):
+        return SENT
     if scene.at < due or slot < since or not scene.settings.mail_from:
         return None
     return f"late {week}" if digest_addresses(scene.store, scene.settings, week) else None
+
+
+def _has_become(scene: Scene, letter: Letter, states: tuple[LetterState, ...]) -> bool:
+    """Whether a letter was in one of these states by then."""
+    return letter.state in states and (letter.changed_at or scene.at) <= scene.at
+
+
+def _how_far(scene: Scene, letters: list[Letter]) -> str:
+    sent = sum(_has_become(scene, one, (LetterState.SENT,)) for one in letters)
+    return f"sent to {sent} of {len(letters)}" if letters else "not made"

@@ -149,7 +149,7 @@ def letters(store: Store, settings: Settings, made: Plan) -> list[Letter]:
             continue
         signals = tuple(alert.signal for alert in theirs)
         if signals not in mailings:
-            said = content(theirs, made.at)
+            said = content(theirs, made.at, made.batch)
             mailings[signals] = Mailing(
                 said, Sender.of(settings), made.batch, KIND, made.batch, "alert", made.at, expires
             )

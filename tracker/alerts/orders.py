@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from questions.receipts import Exhibit
 from questions.time import iso, parse_utc
 from storage.alerting import Alert
-from tracker.alerts.scene import ENDED, Found, Scene, Step, step
-from tracker.estimates.voice import Comparison, Disagreement, Voice
+from tracker.alerts.scene import ENDED, Found, Name, Scene, Step, step
+from tracker.estimates.voice import Comparison, Disagreement, Evidence, Voice
 
 if TYPE_CHECKING:
     from tracker.orderings import Orderings
@@ -115,17 +115,35 @@ def _evidence(scene: Scene, voice: Voice, areas: tuple[str, ...]) -> tuple[Exhib
     used = sorted(
         (one for one in voice.evidence if one.area in areas), key=lambda one: (-one.weight, one.question)
     )
-    return tuple(
-        Exhibit(
-            "value",
-            one.source,
-            key=one.question,
-            metric=one.area,
-            at=iso(one.as_of) if one.as_of else "",
-            value=one.probability,
-        )
-        for one in used[:6]
+    return tuple(_value(scene, one) for one in used[:6])
+
+
+def _value(scene: Scene, one: Evidence) -> Exhibit:
+    """What a voice used of a question, and the stored value it is with the payload it was read from."""
+    seen = next(
+        (
+            seen
+            for key, seen in scene.values.get(_name(one.question), {}).items()
+            if key.source == one.source and seen.snapshot.probability == one.probability
+        ),
+        None,
     )
+    return Exhibit(
+        "value",
+        one.source,
+        key=one.question,
+        metric=one.area,
+        at=iso(one.as_of) if one.as_of else "",
+        published=iso(seen.seen_first) if seen is not None else "",
+        value=one.probability,
+        payload_sha256=seen.snapshot.payload_sha256 if seen is not None else None,
+    )
+
+
+def _name(question: str) -> Name:
+    """``platform:id`` or ``platform:id:outcome`` as the name of a followed question."""
+    platform, _, rest = question.partition(":")
+    return platform, rest.partition(":")[0]
 
 
 def _disagreements(scene: Scene, result: Orderings, comparison: Comparison) -> Iterator[Found]:

@@ -17,6 +17,7 @@ from storage.alerting import Alert
 from storage.records import Change, VersionInfo
 from tracker.alerts.scene import Found, Scene, State, joined
 from tracker.freshness import CURATED, Standing, freshness
+from tracker.report.wording import counted
 
 SHOWN = 8
 
@@ -59,10 +60,10 @@ def _alert(
     parts = [
         *(f"record: {_point(change)}" for change in records),
         *(_revision(change) for change in revised),
-        *([f"{added} points added"] if added else []),
-        *([f"{minor} smaller changes"] if minor else []),
+        *([f"{counted(added, 'point')} added"] if added else []),
+        *([counted(minor, "smaller change")] if minor else []),
         *(["its publisher had given it up: look at it"] if given_up else []),
-        *([f"{(len(whole) - len(diff)) // 2} points renamed"] if len(diff) < len(whole) else []),
+        *([f"{counted((len(whole) - len(diff)) // 2, 'point')} renamed"] if len(diff) < len(whole) else []),
         *(["only its bytes changed"] if not whole else []),
     ]
     return Alert(

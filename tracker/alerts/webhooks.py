@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any, Protocol
@@ -18,7 +18,7 @@ from questions.time import iso
 from storage.alerting import Alert
 from storage.mailing import Channel, Letter
 from storage.records import RawPayload
-from tracker.alerts.render import MOST, Item, items, subject
+from tracker.alerts.render import GROUNDS, MOST, TEST, Item, evidence_command, items, subject
 from tracker.config import Settings
 from tracker.errors import FetchError
 from tracker.mail.delivery import Attempt, Fate
@@ -34,7 +34,9 @@ ADDRESSES: Mapping[str, str] = MappingProxyType(
         "matrix": "matrix_webhook",
     }
 )
-DISCORD_LIMIT, SLACK_TEXT, SLACK_BLOCKS = 2000, 3000, 50
+DISCORD_LIMIT = 2000  # of UTF-16's units: at least as many as there are characters
+SLACK_TEXT, SLACK_BLOCKS = 3000, 50
+MATRIX_BYTES = 28_000  # the bridge puts what it gets into the event twice, which may have 65,536 bytes
 SUPPRESS_EMBEDS = 4  # Discord: no preview of links
 EXHIBITS = 10
 FINAL = ("base_url", "request", "secret", "blocked_address", "redirect")
@@ -87,7 +89,11 @@ def body(name: str, alerts: Sequence[Alert], batch: str, at: datetime) -> dict[s
     if name == "generic":
         return _generic(alerts, batch, at)
     found = items(alerts)
-    return {"slack": _slack, "discord": _discord, "matrix": _matrix}[name](subject(found), found)
+    many = f"{len(found)} changes" if len(found) > 1 else ""
+    grounds = "" if alerts[0].kind == TEST else f"{GROUNDS}: {evidence_command(batch)}"
+    if name == "slack":
+        return _slack(subject(found), many, found, grounds)
+    return (_discord if name == "discord" else _matrix)(many, found, grounds)
 
 
 def _generic(alerts: Sequence[Alert], batch: str, at: datetime) -> dict[str, Any]:
@@ -102,8 +108,8 @@ def _generic(alerts: Sequence[Alert], batch: str, at: datetime) -> dict[str, Any
     }
 
 
-def described(alert: Alert) -> dict[str, Any]:
-    """An alert as JSON, other people's text without invisible commands."""
+def described(alert: Alert, exhibits: int | None = EXHIBITS) -> dict[str, Any]:
+    """An alert as JSON, other people's text without invisible commands; ``exhibits``: at most so many, None: all."""
     return {
         "signal": clean(alert.signal),
         "kind": alert.kind,
@@ -119,7 +125,7 @@ def described(alert: Alert) -> dict[str, Any]:
         "rule": dict(alert.rule),
         "evidence": [
             {name: clean(value) if isinstance(value, str) else value for name, value in asdict(one).items()}
-            for one in alert.evidence[:EXHIBITS]
+            for one in alert.evidence[:exhibits]
         ],
     }
 
@@ -131,28 +137,36 @@ def _more(left: int) -> str:
 # Slack --------------------------------------------------------------------------------------------
 
 
-def _slack(headline: str, found: Sequence[Item]) -> dict[str, Any]:
-    """Blocks of plain text, in which no markup works; a link of our own below each."""
-    blocks = [_plain_block(headline)]
+def _slack(short: str, headline: str, found: Sequence[Item], grounds: str) -> dict[str, Any]:
+    """Blocks of plain text, in which no markup works; a link of our own below each. ``short``: for notifications."""
+    blocks = [_plain_block(headline)] if headline else []
     shown = 0
     for one in found:
-        new = [_plain_block(f"{one.what}: {one.title}\n{one.change}\n{one.text}".strip())]
-        if one.url is not None and not re.search(r"[|<>]", one.url):
-            link = {"type": "mrkdwn", "text": f"<{_slack_escaped(one.url)}|open>"}
-            new.append({"type": "context", "elements": [link]})
-        if len(blocks) + len(new) > SLACK_BLOCKS - 1:
+        new = [_plain_block("\n".join((f"{one.what}: {one.title}", *_below(one))))]
+        link = f"<{_slack_escaped(one.url)}|open>" if one.url is not None else ""
+        if link and not re.search(r"[|<>]", one.url or "") and len(link) <= SLACK_TEXT:
+            new.append({"type": "context", "elements": [{"type": "mrkdwn", "text": link}]})
+        if len(blocks) + len(new) > SLACK_BLOCKS - 2:
             break
         blocks += new
         shown += 1
     if shown < len(found):
         blocks.append(_plain_block(_more(len(found) - shown)))
+    if grounds:
+        blocks.append(_plain_block(grounds))
     return {
-        "text": _slack_escaped(headline),
+        "text": _slack_escaped(short),
         "mrkdwn": False,
         "unfurl_links": False,
         "unfurl_media": False,
         "blocks": blocks,
     }
+
+
+def _below(one: Item, *, evidence: bool = True) -> list[str]:
+    """The lines below an item's title."""
+    told = (one.change, one.text, *(one.evidence if evidence else ()), one.found)
+    return [line for line in told if line]
 
 
 def _plain_block(text: str) -> dict[str, Any]:
@@ -170,27 +184,41 @@ def _slack_escaped(text: str) -> str:
 # Discord ------------------------------------------------------------------------------------------
 
 
-def _discord(headline: str, found: Sequence[Item]) -> dict[str, Any]:
+def _discord(headline: str, found: Sequence[Item], grounds: str) -> dict[str, Any]:
     """Escaped Markdown of at most 2000 characters; nobody is called, no link is opened for a preview."""
-    parts = [f"**{_markdown_escaped(headline)}**"]
+    parts, end = [f"**{headline}**"] if headline else [], _markdown_escaped(grounds)
     shown = 0
     for one in found:
-        lines = [f"{one.what}: {one.title}", one.change, one.text]
-        said = "\n".join(_markdown_escaped(line) for line in lines if line)
-        if one.url is not None:
-            said += f"\n<{one.url}>"
-        rest = _more(len(found) - shown)
-        if sum(map(len, parts)) + 2 * len(parts) + len(said) + len(rest) + 2 > DISCORD_LIMIT:
+        rest = [_more(len(found) - shown), end]
+        fitting = (
+            said for said in _versions(one) if _units("\n\n".join([*parts, said, *rest])) <= DISCORD_LIMIT
+        )
+        said = next(fitting, None)
+        if said is None:
             break
         parts.append(said)
         shown += 1
     if shown < len(found):
         parts.append(_more(len(found) - shown))
     return {
-        "content": "\n\n".join(parts),
+        "content": "\n\n".join([*parts, *([end] if end else [])]),
         "allowed_mentions": {"parse": []},
         "flags": SUPPRESS_EMBEDS,
     }
+
+
+def _versions(one: Item) -> Iterator[str]:
+    """An item as Markdown: whole, without its evidence, and with what other people wrote cut short."""
+    cut = replace(one, title=clean(one.title, 100), change=clean(one.change, 200), text=clean(one.text, 100))
+    bare = replace(cut, url=None)
+    for said, evidence in ((one, True), (one, False), (cut, False), (bare, False)):
+        first = f"**{_markdown_escaped(f'{said.what}: {said.title}')}**"
+        text = "\n".join([first, *map(_markdown_escaped, _below(said, evidence=evidence))])
+        yield text + (f"\n<{said.url}>" if said.url is not None else "")
+
+
+def _units(text: str) -> int:
+    return len(text.encode("utf-16-le", "replace")) // 2
 
 
 def _markdown_escaped(text: str) -> str:
@@ -200,19 +228,27 @@ def _markdown_escaped(text: str) -> str:
 # Matrix -------------------------------------------------------------------------------------------
 
 
-def _matrix(headline: str, found: Sequence[Item]) -> dict[str, Any]:
+def _matrix(headline: str, found: Sequence[Item], grounds: str) -> dict[str, Any]:
     """Text and HTML for a generic webhook of matrix-hookshot. Foreign addresses and calls are broken up."""
     from markupsafe import escape
 
-    lines, markup = [_broken(headline)], [f"<p><strong>{escape(_broken(headline))}</strong></p>"]
+    lines, markup = ([headline], [f"<p>{headline}</p>"]) if headline else ([], [])
+    shown = size = 0
     for one in found[:MOST]:
-        what, change, text = (_broken(part) for part in (f"{one.what}: {one.title}", one.change, one.text))
-        lines.append("\n".join(part for part in (what, change, text, one.url or "") if part))
+        told = [_broken(part) for part in (f"{one.what}: {one.title}", *_below(one))]
         link = f' <a href="{escape(one.url)}">open</a>' if one.url is not None else ""
-        markup.append(f"<p>{escape(what)}<br>{escape(change)}<br>{escape(text)}{link}</p>")
-    if len(found) > MOST:
-        lines.append(_more(len(found) - MOST))
-        markup.append(f"<p>{escape(_more(len(found) - MOST))}</p>")
+        text = "\n".join([*told, *([one.url] if one.url else [])])
+        rest = "".join(f"<br>{escape(part)}" for part in told[1:])
+        html = f"<p><strong>{escape(told[0])}</strong>{rest}{link}</p>"
+        size += len((text + html).encode("utf-8", "replace"))
+        if size > MATRIX_BYTES:
+            break
+        lines.append(text)
+        markup.append(html)
+        shown += 1
+    for said in ([_more(len(found) - shown)] if shown < len(found) else []) + ([grounds] if grounds else []):
+        lines.append(said)
+        markup.append(f"<p>{escape(said)}</p>")
     return {"text": "\n\n".join(lines), "html": "".join(markup), "username": "Speedup Tracker"}
 
 

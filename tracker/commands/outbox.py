@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from functools import partial
 
 import click
 
@@ -77,7 +78,7 @@ def _document(letter: Letter) -> dict[str, object]:
 @click.option("--dry-run", is_flag=True, help="Say what would be sent, and send nothing.")
 @with_session()
 def send(session: Session, dry_run: bool) -> int:
-    """Send what is due now, unless a daemon does so on this database."""
+    """Send the mail that is due now, unless a daemon does so on this database (webhooks: `speedup run --once`)."""
     if dry_run:
         store = session.store()
         try:
@@ -103,8 +104,10 @@ def send_now(session: Session) -> tuple[str, str, str]:
     """Send what is due under the lead: (who leads instead, how it ended, what was done)."""
     from tracker.daemon.mailing import mail_job
     from tracker.daemon.service import run_once
+    from tracker.mail.delivery import carrier_of
 
-    job = mail_job(session.settings, session.now, threading.Event(), always=True)
+    carrier = partial(carrier_of, aside=session.as_json)
+    job = mail_job(session.settings, session.now, threading.Event(), carrier, always=True)
     leader, outcomes = run_once([job], session.store, session.settings.daemon, session.now)
     if not outcomes:
         return leader, "", "nothing to send"

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, get_args
 
 import click
 
 from storage.mailing import Recipient, RecipientState
 from tracker.commands.session import Session, parse_pairs, table, with_session
+from tracker.config import AlertKind
 from tracker.errors import UsageError
 from tracker.mail.links import recipient_hash
 from tracker.mail.recipients import address_from, change, find, listed, options_from, standing
+
+ALL, NONE = "all", "none"
+SIZED = ("move", "flip", "disagreement", "series", "overdue", "drift")  # kinds whose alerts have a size
 
 
 @click.group("recipients")
@@ -30,7 +34,11 @@ def _choices(function: Any) -> Any:
                 "--area", "areas", multiple=True, metavar="AREA", help="Only what is about this area."
             ),
             click.option(
-                "--alert", "alerts", multiple=True, metavar="KIND", help="Alerts of this kind only."
+                "--alert",
+                "alerts",
+                multiple=True,
+                metavar="KIND",
+                help="Alerts of this kind only; all, or none.",
             ),
             click.option(
                 "--threshold",
@@ -61,7 +69,7 @@ def _options(
 ) -> dict[str, Any]:
     """What was chosen before, with what is chosen now."""
     known = {area.key for area in session.catalogue.areas} if areas else set()
-    unknown = sorted(set(areas) - known)
+    unknown = sorted(set(areas) - known - {ALL})
     if unknown:
         raise UsageError(f"no area named {', '.join(unknown)}; there are: {', '.join(sorted(known))}")
     numbers: dict[str, float] = {}
@@ -78,7 +86,23 @@ def _options(
         "forecaster": forecaster,
     }
     merged = dict(before.options if before else {}) | {name: value for name, value in told.items() if value}
+    _check_kinds(alerts, numbers)
+    merged |= {name: [] for name, given in (("areas", areas), ("alerts", alerts)) if ALL in given}
     return options_from(merged).model_dump(mode="json")
+
+
+def _check_kinds(alerts: Sequence[str], thresholds: Iterable[str]) -> None:
+    """UsageError for a kind of alert that there is not, or one that has no size."""
+    kinds = get_args(AlertKind)
+    for given, known, what in (
+        (alerts, (*kinds, ALL, NONE), "--alert"),
+        (thresholds, SIZED, "--threshold"),
+    ):
+        wrong = sorted(set(given) - set(known))
+        if wrong:
+            raise UsageError(f"{what} {wrong[0]}: there are {', '.join(known)}")
+    if len(set(alerts)) > 1 and {ALL, NONE} & set(alerts):
+        raise UsageError(f"--alert {ALL} and --alert {NONE} stand alone")
 
 
 @command.command("add", epilog="Example:  speedup recipients add ada@example.org --frequency monthly")
@@ -121,6 +145,14 @@ def add(
     return 0
 
 
+def _check_said_yes(known: Recipient | None) -> None:
+    """UsageError for one who was asked and has not answered: they would say yes to something else."""
+    if known is not None and known.state is RecipientState.PENDING:
+        raise UsageError(
+            "it has not said yes yet: `speedup recipients add` asks it again, with what you name"
+        )
+
+
 @command.command("set", epilog="Example:  speedup recipients set ada@example.org --frequency none")
 @click.argument("address")
 @_choices
@@ -139,6 +171,7 @@ def set_options(
     try:
         address = find(store, session.settings, address)
         before = standing(store, session.settings, address)
+        _check_said_yes(before)
         assert before is not None
         chosen = _options(session, before, frequency, areas, alerts, thresholds, forecaster)
         store.add_recipient(Recipient(address, session.now(), before.state, chosen, "command"))

@@ -103,9 +103,11 @@ def _jobs(
 
 def _once(session: Session, only: tuple[str, ...]) -> int:
     from tracker.daemon.asking import HourlyBudget
+    from tracker.daemon.logs import set_up
     from tracker.daemon.service import run_once
 
     started = session.now()
+    set_up(session.settings, level=logging.WARNING)
     with ExitStack() as stack:
         budget = HourlyBudget(session.settings.requests_per_hour)
         chosen = _jobs(session, only, stack, threading.Event(), budget)

@@ -34,13 +34,14 @@ def alerts_job(
     def run(store: Store, slot: datetime) -> Done:
         from tracker.alerts.dispatch import carry_out, plan
         from tracker.alerts.evaluate import ahead, evaluate, record
+        from tracker.report.wording import counted
 
         later = ahead(store, slot)
         found = evaluate(store, catalogue, settings, sources, slot)
         new = record(store, found)
         made = plan(store, settings, now())
         queued = carry_out(store, settings, made)
-        said = f"{new} new, {len(made.told)} told in {queued} messages"
+        said = f"{counted(new, 'new alert')}, {len(made.told)} told in {counted(queued, 'message')}"
         wrong = list(found.failed)
         if later is not None and later > slot:
             wrong.append(

@@ -24,7 +24,7 @@ from tracker.mail.links import (
     same_token,
     unsubscribe_token,
 )
-from tracker.mail.recipients import change, listed, standing
+from tracker.mail.recipients import change, listed, options_from, promised, standing
 
 Page = tuple[HTTPStatus, str, str]
 _TOKEN = re.compile(rf"({CONFIRM_PATH}|{UNSUBSCRIBE_PATH})([0-9a-f]{{{TOKEN_LENGTH}}})")
@@ -68,7 +68,7 @@ class Desk:
         for known in self._known(store, token):
             if same_token(token, unsubscribe_token(self._secret, known.address)):
                 if not act and known.state is not RecipientState.UNSUBSCRIBED:
-                    return _page("Stop these mails?", button="Stop them")
+                    return _page("Stop all mail from us, the digest and alerts?", button="Stop it")
                 change(
                     store,
                     self._settings,
@@ -86,9 +86,10 @@ class Desk:
                 continue
             if same_token(token, confirm_token(self._secret, known.address, known.at)):
                 if not act:
-                    return _page("Get the weekly mail?", button="Yes, send it")
+                    what = promised(options_from(known.options))
+                    return _page(f"Get mail from us: {what}?", button="Yes, send it")
                 change(store, self._settings, known.address, RecipientState.CONFIRMED, self._now(), "link")
-                return _page("Thank you: the next weekly mail is yours too.")
+                return _page("Thank you: you get our mail from now on.")
         return _unknown()
 
 

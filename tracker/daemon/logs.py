@@ -1,4 +1,4 @@
-"""The daemon's log: one line a record, for people or as JSON, without secrets and without forged lines."""
+"""The daemon's log: one line a record, for people or as JSON, without secrets, mail addresses and forged lines."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from pydantic import SecretStr
 
 from tracker.config import Settings
 from tracker.daemon.ping import JOB
+from tracker.mail.links import without_addresses
 
 MASK = "[secret]"
 SHORTEST_SECRET = 4
@@ -59,15 +60,17 @@ class LineFormatter(logging.Formatter):
     def _clean(self, text: str) -> str:
         for secret in self._secrets:
             text = text.replace(secret, MASK)
+        text = without_addresses(text)
         text = text if len(text) <= LONGEST_LINE else text[:LONGEST_LINE] + " …"
         return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
 
 
-def set_up(settings: Settings, stream: TextIO | None = None) -> None:
-    """Send everything to stderr (systemd and containers collect it there); libraries speak from warnings up."""
+def set_up(settings: Settings, stream: TextIO | None = None, *, level: int = logging.INFO) -> None:
+    """Send everything to stderr (systemd and containers collect it there); libraries speak from warnings up, we
+    from ``level`` up."""
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(LineFormatter(settings.log_format, secrets_of(settings)))
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
-    logging.getLogger("tracker").setLevel(logging.INFO)
+    logging.getLogger("tracker").setLevel(level)
     logging.getLogger("apscheduler").setLevel(logging.ERROR)
     logging.captureWarnings(capture=True)

@@ -26,7 +26,7 @@ from typing import BinaryIO, Protocol
 from storage.mailing import Channel, Letter, LetterState
 from storage.store import Store
 from tracker.config import Settings
-from tracker.mail.links import recipient_hash
+from tracker.mail.links import recipient_hash, without_addresses
 
 log = logging.getLogger(__name__)
 
@@ -318,10 +318,10 @@ def _why(error: Exception) -> str:
     return str(error) or type(error).__name__
 
 
-def carrier_of(settings: Settings) -> Carrier | None:
-    """How mail leaves here; None when nothing is set."""
+def carrier_of(settings: Settings, *, aside: bool = False) -> Carrier | None:
+    """How mail leaves here; None when nothing is set. ``aside``: stdout is taken, a screen is stderr."""
     if settings.mail_drop == "-":
-        return Screen()
+        return Screen(sys.stderr.buffer if aside else None)
     if settings.mail_drop:
         return FileDrop(Path(settings.mail_drop).expanduser())
     return Smtp(SmtpSettings.of(settings)) if settings.smtp_host else None
@@ -385,7 +385,7 @@ def drain(
             refused(letter)
         broken = broken + 1 if attempt.fate is Fate.LATER and "broke off" in attempt.said else 0
         if attempt.fate is Fate.DOWN:
-            done.trouble = attempt.said
+            done.trouble = without_addresses(attempt.said)
         elif broken >= 3:
             done.trouble = "the server broke off three times running"
     done.counts = +done.counts

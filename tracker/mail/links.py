@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 from collections.abc import Iterable
 from datetime import datetime
 
@@ -15,6 +16,9 @@ from questions.time import to_micros
 HASH_LENGTH = 16
 TOKEN_LENGTH = 64
 UNSUBSCRIBE_PATH, CONFIRM_PATH = "/unsubscribe/", "/confirm/"
+_ADDRESS = re.compile(
+    r"(?<![\w.!#$%&'*+/=?^`{|}~@:-])[\w.!#$%&'*+/=?^`{|}~-]+@[\w.-]*\w"
+)  # but none inside a URL
 
 
 def recipient_hash(address: str) -> str:
@@ -24,6 +28,15 @@ def recipient_hash(address: str) -> str:
     True
     """
     return hashlib.sha256(address.casefold().encode()).hexdigest()[:HASH_LENGTH]
+
+
+def without_addresses(text: str) -> str:
+    """A text for logs and the ledger: what servers say may name whom they were asked for.
+
+    >>> without_addresses("550 <ada.l@example.org>: no such user; postgresql://me@db.example/speedup")
+    '550 <[address]>: no such user; postgresql://me@db.example/speedup'
+    """
+    return _ADDRESS.sub("[address]", text)
 
 
 def unsubscribe_token(secret: str, address: str) -> str:
