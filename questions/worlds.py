@@ -26,6 +26,11 @@ def quarter_ends(after: dt.datetime, until: dt.datetime) -> tuple[dt.date, ...]:
     return tuple(end for end in ends if after.date() < end <= until.date())
 
 
+def quarters_over(after: dt.datetime, by: dt.datetime) -> tuple[dt.date, ...]:
+    """The quarter ends later than one moment's day whose last second has passed by another."""
+    return quarter_ends(after, by - dt.timedelta(hours=24) + dt.timedelta(seconds=1))
+
+
 def next_quarter_end(end: dt.date) -> dt.date:
     """The quarter end after a quarter end."""
     month = (end.month + 3) % 12 + 1

@@ -145,6 +145,8 @@ def print_receipt(receipt: Receipt) -> None:
         parts += [one.text, f"version {one.version}" if one.version else ""]
         click.echo("  evidence  " + printable(" ".join(part for part in parts if part)))
         click.echo(f"            published {one.published}, payload {one.payload_sha256 or '-'}")
+    for payload in dict.fromkeys(one.payload_sha256 for one in receipt.evidence if one.payload_sha256):
+        click.echo(f"  bytes     speedup db payload {payload}")
     click.echo(f"  again     speedup questions resolve {receipt.question} --as-of {iso(receipt.known_at)}")
 
 
@@ -216,14 +218,14 @@ def _export_quarter(session: Session, file: Path, form: str, quarter: str, area:
 
     from questions.subjects import subjects
     from questions.time import EPOCH
-    from questions.worlds import quarter_ends
+    from questions.worlds import quarters_over
     from tracker.judging import rows_of_quarter, write
 
     try:
         end = date.fromisoformat(quarter)
     except ValueError:
         raise UsageError(f"--quarter {quarter}: should be a day like 2027-03-31") from None
-    if end not in quarter_ends(EPOCH, session.now()):
+    if end not in quarters_over(EPOCH, session.now()):
         raise UsageError(f"--quarter {quarter}: is not the last day of a quarter that is over")
     keys = session.catalogue.area_keys
     if area is not None and area not in keys:
