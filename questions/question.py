@@ -262,10 +262,10 @@ class NumericRange(Record):
 class Proxy(Record):
     """One measurable stand-in for an area's progress.
 
-    ``ratio`` is the figure whose lower interval end is compared with the multiple. ``gated_by`` names a proxy of the same battery that
-    must be passed first; above ``highest_multiple`` it decides nothing. ``series`` holds its ratio at quarter
-    ends (default: ``area.id``): given by the ``formula`` or by judges (``read_by``). ``behind`` are the series
-    that are collected for it, as ``series/metric``; where the world publishes none, ``no_series`` says so.
+    ``ratio`` is the figure whose lower interval end is compared with the multiple. ``gated_by`` names a proxy of
+    the same battery that must be passed first; above ``highest_multiple`` it decides nothing. ``series`` holds its
+    ratio at quarter ends (default: ``area.id``): given by the ``formula`` or by judges (``read_by``). ``behind`` are
+    the series that are collected for it, as ``series/metric``; where the world publishes none, ``no_series`` says so.
     """
 
     id: Annotated[str, Field(pattern=r"^[A-Z][0-9]$")]

@@ -95,9 +95,9 @@ def _procedure(proxy: Proxy, rule: BatteryRule) -> str:
     return " ".join(
         part
         for part in (
-            f"{proxy.measures} The {what}: {proxy.ratio}. Give the lower end of its two-sided {rule.level:.0%} interval "
-            f"as value, with the addresses it was read from, or the outcome {NOTHING} when nothing published by "
-            "23:59:59 UTC of the quarter's last day shows one.",
+            f"{proxy.measures} The {what}: {proxy.ratio}. Give the lower end of its two-sided {rule.level:.0%} "
+            f"interval as value, with the addresses it was read from, or the outcome {NOTHING} when nothing published "
+            "by 23:59:59 UTC of the quarter's last day shows one.",
             rule.interval,
             f"Source to begin with: {proxy.source_url or 'none is known'}.",
         )

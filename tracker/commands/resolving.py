@@ -11,6 +11,7 @@ import click
 from questions.time import iso
 from tracker.commands.session import Session, printable, table, with_session
 from tracker.errors import UsageError
+from tracker.report.wording import counted
 
 if TYPE_CHECKING:
     from questions.question import Question
@@ -73,7 +74,7 @@ def resolve_questions(session: Session, question_id: str | None, dry_run: bool) 
     session.print(
         document,
         lambda: table(
-            f"{len(resolved)} questions, {sum(one.new for one in resolved)} with news"
+            f"{counted(len(resolved), 'question')}, {sum(one.new for one in resolved)} with news"
             + ("" if keep else " (nothing stored)"),
             ["question", "state", "outcome", "event", "why", "new"],
             [
@@ -209,7 +210,7 @@ def export_batch(
         store.close()
     file.write_text(write(rows_for(lives), form), "utf-8")
     document = {"file": file, "questions": [life.question.id for life in lives]}
-    session.print(document, lambda: click.echo(f"{len(lives)} questions to judge in {file}"))
+    session.print(document, lambda: click.echo(f"{counted(len(lives), 'question')} to judge in {file}"))
     return 0
 
 
@@ -271,9 +272,9 @@ def import_batch(session: Session, file: Path, dry_run: bool) -> int:
         "questions": sorted({one.question for one in found}),
     }
     said = (
-        f"{len(found)} judgements checked, nothing stored"
+        f"{counted(len(found), 'judgement')} checked, nothing stored"
         if dry_run
-        else f"{len(found)} judgements, {new} new"
+        else f"{counted(len(found), 'judgement')}, {new} new"
     )
     session.print(document, lambda: click.echo(said))
     return 0
