@@ -42,13 +42,13 @@ def spread(catalogue: Catalogue) -> Spread:
 
 def test_there_are_enough_of_them_and_each_settles_within_its_horizon(catalogue: Catalogue) -> None:
     asked = indicators(catalogue)
-    assert len(asked) == 104
+    assert len(asked) == 133
     assert sum(months(question) <= 12 for question in asked) >= 60
-    assert Counter(map(months, asked)) == {3: 16, 6: 32, 12: 49, 13: 7}
+    assert Counter(map(months, asked)) == {3: 22, 6: 44, 12: 61, 13: 6}
     assert Counter(question.kind for question in asked) == {
-        QuestionKind.BINARY: 69,
-        QuestionKind.NUMERIC: 29,
-        QuestionKind.DATE: 6,
+        QuestionKind.BINARY: 77,
+        QuestionKind.NUMERIC: 41,
+        QuestionKind.DATE: 15,
     }
     for question in asked:
         assert question.dates.settled_by == question.dates.resolve
@@ -85,6 +85,30 @@ def test_each_reads_a_series_that_is_collected_or_a_question_that_is_linked(cata
             assert series.metric(rule.metric) is not None
             assert series.cadence not in ("frozen", "one_off"), "no new point would come"
             assert (question.view, question.areas) == (series.view, series.areas or catalogue.area_keys)
+
+
+def test_sixty_of_a_year_or_less_are_read_from_feeds_or_linked_questions_with_no_table_kept_by_hand(
+    catalogue: Catalogue,
+) -> None:
+    fed = [
+        question
+        for question in indicators(catalogue)
+        if months(question) <= 12
+        and (
+            isinstance(question.rule, PlatformOutcome)
+            or (
+                isinstance(question.rule, SeriesRule)
+                and catalogue.series[question.rule.series].source != "curated"
+            )
+        )
+    ]
+    assert len(fed) >= 60
+    by_hand = [q for q in indicators(catalogue) if "kept by hand" in q.measurement.procedure]
+    assert {q.id for q in by_hand} == {
+        q.id for q in indicators(catalogue) if "agrees with" in q.measurement.procedure
+    }
+    assert all("questions/data/curated/" in q.resolution.selector for q in by_hand)
+    assert {q.id for q in fed}.isdisjoint(q.id for q in by_hand)
 
 
 def test_levels_are_possible_measurable_and_not_reached_yet(catalogue: Catalogue) -> None:
@@ -212,7 +236,7 @@ def test_one_edit_of_the_wording_changes_every_question_on_a_level(base: Path) -
     )
     questions = load_catalogue(base=base).questions.values()
     edited = [q for q in questions if "also where nothing is dated then" in q.measurement.procedure]
-    assert len(edited) == 62
+    assert len(edited) == 70
     assert all(q.id.startswith("ind-") and q.kind is QuestionKind.BINARY for q in edited)
 
 
@@ -262,7 +286,7 @@ def events(catalogue: Catalogue) -> list[Question]:
 
 def test_events_are_for_judges_and_say_what_counts_and_what_does_not(catalogue: Catalogue) -> None:
     asked = events(catalogue)
-    assert len(asked) == 16
+    assert len(asked) == 18
     assert {view for question in asked for view in [question.view]} == set(View)
     for question in asked:
         assert isinstance(question.rule, Judged)

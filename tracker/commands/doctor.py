@@ -75,7 +75,9 @@ def _run(check: Callable[[Session], list[Check]], session: Session) -> list[Chec
 
 def _catalogue(session: Session) -> list[Check]:
     catalogue = session.catalogue
-    text = f"{counted(len(catalogue.questions), 'question')}, {counted(len(catalogue.links), 'linked question')}"
+    text = (
+        f"{counted(len(catalogue.questions), 'question')}, {counted(len(catalogue.links), 'linked question')}"
+    )
     return [_check("catalogue", "ok", text)]
 
 
