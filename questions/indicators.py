@@ -350,9 +350,11 @@ class _Maker:
         minutes = self._table.judge_minutes
         told = {name: getattr(row, name) for name in ("key", "about", "counts", "misses", "selector")}
         words = self._words(horizon) | told | {"minutes": f"{minutes}"}
+        dates = self._dates(horizon).model_copy(update={"event_basis": EventBasis.PUBLICATION_DATE})
         filled = self._same(horizon, row.areas or self._areas, row.view) | {
             "kind": QuestionKind.BINARY,
             "speedup_kind": SpeedupKind.NONE,
+            "dates": dates,
             "cost_minutes": minutes,
             "resolution": {"primary_url": row.url, "fallback_urls": row.otherwise},
             "rule": {"kind": "judged", "citations": 1, "minutes": minutes},

@@ -8,9 +8,9 @@ from datetime import datetime
 
 from questions.fields import amount
 from questions.model import SpeedupKind
-from questions.question import ANNUL, Battery, EvidenceClass, Question, ReadBy, VersionPolicy
+from questions.question import ANNUL, Battery, EventBasis, EvidenceClass, Question, ReadBy, VersionPolicy
 from questions.receipts import text_hash
-from questions.rules import Judged
+from questions.rules import Judged, PlatformOutcome
 from questions.time import iso
 
 _MARKED = re.compile(r"([\\`*_\[\]<>#|~])")
@@ -32,9 +32,9 @@ _MEASURED = {
     SpeedupKind.NONE: "no speedup",
 }
 _EVENTS = {
-    "event_date": "the day of the event",
-    "publication_date": "the day it is published",
-    "report_date": "the day it is reported",
+    "event_date": "its own day",
+    "publication_date": "the day of its publication",
+    "report_date": "the day of its report",
 }
 
 
@@ -192,10 +192,13 @@ def _opening(question: Question, names: Mapping[str, str]) -> str:
         f"- Outcomes: {outcomes}",
         f"- Forecasts from {moment(dates.open)} to {moment(dates.close)}; settled by {moment(dates.settled_by)}",
     ]
-    if dates.event_basis is not None:
+    if isinstance(question.rule, PlatformOutcome):
+        lines.append(f"- What is settled there by {moment(dates.settled_by)} counts")
+    elif dates.event_basis is not None:
+        known = f", if it is published by {moment(dates.settled_by)}"
         lines.append(
-            f"- What counts is {_EVENTS[dates.event_basis.value]}, if it is by the close and published by "
-            f"{moment(dates.settled_by)}"
+            f"- An event counts by {_EVENTS[dates.event_basis.value]}, which must not be after the close"
+            + (known if dates.event_basis is EventBasis.EVENT_DATE else "")
         )
     return "\n".join(lines)
 
@@ -227,7 +230,15 @@ def _rule(question: Question) -> str:
     settings = question.rule.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
     statistic = getattr(question.rule, "statistic", None)
     settings |= {} if statistic is None else {"statistic": statistic}
-    return _list("Rule a program resolves by:", [f"{name}: {value}" for name, value in settings.items()])
+    return _list(
+        "Rule a program resolves by:", [f"{name}: {_setting(value)}" for name, value in settings.items()]
+    )
+
+
+def _setting(value: object) -> str:
+    return (
+        "; ".join(f"{key} → {one}" for key, one in value.items()) if isinstance(value, dict) else f"{value}"
+    )
 
 
 def _ordering(question: Question) -> str:
