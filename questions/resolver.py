@@ -269,9 +269,10 @@ class Resolver:
         counted = rule.statistic == "count"
         used = [point.datum for point in picked.meeting[: rule.at_least]] if counted else [by.datum]
         number = float(len(picked.meeting)) if counted else by.number
-        reason = (
-            f"{by.datum.series} {by.datum.key} is {by.number:g} {threshold.comparator} {threshold.value:g}"
-        )
+        met = f"{threshold.comparator} {threshold.value:g}"
+        reason = f"{by.datum.series} {by.datum.key} is {by.number:g} {met}"
+        if counted:
+            reason = f"{number:g} points of {by.datum.series} are {met}, {by.datum.key} the last one needed"
         return self._named(rule.yes, reason, by.moment, used, value=number, threshold=threshold.value)
 
     def _by_value(self, rule: SeriesValue, look: _Look) -> Finding:
