@@ -6,7 +6,6 @@ import csv
 import io
 import json
 import tomllib
-from base64 import b64decode
 from datetime import date, datetime
 from importlib import resources
 from pathlib import Path
@@ -18,7 +17,7 @@ from jsonschema import Draft202012Validator
 from questions.records import Forecast, ForecasterKind, Measurement, SeriesVersion
 from questions.time import iso, parse_utc
 from storage import open_store
-from storage.records import Batch, RawPayload
+from storage.records import Batch
 from tests.cli.speedup import Program
 
 QUESTIONS = """\
@@ -83,19 +82,6 @@ def asking(program: Program, monkeypatch: pytest.MonkeyPatch) -> Program:
     )
     store.close()
     return program
-
-
-def test_a_payload_is_given_back_byte_for_byte(program: Program) -> None:
-    store = open_store(program.db)
-    body = b'{"a": 1}\r\n\xff'
-    raw = RawPayload("epoch", "hub", "https://epoch.ai/x", parse_utc("2026-03-01"), 200, "text/csv", body)
-    store.put_raw(raw)
-    store.close()
-    told = program("db", "payload", raw.sha256.upper(), "--json").json
-    assert b64decode(told["body_base64"]) == body
-    assert (told["sha256"], told["url"], told["size_bytes"]) == (raw.sha256, raw.url, len(body))
-    missing = program("db", "payload", "0" * 64)
-    assert (missing.code, "is not stored here" in missing.err) == (2, True)
 
 
 def test_a_question_resolves_once_and_show_prints_a_receipt_to_check(asking: Program) -> None:

@@ -147,7 +147,7 @@ def print_receipt(receipt: Receipt) -> None:
         click.echo("  evidence  " + printable(" ".join(part for part in parts if part)))
         click.echo(f"            published {one.published}, payload {one.payload_sha256 or '-'}")
     for payload in dict.fromkeys(one.payload_sha256 for one in receipt.evidence if one.payload_sha256):
-        click.echo(f"  bytes     speedup db payload {payload}")
+        click.echo(f"  bytes     speedup db raw {payload} --out -")
     click.echo(f"  again     speedup questions resolve {receipt.question} --as-of {iso(receipt.known_at)}")
 
 
