@@ -28,6 +28,7 @@ from storage.memory import MemoryStore
 from storage.records import Batch, RawPayload
 from storage.store import Store
 from tests.questions.examples import binary
+from tests.tracker.test_curated import TABLE
 from tracker.errors import UsageError
 from tracker.judging import read, rows_for, write
 from tracker.resolving import Resolved, open_lives, recompute, resolve_all
@@ -64,17 +65,6 @@ def run(store: Store, questions: Sequence[Question], now: str, *, keep: bool = T
 def only(store: Store, question: Question, now: str) -> Receipt:
     (found,) = run(store, [question], now)
     return found.receipt
-
-
-TABLE = """\
-series = "example"
-units = { p50 = "minutes" }
-source_url = "https://example.org/post"
-as_of = 2026-05-11
-entered_by = "A. Reader"
-verification = "printed"
-points = [{ key = "a", metric = "p50", at = 2027-03-01, value = 3.0 }]
-"""
 
 
 def keep_by_hand(store: Store, at: str, table: str) -> None:
@@ -139,12 +129,15 @@ def test_a_table_kept_by_hand_says_no_only_if_it_was_compared_after_the_close(
     store: MemoryStore, compared: str, outcome: str
 ) -> None:
     """Reading it again shows nothing of its publisher; an entry that decides counts whatever the day."""
-    table = TABLE.replace("2026-05-11", compared)
-    question = asked({**SERIES, "series": "example"}, resolution={"authority": "us", "if_silent": "annul"})
+    table = TABLE.decode().replace("2026-05-11", compared)
+    question = asked(
+        {**SERIES, "series": "example", "metric": "speed"},
+        resolution={"authority": "us", "if_silent": "annul"},
+    )
     keep_by_hand(store, "2027-02-01", table)
     keep_by_hand(store, "2028-03-01", table)
     assert only(store, question, "2028-04-02").outcome == outcome
-    more = 'key = "b", metric = "p50", at = 2027-05-01, value = 12.0'
+    more = 'key = "b", metric = "speed", at = 2027-05-01, value = 12.0'
     keep_by_hand(store, "2028-03-02", table.replace("points = [", "points = [{ " + more + " }, "))
     assert only(store, question, "2028-04-03").outcome == "yes"
 
