@@ -57,7 +57,7 @@ class BatteryReader:
         self._grace = timedelta(days=question.dates.report_grace_days or 0)
         close = question.dates.close
         after = close + timedelta(days=100 * (rule.quarters - 1))
-        before = quarter_ends(question.dates.open - LOOK_BACK, question.dates.open)
+        before = quarter_ends(self._first_look(question), question.dates.open)
         ends = (*before, *quarter_ends(question.dates.open, after))
         self._may_cross = sum(1 for end in ends if noon(end) <= close)
         self._ends = ends[: self._may_cross + rule.quarters - 1]
@@ -74,6 +74,14 @@ class BatteryReader:
             MarkKind.SILENT: silent not in (Silent.LAST_VALUE, Silent.DEFAULT_OUTCOME),
             MarkKind.METHOD_CHANGED: method is not MethodChange.ACCEPT,
         }
+
+    @staticmethod
+    def _first_look(question: Question) -> datetime:
+        """No quarter end before the end of the baseline can be a crossing."""
+        base = question.baseline
+        if base is not None and base.window_end is not None:
+            return min(noon(base.window_end), question.dates.open)
+        return question.dates.open - LOOK_BACK
 
     def _deciding(self, battery: Battery) -> tuple[_Proxy, ...]:
         by_id = {proxy.id: proxy for proxy in battery.proxies}

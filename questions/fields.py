@@ -33,6 +33,17 @@ Text = Annotated[str, Field(min_length=1)]
 Url = Annotated[str, AfterValidator(_https)]
 
 
+_BARE = ("fraction", "probability", "multiple", "points of", "calendar", "agents /")
+"""Units that are no noun to follow a number."""
+
+
+def amount(value: float, unit: str) -> str:
+    """A number with its unit, as a sentence has it: 3x, 45%, 360 minutes, 0.6 (fraction)."""
+    if unit in ("", "x", "%"):
+        return f"{value:g}{unit}"
+    return f"{value:g} ({unit})" if unit.startswith(_BARE) else f"{value:g} {unit}"
+
+
 class ContradictionError(ValueError):
     """Keys of one record that cannot all be true: ``findings`` are pairs of key path and message."""
 

@@ -12,8 +12,9 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
-from questions.blanks import Findings, UnfilledError, fill, merge
+from questions.blanks import Findings, UnfilledError, fill, fill_text, merge
 from questions.errors import Problem
+from questions.fields import amount
 from questions.locate import KeyPath
 from questions.model import Area, Key, QuestionKind, Record, SpeedupKind, View
 from questions.problems import CatalogueFile, explain, suggestion
@@ -124,7 +125,10 @@ class Event(Record):
 
 
 class IndicatorSet(Record):
-    """All rows and their wording. ``shared`` is in every question on a series or elsewhere; each form adds its own."""
+    """All rows and their wording. ``shared`` is in every question on a series or elsewhere; each form adds its own.
+
+    ``by_hand`` is laid over the form where a table that people keep is read.
+    """
 
     version: Annotated[int, Field(ge=1)]
     open: Moment
@@ -134,6 +138,7 @@ class IndicatorSet(Record):
     kept_by_hand: Text
     shared: dict[str, Any]
     series: dict[str, Any]
+    by_hand: dict[str, Any] = Field(default_factory=dict)
     level: dict[str, Any]
     date: dict[str, Any]
     value: dict[str, Any]
@@ -219,7 +224,11 @@ class _Maker:
         horizon = self._horizon(asked.months, place)
         up = row.best == "highest"
         words = self._words(horizon) | self._series_words(row, record, metric, asked)
-        text = self._text(("shared", "series", form), words)
+        forms = ["shared", "series", form]
+        if record.source == "curated":
+            words["kept"] = " " + self._kept(words)
+            forms.append("by_hand")
+        text = self._text(forms, words)
         filled = self._same(horizon, record.areas or self._areas, record.view) | {
             "speedup_kind": row.speedup_kind,
             "baseline": row.baseline,
@@ -249,6 +258,13 @@ class _Maker:
             }
         return merge(text, filled | decided | {"threshold": threshold})
 
+    def _kept(self, words: Mapping[str, str]) -> str:
+        findings: Findings = []
+        text = fill_text(self._table.kept_by_hand, words, ("kept_by_hand",), findings)
+        if findings:
+            raise UnfilledError(findings)
+        return text
+
     def _series_words(
         self, row: Measure, record: SeriesRecord, metric: Metric, asked: Level
     ) -> dict[str, str]:
@@ -257,6 +273,7 @@ class _Maker:
         return {
             "key": row.key,
             "at": f"{asked.at:g}",
+            "amount": amount(asked.at, metric.unit),
             "name": row.name,
             "unit": metric.unit,
             "dated": row.dated,
@@ -267,10 +284,9 @@ class _Maker:
             "column": row.column,
             "publisher": record.credit,
             "at_least": "at least" if up else "no more than",
-            "reach": "reach" if up else "come down to",
             "evidence": row.evidence,
             "note": f" {row.note}" if row.note else "",
-            "kept": f" {self._table.kept_by_hand}" if record.source == "curated" else "",
+            "kept": "",
         }
 
     def _value(
@@ -334,9 +350,11 @@ class _Maker:
         minutes = self._table.judge_minutes
         told = {name: getattr(row, name) for name in ("key", "about", "counts", "misses", "selector")}
         words = self._words(horizon) | told | {"minutes": f"{minutes}"}
+        dates = self._dates(horizon).model_copy(update={"event_basis": EventBasis.PUBLICATION_DATE})
         filled = self._same(horizon, row.areas or self._areas, row.view) | {
             "kind": QuestionKind.BINARY,
             "speedup_kind": SpeedupKind.NONE,
+            "dates": dates,
             "cost_minutes": minutes,
             "resolution": {"primary_url": row.url, "fallback_urls": row.otherwise},
             "rule": {"kind": "judged", "citations": 1, "minutes": minutes},

@@ -6,12 +6,15 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 
-from questions.question import ANNUL, Battery, EvidenceClass, Question, ReadBy
+from questions.fields import amount
+from questions.model import SpeedupKind
+from questions.question import ANNUL, Battery, EventBasis, EvidenceClass, Question, ReadBy, VersionPolicy
 from questions.receipts import text_hash
-from questions.rules import Judged
+from questions.rules import Judged, PlatformOutcome
 from questions.time import iso
 
 _MARKED = re.compile(r"([\\`*_\[\]<>#|~])")
+_BASELINES = re.compile(r"^tools_(\d{4}-\d{2}-\d{2})$")
 _LINE_START = re.compile(r"^(\d*)([-+=.)])(?=\s|$)")
 _POLICIES = {
     "if_gone": "The source is gone",
@@ -20,10 +23,18 @@ _POLICIES = {
     "if_method_changes": "The method changes",
     "if_revised": "A figure is revised",
 }
+_MEASURED = {
+    SpeedupKind.LABOUR_INPUT: "labour input",
+    SpeedupKind.PROGRESS: "progress",
+    SpeedupKind.PERCEIVED: "speedup as people perceive it",
+    SpeedupKind.THROUGHPUT: "throughput",
+    SpeedupKind.CAPABILITY_INDICATOR: "an indicator of capability",
+    SpeedupKind.NONE: "no speedup",
+}
 _EVENTS = {
-    "event_date": "the day of the event",
-    "publication_date": "the day it is published",
-    "report_date": "the day it is reported",
+    "event_date": "its own day",
+    "publication_date": "the day of its publication",
+    "report_date": "the day of its report",
 }
 
 
@@ -35,17 +46,21 @@ def page(question: Question, names: Mapping[str, str]) -> str:
 def body(question: Question, names: Mapping[str, str], *, longest: int | None = None) -> str:
     """The page below its title: what decides comes first, then the fine print, then the background.
 
-    One of more than ``longest`` characters is cut: the background and the addresses beside the main one, which
-    decide nothing by themselves, give way to a line that says so and names the whole record by its hash.
+    One of more than ``longest`` characters is cut: first the background and the addresses beside the main one go,
+    then what each proxy measures. A line says so and names the whole record by its hash.
     """
-    whole = _body(question, names, cut=False)
-    return whole if longest is None or len(whole) <= longest else _body(question, names, cut=True)
+    for cut in (0, 1, 2):
+        text = _body(question, names, cut)
+        if longest is None or len(text) <= longest:
+            break
+    return text
 
 
-def _body(question: Question, names: Mapping[str, str], *, cut: bool) -> str:
+def _body(question: Question, names: Mapping[str, str], cut: int) -> str:
+    measures = ", what each proxy measures and where" if cut > 1 else ""
     left_out = (
-        "Left out for length: the background, the arXiv queries of the areas if there are any, and the addresses "
-        "beside the main one. They stand in the whole record, which the tracker prints; the "
+        "Left out for length: the background, the arXiv queries of the areas if there are any, the addresses "
+        f"beside the main one{measures}. They stand in the whole record, which the tracker prints; the "
         f"SHA-256 of its binding text is `{text_hash(question)}`."
     )
     sections = [
@@ -86,10 +101,14 @@ def named(outcome: str) -> str:
     return "annulled" if outcome == ANNUL else escaped(outcome.replace("_", " "))
 
 
-def criteria(question: Question, names: Mapping[str, str], *, cut: bool = False) -> str:
-    """What must be the case for which outcome, by whose word and from which source (``cut``: the main one)."""
-    parts = [_condition(question), _threshold(question), escaped(question.measurement.procedure)]
-    parts += [_rule(question), _ordering(question), _range(question), _proxies(question, names)]
+def criteria(question: Question, names: Mapping[str, str], *, cut: int = 0) -> str:
+    """What must be the case for which outcome, by whose word and from which source.
+
+    ``cut`` 1: the main address alone; 2: proxies by their ratios alone.
+    """
+    parts = [_condition(question), _threshold(question)]
+    parts += [escaped(paragraph) for paragraph in question.measurement.procedure.split("\n\n")]
+    parts += [_rule(question), _ordering(question), _range(question), _proxies(question, names, cut)]
     source = question.resolution
     lines = [f"- Decided by: {escaped(source.authority)}"]
     if source.primary_url:
@@ -144,15 +163,22 @@ def background(question: Question) -> str:
     if question.baseline is not None:
         base = question.baseline
         window = (
-            f", {base.window_start} to {base.window_end}" if base.window_start and base.window_end else ""
+            f"; of a pace {base.window_start} to {base.window_end}"
+            if base.window_start and base.window_end
+            else ""
         )
         value = f", value {base.value:g}" if base.value is not None else ""
         where = f" (<{base.source_url}>)" if base.source_url else ""
-        parts.append(f"Baseline: {escaped(base.reference)}{window}{value}{where}.")
+        what = _BASELINES.sub(r"the AI tools available on \1", base.reference)
+        what = "no AI tools" if what == "no_ai" else what
+        parts.append(f"Baseline: {escaped(what)}{window}{value}{where}.")
     if question.current_value is not None:
         now = question.current_value
         where = f" (<{now.url}>)" if now.url else ""
-        parts.append(f"Current value: {now.value:g} on {now.as_of.date()}{where}.")
+        unit = question.threshold.unit if question.threshold is not None else ""
+        unit = question.numeric_range.unit if question.numeric_range is not None else unit
+        known = escaped(amount(now.value, unit))
+        parts.append(f"Known when this was written: {known}, of {now.as_of.date()}{where}.")
     return "\n\n".join(part for part in parts if part)
 
 
@@ -164,11 +190,16 @@ def _opening(question: Question, names: Mapping[str, str]) -> str:
     outcomes = ", ".join(f"**{escaped(outcome_name(question, one, names))}**" for one in question.outcomes)
     lines = [
         f"- Outcomes: {outcomes}",
-        f"- Forecasts from {moment(dates.open)} to {moment(dates.close)}; settled by {moment(dates.resolve)}",
+        f"- Forecasts from {moment(dates.open)} to {moment(dates.close)}; settled by {moment(dates.settled_by)}",
     ]
-    if dates.event_basis is not None:
-        grace = f"; a report may take {dates.report_grace_days} days" if dates.report_grace_days else ""
-        lines.append(f"- What counts is {_EVENTS[dates.event_basis.value]}{grace}")
+    if isinstance(question.rule, PlatformOutcome):
+        lines.append(f"- What is settled there by {moment(dates.settled_by)} counts")
+    elif dates.event_basis is not None:
+        known = f", if it is published by {moment(dates.settled_by)}"
+        lines.append(
+            f"- An event counts by {_EVENTS[dates.event_basis.value]}, which must not be after the close"
+            + (known if dates.event_basis is EventBasis.EVENT_DATE else "")
+        )
     return "\n".join(lines)
 
 
@@ -189,7 +220,7 @@ def _threshold(question: Question) -> str:
     what = escaped(reach.statistic or "the value")
     doubt = f" ({escaped(reach.uncertainty)})" if reach.uncertainty else ""
     comparator = {">": "above", ">=": "at or above", "<": "below", "<=": "at or below"}[reach.comparator]
-    return f"**Threshold:** {what} {comparator} {reach.value:g}{escaped(reach.unit)}{doubt}."
+    return f"**Threshold:** {what} {comparator} {escaped(amount(reach.value, reach.unit))}{doubt}."
 
 
 def _rule(question: Question) -> str:
@@ -197,11 +228,22 @@ def _rule(question: Question) -> str:
     if question.rule is None or isinstance(question.rule, Judged):
         return ""
     settings = question.rule.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
-    return _list("Rule a program resolves by:", [f"{name}: {value}" for name, value in settings.items()])
+    statistic = getattr(question.rule, "statistic", None)
+    settings |= {} if statistic is None else {"statistic": statistic}
+    return _list(
+        "Rule a program resolves by:", [f"{name}: {_setting(value)}" for name, value in settings.items()]
+    )
+
+
+def _setting(value: object) -> str:
+    return (
+        "; ".join(f"{key} → {one}" for key, one in value.items()) if isinstance(value, dict) else f"{value}"
+    )
 
 
 def _ordering(question: Question) -> str:
-    if question.ordering is None:
+    """The outcomes of an ordering; where a battery decides, the procedure tells them with its rule."""
+    if question.ordering is None or question.battery is not None:
         return ""
     arms = question.ordering
     return (
@@ -231,32 +273,29 @@ def _range(question: Question) -> str:
     return ""
 
 
-def _proxies(question: Question, names: Mapping[str, str]) -> str:
+def _proxies(question: Question, names: Mapping[str, str], cut: int) -> str:
     if question.battery is None:
         return ""
-    rule = question.battery
-    head = (
-        f"An area has crossed when the same {rule.need} deciding proxies hold for {rule.quarters} quarter ends in "
-        f"a row, each with the lower end of its {rule.level:.0%} interval at or above the threshold."
-    )
     multiple = question.threshold.value if question.threshold is not None else 0.0
-    return "\n\n".join([escaped(head), *(_battery(arm, multiple, names) for arm in rule.arms)])
+    return "\n\n".join(_battery(arm, multiple, names, cut) for arm in question.battery.arms)
 
 
-def _battery(arm: Battery, multiple: float, names: Mapping[str, str]) -> str:
+def _battery(arm: Battery, multiple: float, names: Mapping[str, str], cut: int) -> str:
     lines, watched = [], []
     for proxy in arm.proxies:
         if proxy.decides(multiple) or proxy.evidence is EvidenceClass.GATE:
-            part = "decides" if proxy.decides(multiple) else "gate"
             read = "a program" if proxy.read_by is ReadBy.PROGRAM else "judges"
-            gate = f"; only after {proxy.gated_by} is passed" if proxy.gated_by else ""
-            source = f" (<{proxy.source_url}>)" if proxy.source_url else ""
-            kind = f"{proxy.evidence.value}, {part}, read by {read}{gate}"
-            lines.append(f"- {escaped(f'{proxy.id} {proxy.name} [{kind}]: {proxy.crossing}')}{source}")
+            gate = f"; may hold from the day on which {proxy.gated_by} is passed" if proxy.gated_by else ""
+            source = f" (<{proxy.source_url}>)" if proxy.source_url and cut < 2 else ""
+            measures = f" {proxy.measures}" if cut < 2 else ""
+            kind = f"{proxy.evidence.value}; read by {read}{gate}"
+            what = "The gain" if proxy.evidence is EvidenceClass.GATE else "The ratio"
+            told = f"{proxy.id} {proxy.name} [{kind}]:{measures} {what}: {proxy.ratio}."
+            lines.append(f"- {escaped(told)}{source}")
         else:
             watched.append(f"{proxy.id} {proxy.name}")
     if watched:
-        lines.append(f"- {escaped('Watched, never deciding here: ' + ', '.join(watched))}")
+        lines.append(f"- {escaped('Watched only, never counts: ' + ', '.join(watched))}")
     return "\n".join([f"Proxies of {escaped(names.get(arm.area, arm.area))}:", "", *lines])
 
 
@@ -275,7 +314,9 @@ def _panel(question: Question) -> str:
 
 def _about(question: Question, names: Mapping[str, str]) -> str:
     areas = ", ".join(names.get(area, area) for area in question.areas)
-    lines = [f"- Areas: {escaped(areas)}; what is measured: {question.speedup_kind.value.replace('_', ' ')}"]
+    if len(names) > 1 and set(question.areas) == set(names):
+        areas = f"all {len(names)}"
+    lines = [f"- Areas: {escaped(areas)}; what is measured: {_MEASURED[question.speedup_kind]}"]
     if question.coi:
         lines.append(f"- Conflicts of interest: {escaped(question.coi)}")
     lines += [
@@ -285,10 +326,16 @@ def _about(question: Question, names: Mapping[str, str]) -> str:
 
 
 def _version(question: Question) -> str:
+    """Which version of the instrument counts, in words."""
     how = question.measurement
-    policy = how.version_policy.value.replace("_", " ") if how.version_policy else ""
-    successors = f"successors {', '.join(how.successors)}" if how.successors else ""
-    return "; ".join(text for text in (policy, how.version, successors) if text)
+    first = how.version or f"the one in force on {moment(question.dates.open)}"
+    return {
+        None: how.version,
+        VersionPolicy.PIN: f"{first}, and no other",
+        VersionPolicy.LATEST: "the latest",
+        VersionPolicy.NAMED_SUCCESSOR: f"{first}, or its successors {', '.join(how.successors)}",
+        VersionPolicy.ANNUL_ON_CHANGE: f"{first}; another one annuls",
+    }[how.version_policy]
 
 
 def _said(policy: object) -> str:

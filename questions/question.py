@@ -262,17 +262,17 @@ class NumericRange(Record):
 class Proxy(Record):
     """One measurable stand-in for an area's progress.
 
-    ``crossing`` says when it shows a multiple of k. ``gated_by`` names a proxy of the same battery that
-    must be passed first; above ``highest_multiple`` it decides nothing. ``series`` holds its ratio at quarter
-    ends (default: ``area.id``): given by the ``formula`` or by judges (``read_by``). ``behind`` are the series
-    that are collected for it, as ``series/metric``; where the world publishes none, ``no_series`` says so.
+    ``ratio`` is the figure whose lower interval end is compared with the multiple. ``gated_by`` names a proxy of
+    the same battery that must be passed first; above ``highest_multiple`` it decides nothing. ``series`` holds its
+    ratio at quarter ends (default: ``area.id``): given by the ``formula`` or by judges (``read_by``). ``behind`` are
+    the series that are collected for it, as ``series/metric``; where the world publishes none, ``no_series`` says so.
     """
 
     id: Annotated[str, Field(pattern=r"^[A-Z][0-9]$")]
     name: Text
     evidence: Annotated[EvidenceClass, Field(strict=False)]
     measures: Text
-    crossing: Text
+    ratio: Text
     weakness: Text
     source_url: Url = ""
     series: str = ""
@@ -343,7 +343,7 @@ class BatteryRule(Record):
 
     A proxy holds when the lower end of its interval at ``level`` is at or above the threshold. It is live
     while its newest reading is no more than ``fresh_days`` old. Two judges of a proxy agree when the larger of
-    their lower ends is at most ``agree_within`` times the smaller.
+    their lower ends is at most ``agree_within`` times the smaller; ``interval`` tells them how one is found.
     """
 
     need: Annotated[int, Field(ge=1)]
@@ -351,6 +351,7 @@ class BatteryRule(Record):
     quarters: Annotated[int, Field(ge=1)]
     fresh_days: Annotated[int, Field(ge=1)] = 365
     agree_within: Annotated[float, Field(ge=1)] = 1.1
+    interval: str = ""
     arms: Annotated[Listed[Battery], Field(min_length=1)]
 
 

@@ -17,6 +17,7 @@ from enum import StrEnum
 from typing import Any
 
 from questions.evidence import Datum, Judgement, Look, Mark, Word
+from questions.fields import Gone, Silent
 from questions.question import Question
 from questions.rules import Judged
 from questions.time import iso, utc
@@ -36,15 +37,29 @@ _TERMS: dict[str, Any] = {
         "level": True,
         "quarters": True,
         "fresh_days": True,
+        "agree_within": True,
+        "interval": True,
         "arms": {
             "__all__": {
                 "area": True,
                 "query": True,
-                "proxies": {"__all__": {"id", "evidence", "series", "gated_by", "highest_multiple"}},
+                "proxies": {
+                    "__all__": {
+                        "id",
+                        "evidence",
+                        "measures",
+                        "ratio",
+                        "series",
+                        "gated_by",
+                        "highest_multiple",
+                        "read_by",
+                        "formula",
+                    }
+                },
             }
         },
     },
-    "panel": {"seats", "quorum", "statistic", "members"},
+    "panel": {"seats", "quorum", "statistic", "question", "members"},
     "resolution": {
         name: {"then"}
         for name in ("if_gone", "if_silent", "if_bound_only", "if_method_changes", "if_revised")
@@ -57,7 +72,8 @@ _TERMS: dict[str, Any] = {
     "date_range": {"lower", "upper"},
     "numeric_range": True,
 }
-"""What the resolver reads: an edit of any of it can change an outcome."""
+"""What the resolver reads, and what the people read whose readings it uses: an edit of any of it can change an
+outcome."""
 
 _UNBINDING = {
     "version", "changelog", "background", "coi", "waivers", "links", "current_value", "cost_minutes", "fixtures",
@@ -77,9 +93,19 @@ def text_hash(question: Question) -> str:
 
 def terms_hash(question: Question) -> str:
     """SHA-256 of the terms that decide the outcome; where people judge, every binding word is one."""
-    if question.battery is None and (question.rule is None or isinstance(question.rule, Judged)):
+    if _judges_may_decide(question):
         return text_hash(question)
     return _digest(question.model_dump(mode="json", include=_TERMS))
+
+
+def _judges_may_decide(question: Question) -> bool:
+    """Whether people may have to read the whole text: by the rule, or where the source fails."""
+    if question.battery is None and (question.rule is None or isinstance(question.rule, Judged)):
+        return True
+    gone, silent = question.resolution.if_gone, question.resolution.if_silent
+    return (gone is not None and gone.then is Gone.JUDGES) or (
+        silent is not None and silent.then is Silent.JUDGES
+    )
 
 
 # versions -----------------------------------------------------------------------------------------
@@ -142,10 +168,11 @@ def seen(question: Question, known: Sequence[QuestionVersion], at: datetime) -> 
 
 
 def _edit(question: Question, new: QuestionVersion, last: QuestionVersion, at: datetime) -> Edit:
-    if at < last.load().dates.open:
+    before = last.load()
+    if at < before.dates.open:
         return Edit.DRAFT
     told = any(change.wording and change.version > last.number for change in question.changelog)
-    return Edit.WORDING if told and new.terms == last.terms else Edit.MATERIAL
+    return Edit.WORDING if told and new.terms == terms_hash(before) else Edit.MATERIAL
 
 
 @dataclass(frozen=True)

@@ -269,9 +269,10 @@ class Resolver:
         counted = rule.statistic == "count"
         used = [point.datum for point in picked.meeting[: rule.at_least]] if counted else [by.datum]
         number = float(len(picked.meeting)) if counted else by.number
-        reason = (
-            f"{by.datum.series} {by.datum.key} is {by.number:g} {threshold.comparator} {threshold.value:g}"
-        )
+        met = f"{threshold.comparator} {threshold.value:g}"
+        reason = f"{by.datum.series} {by.datum.key} is {by.number:g} {met}"
+        if counted:
+            reason = f"{number:g} points of {by.datum.series} are {met}, {by.datum.key} the last one needed"
         return self._named(rule.yes, reason, by.moment, used, value=number, threshold=threshold.value)
 
     def _by_value(self, rule: SeriesValue, look: _Look) -> Finding:
@@ -343,7 +344,7 @@ class Resolver:
         found: Finding | None = None
         if picked.failure is not None and picked.failure.kind.value == "gone":
             found = self._gone(f"{rule.series} is gone since {picked.failure.at}", look)
-        elif picked.failure is not None or empty or not picked.known:
+        elif picked.failure is not None or not picked.known:
             found = self._silent(f"{rule.series} has published nothing that counts", look)
         if found is not None:
             return found
@@ -475,13 +476,16 @@ class Resolver:
             return Finding(End.MISSING, missing, used=tuple(given))
         first, second, *more = given
         if _gist(first) == _gist(second):
-            return self._judged(first, "two judges agree", given[:2])
+            return self._judged(first, "two judges agree", given[:2], look)
         if not more:
             names = f"{first.judge} and {second.judge}"
             return Finding(End.DISPUTED, f"{names} disagree, a third judge decides", used=tuple(given))
-        return self._judged(more[0], f"{more[0].judge} decided as the third judge", given[:3])
+        return self._judged(more[0], f"{more[0].judge} decided as the third judge", given[:3], look)
 
-    def _judged(self, by: Judgement, reason: str, used: Sequence[Judgement]) -> Finding:
+    def _judged(self, by: Judgement, reason: str, used: Sequence[Judgement], look: _Look) -> Finding:
+        """What judges decided. That nothing has happened is final only once nothing more can be reported."""
+        if by.outcome == self.question.default_outcome and not look.final:
+            return Finding(End.WAITING, f"{reason} on {by.outcome} so far; later reports may still count")
         at = self._deadline if by.on is None else noon(by.on)
         return replace(self._named(by.outcome, reason, at, used), value=by.value, on=by.on)
 

@@ -92,10 +92,16 @@ def _of(question: Question) -> Iterable[Subject]:
 
 def _procedure(proxy: Proxy, rule: BatteryRule) -> str:
     what = "gain" if proxy.evidence is EvidenceClass.GATE else "ratio"
-    return (
-        f"{proxy.measures} The {what}: {proxy.crossing}. Give the lower end of its two-sided {rule.level:.0%} interval "
-        f"as value, with the addresses it was read from, or the outcome {NOTHING} when nothing published by the "
-        f"quarter's end shows one. Source to begin with: {proxy.source_url or 'none is known'}."
+    return " ".join(
+        part
+        for part in (
+            f"{proxy.measures} The {what}: {proxy.ratio}. Give the lower end of its two-sided {rule.level:.0%} "
+            f"interval as value, with the addresses it was read from, or the outcome {NOTHING} when nothing published "
+            "by 23:59:59 UTC of the quarter's last day shows one.",
+            rule.interval,
+            f"Source to begin with: {proxy.source_url or 'none is known'}.",
+        )
+        if part
     )
 
 

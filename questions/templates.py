@@ -18,6 +18,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from questions.blanks import Findings, UnfilledError, fill, fill_text, merge
 from questions.errors import Problem
+from questions.evidence import noon
 from questions.locate import KeyPath
 from questions.model import Area, Group, QuestionKind, Record
 from questions.problems import CatalogueFile, explain
@@ -230,11 +231,17 @@ def _attempt(
     return None
 
 
+def _first_quarter_end(after: dt.date) -> dt.date:
+    start = noon(after)
+    return quarter_ends(start, start + dt.timedelta(days=100))[0]
+
+
 def _shared_words(templates: TemplateSet, multiple: Multiple) -> dict[str, str]:
     """What every question of a multiple may fill in. Raises UnfilledError when a phrase has an unknown blank."""
     words = {
         "k": f"{multiple.k}",
         "open_day": f"{templates.open:%Y-%m-%d}",
+        "first_quarter_end": f"{_first_quarter_end(templates.baseline_end)}",
         "close_day": f"{multiple.close:%Y-%m-%d}",
         "resolve_day": f"{multiple.resolve:%Y-%m-%d}",
         "level_percent": f"{100 * templates.rule.level:g}",
@@ -286,6 +293,7 @@ class _Maker:
             told = self._words_of(battery) if form == "labour" else self._arm_words[battery.area]
             for name, word in told.items():
                 words[f"{prefix}_{name}" if name else prefix] = word
+        words["side"] = "area"
         if form == "ordering":
             a, b = (Side(battery.area, (battery,)) for battery in batteries)
             return self._made(form, words, batteries, self._ordering(a, b))
@@ -297,6 +305,7 @@ class _Maker:
             "group": statistic.key,
             "needed": f"{statistic.needed}",
             "says": statistic.says,
+            "side": "group",
         }
         sides: list[Side] = []
         for prefix, group in zip("ab", (Group.SAFETY, Group.CAPABILITIES), strict=True):
@@ -308,7 +317,6 @@ class _Maker:
                 f"{prefix}_name": f"{group.value} research",
                 f"{prefix}_areas": ", ".join(one["name"] for one in told),
                 f"{prefix}_query": "; ".join(f"{one['name']}: {one['query']}" for one in told),
-                f"{prefix}_proxies": " ".join(f"{one['name']}: {one['proxies']}" for one in told),
             }
             sides.append(Side(group.value, tuple(self._batteries[area] for area in areas), statistic.needed))
         a, b = sides
@@ -369,17 +377,11 @@ class _Maker:
 
     def _words_of(self, battery: Battery) -> dict[str, str]:
         area = battery.area
-        proxies = "; ".join(
-            f"{proxy.id} {proxy.name} ({proxy.evidence.value}, {proxy.read_by.value}): {proxy.crossing}"
-            + (f", and counts only once {proxy.gated_by} is passed" if proxy.gated_by else "")
-            for proxy in battery.deciding(self._k)
-        )
         return {
             "": area,
             "name": self._names[area],
             "slug": area.replace("_", "-"),
             "query": battery.query,
-            "proxies": f"{proxies}.",
         }
 
     def _battery(self, batteries: tuple[Battery, ...]) -> BatteryRule:
@@ -390,6 +392,7 @@ class _Maker:
             quarters=rule.quarters,
             fresh_days=rule.fresh_days,
             agree_within=rule.agree_within,
+            interval=self._words.get("phrase_interval", ""),
             arms=batteries,
         )
 
@@ -401,7 +404,8 @@ class _Maker:
 
     def _panel(self, arms: tuple[str, ...], findings: Findings) -> dict[str, Any]:
         panel = self._templates.panel
-        asked = " (and, asked apart, ".join(self._names[area] for area in arms) + ")" * (len(arms) - 1)
+        asked = "; ".join(self._names[area] for area in arms)
+        asked = asked if len(arms) == 1 else f"each of these areas ({asked}), asked apart,"
         words = {**self._words, "panel_area": asked}
         return {
             "seats": panel.seats,

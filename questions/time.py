@@ -5,7 +5,7 @@ A naive datetime is refused, never guessed: a lost offset moves a forecast by ho
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -39,6 +39,11 @@ def parse_utc(text: str) -> datetime:
 def iso(moment: datetime) -> str:
     """ISO 8601 UTC with ``Z``; microseconds only when there are any."""
     return utc(moment).isoformat().replace("+00:00", "Z")
+
+
+def day_end(day: date) -> datetime:
+    """The last second of a day, 23:59:59 UTC."""
+    return datetime.combine(day, time(23, 59, 59), UTC)
 
 
 def to_micros(moment: datetime) -> int:

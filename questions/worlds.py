@@ -26,6 +26,11 @@ def quarter_ends(after: dt.datetime, until: dt.datetime) -> tuple[dt.date, ...]:
     return tuple(end for end in ends if after.date() < end <= until.date())
 
 
+def quarters_over(after: dt.datetime, by: dt.datetime) -> tuple[dt.date, ...]:
+    """The quarter ends later than one moment's day whose last second has passed by another."""
+    return quarter_ends(after, by - dt.timedelta(hours=24) + dt.timedelta(seconds=1))
+
+
 def next_quarter_end(end: dt.date) -> dt.date:
     """The quarter end after a quarter end."""
     month = (end.month + 3) % 12 + 1
@@ -76,6 +81,8 @@ class Worlds:
         yield Fixture(name="all sources vanish", world=gone(a) + gone(b), expected=ANNUL)
         yield Fixture(name="both before open", world=holds(a, first) + holds(b, first), expected=both)
         yield Fixture(name="one before open", world=holds(a, first) + holds(b, early), expected=a.key)
+        around = holds(a, before_open[-1]) + holds(b, self.quarters[0])
+        yield Fixture(name="neighbours around the opening", world=around, expected=tie)
         if a.needed > 1:
             fewer = Side(a.key, a.batteries, a.needed - 1)
             yield Fixture(name="one area too few", world=holds(fewer, early), expected=neither)
@@ -118,6 +125,9 @@ class Worlds:
             return self._once(side, day, **told)
 
         bound = {"lower": None, "bound": "lower"}
+        gated = any(
+            proxy.gated_by for battery in side.batteries[: side.needed] for proxy in self._used(battery)
+        )
         return (
             ("reaches exactly k", twice(lower=self.k), True),
             ("stays just below k", twice(lower=0.999 * self.k), False),
@@ -132,33 +142,61 @@ class Worlds:
                 self._once(side, self.quarters[0], lower=below, version="1") + twice(version="2"),
                 False,
             ),
+            *self._of_panel(side, day, after),
+            *((("is held back by its gate", self._holding(side, day, gates=False), False),) if gated else ()),
             ("loses its sources afterwards", self._vanished(side, self.quarters[3]) + twice(), True),
             ("is confirmed after the close", self._holding(side, last)[::-1], True),
         )
 
-    def _holding(self, side: Side, first: dt.date) -> World:
+    def _of_panel(self, side: Side, day: dt.date, after: dt.date) -> Edges:
+        """From a day on no proxy is live: what the panel says of that quarter end and the next stands for them."""
+        if not self.panel:
+            return ()
+        gone = self._vanished(side, day, panel=False)
+
+        def says(value: float) -> World:
+            return tuple(
+                FixtureObservation(at=end, series=f"{battery.area}.panel", value=value)
+                for end in (after, day)
+                for battery in side.batteries
+            )
+
+        back = tuple(
+            self._reading(battery, proxy, next_quarter_end(after), lower=0.5 * self.k)
+            for battery in side.batteries
+            for proxy in self._used(battery)
+        )
+        return (
+            ("is seen at k by its panel alone", gone + back + says(self.k), True),
+            ("is seen just below k by its panel alone", gone + back + says(0.999 * self.k), False),
+        )
+
+    def _holding(self, side: Side, first: dt.date, *, gates: bool = True) -> World:
         """As many proxies as are needed are above the threshold at a quarter end and at the next one."""
-        return self._once(side, first) + self._once(side, next_quarter_end(first))
+        return self._once(side, first, gates=gates) + self._once(side, next_quarter_end(first), gates=gates)
 
-    def _once(self, side: Side, day: dt.date, **told: Any) -> World:
+    def _once(self, side: Side, day: dt.date, *, gates: bool = True, **told: Any) -> World:
         areas = side.batteries[: side.needed]
-        return tuple(seen for battery in areas for seen in self._of_area(battery, day, **told))
+        return tuple(seen for battery in areas for seen in self._of_area(battery, day, gates=gates, **told))
 
-    def _of_area(self, battery: Battery, day: dt.date, **told: Any) -> World:
-        used = battery.deciding(self.k)[: self.need]
-        gates = tuple(
+    def _used(self, battery: Battery) -> tuple[Proxy, ...]:
+        return battery.deciding(self.k)[: self.need]
+
+    def _of_area(self, battery: Battery, day: dt.date, *, gates: bool, **told: Any) -> World:
+        used = self._used(battery)
+        passed = tuple(
             FixtureObservation(at=day, series=f"{battery.area}.{proxy.gated_by}", value=1.0, lower=1.0)
             for proxy in used
-            if proxy.gated_by
+            if proxy.gated_by and gates
         )
-        return gates + tuple(self._reading(battery, proxy, day, **told) for proxy in used)
+        return passed + tuple(self._reading(battery, proxy, day, **told) for proxy in used)
 
     def _reading(self, battery: Battery, proxy: Proxy, day: dt.date, **told: Any) -> FixtureObservation:
         seen = {"value": 1.5 * self.k, "lower": 1.1 * self.k, **told}
         return FixtureObservation(at=day, series=battery.series(proxy), **seen)
 
-    def _vanished(self, side: Side, day: dt.date | None = None) -> World:
-        """From a day on (the first evaluation) every source is gone, and the panel never meets."""
+    def _vanished(self, side: Side, day: dt.date | None = None, *, panel: bool = True) -> World:
+        """From a day on (the first evaluation) every source is gone, and with ``panel`` the panel never meets."""
         day = day or self.quarters[0]
         gone: list[FixtureObservation] = []
         for battery in side.batteries:
@@ -166,6 +204,6 @@ class Worlds:
                 FixtureObservation(at=day, series=battery.series(proxy), event="gone")
                 for proxy in battery.deciding(self.k)
             ]
-            if self.panel:
+            if self.panel and panel:
                 gone.append(FixtureObservation(at=day, series=f"{battery.area}.panel", event="silent"))
         return tuple(gone)

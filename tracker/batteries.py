@@ -17,8 +17,8 @@ from questions.evidence import Datum, Judgement, noon
 from questions.question import Battery, BatteryRule, Proxy, Question
 from questions.records import Measurement, SeriesVersion
 from questions.subjects import Joint, Subject, joint, subjects
-from questions.time import iso
-from questions.worlds import quarter_ends
+from questions.time import day_end, iso
+from questions.worlds import quarters_over
 from storage.records import Batch, RawPayload
 from storage.store import Store
 from tracker.estimates.proxies import Ratio, Unread, ratio
@@ -55,7 +55,7 @@ class Quarter:
 def evaluate(
     store: Store, questions: Iterable[Question], known_at: datetime, *, keep: bool
 ) -> list[Evaluated]:
-    """Every proxy and panel of the questions' batteries at every quarter's end over by an instant.
+    """Every proxy and panel of the questions' batteries at every quarter's end that was over by an instant.
 
     ``keep`` stores what is new: a series whose points and origins are as before is not stored again.
     """
@@ -63,7 +63,7 @@ def evaluate(
     library = Library(store, known_at)
     found: list[tuple[str, list[Quarter]]] = []
     for battery, proxy, rule, start in _computed(asked):
-        ends = quarter_ends(start, known_at)
+        ends = quarters_over(start, known_at)
         found.append((battery.series(proxy), [_read(library, battery, proxy, rule, end) for end in ends]))
     readings: dict[str, list[Judgement]] = {}
     for one in store.judgements(known_at=known_at):
@@ -99,7 +99,7 @@ def _read(library: Library, battery: Battery, proxy: Proxy, rule: BatteryRule, e
     series, _, metric = formula.of.partition("/")
     history = library.history(series)
     first_look = history.looks[0].at if history.looks else library.known_at
-    last = max(noon(end), first_look)
+    last = max(day_end(end), first_look)
     points = _standing(history.data, metric, last)
     told = ratio(
         formula, [(datum.at, datum.value) for datum in points if datum.value is not None], end, rule.level
@@ -111,7 +111,7 @@ def _read(library: Library, battery: Battery, proxy: Proxy, rule: BatteryRule, e
     }
     if isinstance(told, Unread):
         return Quarter(end, None, told.reason, made_from)
-    return Quarter(end, _point(battery.series(proxy), end, told, rule.level), proxy.crossing, made_from)
+    return Quarter(end, _point(battery.series(proxy), end, told, rule.level), proxy.ratio, made_from)
 
 
 def _standing(data: Sequence[Datum], metric: str, last: datetime) -> list[Datum]:
@@ -135,7 +135,7 @@ def _joined(subject: Subject, readings: Sequence[Judgement], known_at: datetime)
     """What judges, or a panel's seats, said of each quarter's end that anybody has read."""
     found = []
     theirs = [one for one in readings if one.version == subject.version and one.on is not None]
-    for end in sorted({one.on for one in theirs if one.on is not None and noon(one.on) <= known_at}):
+    for end in sorted({one.on for one in theirs if one.on is not None and day_end(one.on) <= known_at}):
         of_it = [one for one in theirs if one.question == subject.at(end)]
         told = joint(subject, of_it)
         made_from = {"rule": told.reason, "readings": [_shown(one) for one in of_it]}

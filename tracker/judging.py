@@ -23,7 +23,7 @@ from questions.receipts import Life
 from questions.rules import Judged
 from questions.subjects import NOTHING, READING, Subject
 from questions.time import EPOCH, iso, parse_utc
-from questions.worlds import quarter_ends
+from questions.worlds import quarters_over
 from tracker.errors import UsageError
 
 FORMAT = "speedup-judgements-1"
@@ -207,6 +207,9 @@ def _judgement(
     if outcome not in (*question.outcomes, ANNUL):
         raise ValueError(f"outcome: {outcome!r} is none of {', '.join((*question.outcomes, ANNUL))}")
     made_at = _made_at(answer, now)
+    last = question.dates.settled_by
+    if outcome == question.default_outcome and made_at.date() < last.date():
+        raise ValueError(f"outcome: {outcome} can be given from {last:%Y-%m-%d} on: until then reports count")
     decided = outcome not in (ANNUL, question.default_outcome)
     value, on = _number(answer), _day(answer)
     if decided and question.kind is QuestionKind.NUMERIC and value is None:
@@ -235,7 +238,7 @@ def _reading(
     if outcome not in _READ:
         raise ValueError(f"outcome: {outcome!r} is none of {', '.join(_READ)}")
     end, value, citations = _day(answer), _number(answer), _citations(answer)
-    if end is None or end not in quarter_ends(EPOCH, now):
+    if end is None or end not in quarters_over(EPOCH, now):
         raise ValueError("on: must be the last day of a quarter that is over")
     if (outcome == READING) != (value is not None):
         raise ValueError(f"value: goes with the outcome {READING}, and with no other")

@@ -15,8 +15,11 @@ from questions.question import Question
 from questions.receipts import Life, QuestionVersion, Receipt, lives, receipt_of, seen
 from questions.records import Measurement, OutcomeState, QuestionState, Resolution
 from questions.resolver import Resolver
+from questions.time import day_end
 from questions.verdicts import State
 from storage.store import Store
+from tracker.curated import NAME as CURATED, table_of
+from tracker.errors import ParseError
 
 UNREAD_FOR = timedelta(days=30)
 """A series that was not read since the close, and not for so long, counts as silent."""
@@ -27,10 +30,15 @@ _INSTANT = timedelta(microseconds=1)
 
 @dataclass(frozen=True)
 class History:
-    """Everything a store has seen of a series: every account of every point, and every look."""
+    """Everything a store has seen of a series: every account of every point, and every look.
+
+    ``compared`` is the day to which a table kept by hand is said to agree with its publisher; None where the
+    source itself is read.
+    """
 
     data: tuple[Datum, ...]
     looks: tuple[Look, ...]
+    compared: date | None = None
 
 
 class Library:
@@ -94,14 +102,31 @@ class Library:
             if version.seen_last > at:
                 looks.append(Look(version.seen_last, payload))
             before = points
-        return History(tuple(data), tuple(looks))
+        return History(tuple(data), tuple(looks), self._compared(looks))
+
+    def _compared(self, looks: Sequence[Look]) -> date | None:
+        raw = self._store.get_raw(looks[-1].payload) if looks and looks[-1].payload else None
+        if raw is None or raw.source != CURATED:
+            return None
+        try:
+            table = table_of(raw)
+        except ParseError:
+            return None
+        return max([table.as_of, *(point.as_of for point in table.points if point.as_of is not None)])
 
     def _silences(self, question: Question, series: str, history: History) -> Iterator[Mark]:
-        """When a series had nothing new: for a battery by the days of its readings, else by our looks."""
+        """When a series had nothing new: for a battery by the days of its readings, else by our looks.
+
+        A look at a table kept by hand shows nothing of its publisher: there the day to which it was compared counts.
+        """
         if question.battery is None:
+            close = question.dates.close
             last = history.looks[-1].at if history.looks else None
-            if last is not None and last < question.dates.close and last + UNREAD_FOR < self.known_at:
-                yield Mark(series, last.date(), last + UNREAD_FOR, MarkKind.SILENT)
+            if last is not None and history.compared is not None:
+                last = min(last, day_end(history.compared))
+            if last is not None and last < close and last + UNREAD_FOR < self.known_at:
+                at = last + UNREAD_FOR if history.compared is None else max(close, last + UNREAD_FOR)
+                yield Mark(series, last.date(), at, MarkKind.SILENT)
             return
         fresh = timedelta(days=question.battery.fresh_days)
         days = sorted({datum.at for datum in history.data})

@@ -452,8 +452,11 @@ def test_of_two_runs_at_once_one_sends(place: Place, tmp_path: Path) -> None:
     assert len(place.links()) == 1
 
 
-def test_of_two_machines_at_once_one_makes_it_and_the_other_finds_it(place: Place, tmp_path: Path) -> None:
-    both = threading.Barrier(2, timeout=5)
+def test_of_two_machines_at_once_one_makes_it_and_the_other_finds_it(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(flow, "CREATING_S", 30.0)  # both wait for each other
+    both = threading.Barrier(2, timeout=30)
     place.manifold.before_post = lambda: both.wait() and None
     shutil.copy(tmp_path / "speedup.sqlite", tmp_path / "other.sqlite")
     databases = [f"sqlite:///{tmp_path / name}.sqlite" for name in ("speedup", "other")]

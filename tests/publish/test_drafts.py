@@ -96,7 +96,7 @@ def test_a_page_tells_what_a_program_goes_by() -> None:
     for line in ("kind: series_threshold", "series: agentbench", "statistic: count", "at_least: 3"):
         assert f"\n{line}\n" in text
     assert "The source is gone: last snapshot\n" in text
-    assert "Version of the instrument: pin; 2.1\n" in text
+    assert "Version of the instrument: 2.1, and no other\n" in text
     assert "Threshold: point estimate of the best single entry at or above 80%." in text
 
 

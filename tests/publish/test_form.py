@@ -130,7 +130,7 @@ def test_of_our_own_only_the_pages_of_ten_areas_are_cut_and_all_of_them_name_eve
             assert question.threshold is not None
             for proxy in arm.deciding(question.threshold.value):
                 assert escaped(f"{proxy.id} {proxy.name}") in text
-                assert escaped(proxy.crossing) in text
+                assert escaped(proxy.ratio) in text
     assert cut == {
         f"ord-safety-vs-capabilities-{which}-{k}x" for which in ("first", "median") for k in (3, 10)
     }

@@ -23,7 +23,7 @@ LATER = "2030-01-01"
 def battery(area: str, *gated: str) -> dict[str, Any]:
     proxies = [
         {
-            "id": name, "name": name, "evidence": "progress_rate", "measures": "m", "crossing": "c", "weakness": "w",
+            "id": name, "name": name, "evidence": "progress_rate", "measures": "m", "ratio": "c", "weakness": "w",
             "gated_by": "G1" if name in gated else None,
         }
         for name in ("P1", "P2", "P3")

@@ -42,10 +42,35 @@ def silent(question: Question, fixture: Fixture, arm: Battery) -> bool:
     return len(live) < question.battery.need and unheard
 
 
-def holding(question: Question, seen: Readings, arm: Battery, day: date) -> set[str]:
-    """The proxies above the threshold on a day; a gated one only once its gate has a bound above zero."""
+def alive(fixture: Fixture, series: str, day: date) -> bool:
+    """Whether a proxy's source was not gone by a day, or has been read again since."""
+    gone = [
+        seen.at for seen in fixture.world if (seen.series, seen.event) == (series, "gone") and seen.at <= day
+    ]
+    read = [seen.at for seen in fixture.world if (seen.series, seen.event) == (series, "measured")]
+    return not gone or any(max(gone) <= at <= day for at in read)
+
+
+def panel(question: Question, fixture: Fixture, arm: Battery, day: date) -> set[str]:
+    """What the panel said stands for every proxy."""
     assert question.threshold is not None
     k = question.threshold.value
+    told = [seen.value for seen in fixture.world if (seen.series, seen.at) == (f"{arm.area}.panel", day)]
+    return (
+        {proxy.id for proxy in arm.deciding(k)}
+        if any(value is not None and value >= k for value in told)
+        else set()
+    )
+
+
+def holding(question: Question, fixture: Fixture, seen: Readings, arm: Battery, day: date) -> set[str]:
+    """The proxies above the threshold on a day; a gated one only once its gate has a bound above zero."""
+    assert question.threshold is not None
+    assert question.battery is not None
+    k = question.threshold.value
+    live = [proxy for proxy in arm.deciding(k) if alive(fixture, f"{arm.area}.{proxy.id}", day)]
+    if len(live) < question.battery.need:
+        return panel(question, fixture, arm, day)
     return {
         proxy.id
         for proxy in arm.deciding(k)
@@ -57,9 +82,11 @@ def holding(question: Question, seen: Readings, arm: Battery, day: date) -> set[
 def crossing(question: Question, fixture: Fixture, arm: Battery) -> date | None:
     assert question.battery is not None
     seen = readings(question, fixture)
-    for day in sorted({at for series in seen.values() for at in series}):
-        later = holding(question, seen, arm, next_quarter_end(day))
-        if len(holding(question, seen, arm, day) & later) >= question.battery.need:
+    days = {at for series in seen.values() for at in series}
+    days |= {one.at for one in fixture.world if one.series == f"{arm.area}.panel"}
+    for day in sorted(days):
+        later = holding(question, fixture, seen, arm, next_quarter_end(day))
+        if len(holding(question, fixture, seen, arm, day) & later) >= question.battery.need:
             return day if day <= question.dates.close.date() else None
     return None
 

@@ -42,13 +42,13 @@ def spread(catalogue: Catalogue) -> Spread:
 
 def test_there_are_enough_of_them_and_each_settles_within_its_horizon(catalogue: Catalogue) -> None:
     asked = indicators(catalogue)
-    assert len(asked) == 104
+    assert len(asked) == 133
     assert sum(months(question) <= 12 for question in asked) >= 60
-    assert Counter(map(months, asked)) == {3: 16, 6: 32, 12: 49, 13: 7}
+    assert Counter(map(months, asked)) == {3: 22, 6: 44, 12: 61, 13: 6}
     assert Counter(question.kind for question in asked) == {
-        QuestionKind.BINARY: 69,
-        QuestionKind.NUMERIC: 29,
-        QuestionKind.DATE: 6,
+        QuestionKind.BINARY: 77,
+        QuestionKind.NUMERIC: 41,
+        QuestionKind.DATE: 15,
     }
     for question in asked:
         assert question.dates.settled_by == question.dates.resolve
@@ -85,6 +85,30 @@ def test_each_reads_a_series_that_is_collected_or_a_question_that_is_linked(cata
             assert series.metric(rule.metric) is not None
             assert series.cadence not in ("frozen", "one_off"), "no new point would come"
             assert (question.view, question.areas) == (series.view, series.areas or catalogue.area_keys)
+
+
+def test_sixty_of_a_year_or_less_are_read_from_feeds_or_linked_questions_with_no_table_kept_by_hand(
+    catalogue: Catalogue,
+) -> None:
+    fed = [
+        question
+        for question in indicators(catalogue)
+        if months(question) <= 12
+        and (
+            isinstance(question.rule, PlatformOutcome)
+            or (
+                isinstance(question.rule, SeriesRule)
+                and catalogue.series[question.rule.series].source != "curated"
+            )
+        )
+    ]
+    assert len(fed) >= 60
+    by_hand = [q for q in indicators(catalogue) if "kept by hand" in q.measurement.procedure]
+    assert {q.id for q in by_hand} == {
+        q.id for q in indicators(catalogue) if "agrees with" in q.measurement.procedure
+    }
+    assert all("questions/data/curated/" in q.resolution.selector for q in by_hand)
+    assert {q.id for q in fed}.isdisjoint(q.id for q in by_hand)
 
 
 def test_levels_are_possible_measurable_and_not_reached_yet(catalogue: Catalogue) -> None:
@@ -143,13 +167,22 @@ def counted(question: Question, fixture: Fixture) -> list[FixtureObservation]:
     ]
 
 
+def silenced(fixture: Fixture) -> bool:
+    """Whether a source fell silent and said nothing afterwards."""
+    days = [seen.published or seen.at for seen in fixture.world if seen.event == "silent"]
+    heard = [seen.published or seen.at for seen in fixture.world if seen.event == "measured"]
+    return bool(days) and not any(day > max(days) for day in heard)
+
+
 def read(question: Question, fixture: Fixture) -> tuple[str, object]:
     """The outcome and the day or number of a world, by a reading of the text that is not the resolver's."""
     entries = counted(question, fixture)
     gone = any(seen.event == "gone" for seen in fixture.world)
+    unread = not [seen for seen in fixture.world if seen.event == "measured"]
+    silent = unread or silenced(fixture)
     if question.kind is QuestionKind.NUMERIC:
         values = [seen.value for seen in entries if not seen.bound and seen.value is not None]
-        if gone:
+        if gone or silent:
             return ANNUL, None
         highest = "highest" in question.title
         return ("value", (max if highest else min)(values)) if values else ("none", None)
@@ -163,8 +196,7 @@ def read(question: Question, fixture: Fixture) -> tuple[str, object]:
     ]
     if meeting:
         return question.outcomes[0], min(meeting)
-    silent = gone or not [seen for seen in fixture.world if seen.event == "measured"]
-    return (ANNUL if silent else question.default_outcome), None
+    return (ANNUL if gone or silent else question.default_outcome), None
 
 
 def test_every_world_of_a_series_comes_to_what_its_text_says(catalogue: Catalogue) -> None:
@@ -199,10 +231,12 @@ def test_nothing_is_decided_when_the_questions_open(catalogue: Catalogue) -> Non
 
 def test_one_edit_of_the_wording_changes_every_question_on_a_level(base: Path) -> None:
     path = base / "indicators.toml"
-    path.write_text(changed(path.read_text(), "that is when one entry shows", "thus when one entry shows"))
+    path.write_text(
+        changed(path.read_text(), "also when there is no such entry", "also where nothing is dated then")
+    )
     questions = load_catalogue(base=base).questions.values()
-    edited = [q for q in questions if "thus when one entry shows" in q.measurement.procedure]
-    assert len(edited) == 62
+    edited = [q for q in questions if "also where nothing is dated then" in q.measurement.procedure]
+    assert len(edited) == 70
     assert all(q.id.startswith("ind-") and q.kind is QuestionKind.BINARY for q in edited)
 
 
@@ -231,10 +265,10 @@ def test_an_unknown_horizon_and_a_blank_that_nothing_fills_are_told(base: Path) 
     text = changed(
         path.read_text(), "levels = [{ months = 3, at = 0.35 }", "levels = [{ months = 4, at = 0.35 }"
     )
-    path.write_text(text.replace("${reach} ${at} (${unit}), \\", "${reaches} ${at} (${unit}), \\"))
+    path.write_text(text.replace('is ${at_least} ${amount}"', 'is ${at_least} ${amounts}"'))
     told = " ".join(problem.message for problem in problems_of(base=base))
     assert "no horizon of 4 months; there are 3, 6, 12" in told
-    assert "nothing to fill ${reaches} with: did you mean 'reach'?" in told
+    assert "nothing to fill ${amounts} with: did you mean 'amount'?" in told
 
 
 def test_a_catalogue_may_do_without_them(base: Path) -> None:
@@ -252,7 +286,7 @@ def events(catalogue: Catalogue) -> list[Question]:
 
 def test_events_are_for_judges_and_say_what_counts_and_what_does_not(catalogue: Catalogue) -> None:
     asked = events(catalogue)
-    assert len(asked) == 16
+    assert len(asked) == 18
     assert {view for question in asked for view in [question.view]} == set(View)
     for question in asked:
         assert isinstance(question.rule, Judged)
@@ -272,7 +306,7 @@ def test_every_area_has_an_event_and_interpretability_and_theory_have_their_own(
 def test_one_edit_of_the_judges_instructions_changes_every_event(base: Path) -> None:
     path = base / "indicators.toml"
     path.write_text(
-        changed(path.read_text(), "where they differ, a third decides.", "if not, a third decides.")
+        changed(path.read_text(), "where they differ, a third decides alone.", "if not, a third decides.")
     )
     questions = load_catalogue(base=base).questions.values()
     edited = {q.id for q in questions if "if not, a third decides." in q.measurement.procedure}

@@ -47,7 +47,7 @@ PROXY = {
     "name": "n",
     "evidence": "progress_rate",
     "measures": "m",
-    "crossing": "c",
+    "ratio": "c",
     "weakness": "w",
 }
 BATTERY = {

@@ -34,7 +34,7 @@ PROXY: dict[str, Any] = {
     "name": "n",
     "evidence": "progress_rate",
     "measures": "m",
-    "crossing": "c",
+    "ratio": "c",
     "weakness": "w",
 }
 DATE_RANGE = {"lower": parse_utc("2027-01-01"), "upper": parse_utc("2027-12-31")}

@@ -6,7 +6,7 @@ import re
 import subprocess
 import sys
 from collections import Counter
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from importlib import resources
 from itertools import pairwise
 from pathlib import Path
@@ -15,8 +15,11 @@ import pytest
 
 import questions
 from questions.catalogue import Catalogue
+from questions.evidence import Datum, World, noon
 from questions.model import Group, QuestionKind, Relation, SpeedupKind
+from questions.page import escaped, page
 from questions.question import Question
+from questions.resolver import Resolver
 
 ROOT = Path(questions.__file__).parents[1]
 
@@ -179,14 +182,20 @@ def test_every_area_has_a_series_that_is_collected_behind_one_of_its_own_proxies
     assert set(catalogue.area_keys) - deciding == {"alignment_theory"}  # a survey, which decides nothing
 
 
-def test_the_text_of_a_question_marks_what_judges_read(catalogue: Catalogue) -> None:
+def test_the_page_of_a_question_says_what_is_measured_by_whom_and_as_which_ratio(
+    catalogue: Catalogue,
+) -> None:
+    names = {area.key: area.name for area in catalogue.areas}
     for question in of_batteries(catalogue):
         assert question.battery is not None
         assert question.threshold is not None
-        for arm in question.battery.arms if len(question.areas) <= 2 else ():
+        text = page(question, names)
+        for arm in question.battery.arms:
             for proxy in arm.deciding(question.threshold.value):
-                mark = f"{proxy.id} {proxy.name} ({proxy.evidence.value}, {proxy.read_by.value})"
-                assert mark in question.measurement.procedure, question.id
+                read = "a program" if proxy.read_by == "program" else "judges"
+                mark = f"{proxy.id} {proxy.name} [{proxy.evidence.value}; read by {read}"
+                assert escaped(mark) in text, question.id
+                assert escaped(f"{proxy.measures} The ratio: {proxy.ratio}.") in text, question.id
         judged = any(
             proxy.read_by == "judges"
             for arm in question.battery.arms
@@ -225,6 +234,42 @@ def test_a_tie_window_is_one_evaluation_step(catalogue: Catalogue) -> None:
     assert len(windows) == 1
     window = windows.pop()
     assert max(one_step) <= window < min(two_steps)
+
+
+def test_the_rule_of_the_order_names_every_outcome_once_and_in_the_order_of_the_resolver(
+    catalogue: Catalogue,
+) -> None:
+    """Annulled, tie, first, neither: each case rules out those before it, so that one of them is met exactly."""
+    for question in every(catalogue):
+        if question.ordering is None:
+            continue
+        close, open_ = f"{question.dates.close:%Y-%m-%d}", f"{question.dates.open:%Y-%m-%d}"
+        cases = [
+            f"Only crossing dates up to {close} count.",
+            f"If both lie before {open_}: annulled.",
+            f"If they lie no more than {question.ordering.tie_window_days} days apart",
+            "If they lie farther apart: the earlier one comes first.",
+            "If there is only one: that one comes first.",
+            f"If there is none by {close}: neither.",
+        ]
+        places = [question.measurement.procedure.index(case) for case in cases]
+        assert places == sorted(places)
+        assert all(question.measurement.procedure.count(case) == 1 for case in cases)
+
+
+def test_the_first_quarter_end_of_the_text_is_the_first_the_resolver_looks_at(catalogue: Catalogue) -> None:
+    question = catalogue.questions["date-interpretability-3x"]
+    assert "from 2026-03-31 on" in question.measurement.procedure
+    for day, following, outcome in (
+        (date(2025, 12, 31), date(2026, 3, 31), None),
+        (date(2026, 3, 31), date(2026, 6, 30), "date"),
+    ):
+        data = [
+            Datum(f"interpretability.{name}", f"{end}", end, noon(end), value=4.0, lower=3.5)
+            for name in ("I1", "I2")
+            for end in (day, following)
+        ]
+        assert Resolver(question).verdict(World(data), question.dates.open).outcome == outcome
 
 
 def test_throughput_and_opinion_never_decide_a_crossing(catalogue: Catalogue) -> None:

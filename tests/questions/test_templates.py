@@ -22,17 +22,17 @@ def edit(path: Path, old: str, new: str) -> str:
 
 
 def test_one_edit_of_the_ordering_rule_changes_all_orderings_and_no_date(base: Path, templates: Path) -> None:
-    edit(templates, "No crossing by ${close_day} is neither.", "If none crosses by ${close_day}, neither.")
+    edit(templates, "If there is none by ${close_day}: neither.", "If neither crosses: neither.")
     questions = load_catalogue(base=base).questions.values()
-    edited = {q.id for q in questions if "If none crosses by" in q.measurement.procedure}
+    edited = {q.id for q in questions if "If neither crosses: neither." in q.measurement.procedure}
     assert edited == {q.id for q in questions if q.ordering is not None}
     assert len(edited) == 90 + 4
 
 
 def test_one_edit_of_a_shared_phrase_changes_every_question_of_a_battery(base: Path, templates: Path) -> None:
-    edit(templates, "is no more than ${fresh_days} days old.", "is no more than 200 days old.")
+    edit(templates, "of one no more than ${fresh_days} days before.", "of one no more than 200 days before.")
     questions = load_catalogue(base=base).questions.values()
-    assert sum("more than 200 days old" in q.measurement.procedure for q in questions) == 154
+    assert sum("more than 200 days before" in q.measurement.procedure for q in questions) == 154
 
 
 def test_a_number_of_the_rule_changes_text_and_record_together(base: Path, templates: Path) -> None:

@@ -132,6 +132,19 @@ def test_an_entry_that_was_told_after_the_quarter_does_not_count_for_it(
     assert following.value > 3.1
 
 
+def test_a_quarter_ends_with_the_last_second_of_its_day(store: MemoryStore, catalogue: Catalogue) -> None:
+    questions = [catalogue.questions["date-pretraining-algorithms-3x"]]
+    pulled(store, "2027-03-20", records("2027-03-19"))
+    assert run(store, questions, "2027-03-31T23:59:58Z")[P1].quarters[-1].end == date(2026, 12, 31)
+    before = run(store, questions, "2027-03-31T23:59:59Z", keep=False)[P1]
+    assert before.quarters[-1].end == date(2027, 3, 31)
+    new = Measurement(SPEEDRUN, "new", "record", date(2027, 3, 30), 1e-9, "minutes")
+    pulled(store, "2027-03-31T18:00:00Z", (*records("2027-03-19"), new), sha="b")
+    after = run(store, questions, "2027-04-01", keep=False)[P1]
+    assert after.measurements[-1].at == date(2027, 3, 31)
+    assert after.measurements[-1].value != before.measurements[-1].value
+
+
 def test_two_judges_who_agree_cross_a_labour_question_and_the_receipt_can_be_made_again(
     store: MemoryStore, catalogue: Catalogue
 ) -> None:

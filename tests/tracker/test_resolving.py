@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from questions.catalogue import Catalogue, load_catalogue
+from questions.curated import read_table
 from questions.evidence import Judgement
 from questions.question import ANNUL, Question
 from questions.receipts import Edit, Life, Receipt, seen, terms_hash, text_hash, version_at
@@ -24,9 +25,10 @@ from questions.records import (
 from questions.time import parse_utc
 from questions.verdicts import State
 from storage.memory import MemoryStore
-from storage.records import Batch
+from storage.records import Batch, RawPayload
 from storage.store import Store
 from tests.questions.examples import binary
+from tests.tracker.test_curated import TABLE
 from tracker.errors import UsageError
 from tracker.judging import read, rows_for, write
 from tracker.resolving import Resolved, open_lives, recompute, resolve_all
@@ -63,6 +65,15 @@ def run(store: Store, questions: Sequence[Question], now: str, *, keep: bool = T
 def only(store: Store, question: Question, now: str) -> Receipt:
     (found,) = run(store, [question], now)
     return found.receipt
+
+
+def keep_by_hand(store: Store, at: str, table: str) -> None:
+    raw = RawPayload(
+        "curated", "example", "package:x", parse_utc(at), 200, "application/toml", table.encode()
+    )
+    store.put_raw(raw)
+    points = read_table("example.toml", raw.body).measurements()
+    store.append(Batch(versions=(SeriesVersion("example", raw.sha256, parse_utc(at), points),)))
 
 
 @pytest.fixture
@@ -108,6 +119,27 @@ def test_a_correction_before_the_end_reopens_and_is_a_dispute(store: MemoryStore
     look(store, "2027-10-01", point("m1", 12.0), sha="a")
     assert only(store, question, "2027-11-01").state is State.RESOLVED
     assert [one.state.value for one in store.receipts()] == ["resolved", "disputed", "resolved"]
+
+
+@pytest.mark.parametrize(
+    ("compared", "outcome"),
+    [("2027-12-30", ANNUL), ("2027-12-31", "no"), ("2028-02-01", "no")],
+)
+def test_a_table_kept_by_hand_says_no_only_if_it_was_compared_after_the_close(
+    store: MemoryStore, compared: str, outcome: str
+) -> None:
+    """Reading it again shows nothing of its publisher; an entry that decides counts whatever the day."""
+    table = TABLE.decode().replace("2026-05-11", compared)
+    question = asked(
+        {**SERIES, "series": "example", "metric": "speed"},
+        resolution={"authority": "us", "if_silent": "annul"},
+    )
+    keep_by_hand(store, "2027-02-01", table)
+    keep_by_hand(store, "2028-03-01", table)
+    assert only(store, question, "2028-04-02").outcome == outcome
+    more = 'key = "b", metric = "speed", at = 2027-05-01, value = 12.0'
+    keep_by_hand(store, "2028-03-02", table.replace("points = [", "points = [{ " + more + " }, "))
+    assert only(store, question, "2028-04-03").outcome == "yes"
 
 
 def test_a_receipt_is_kept_when_something_changed_and_never_in_a_dry_run(store: MemoryStore) -> None:
@@ -275,6 +307,44 @@ def test_what_binds_is_hashed_and_what_does_not_is_not() -> None:
     assert terms_hash(edited(judged, title="Does it, then?")) != terms_hash(judged)
 
 
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("ratio", "another ratio"), ("measures", "something else"), ("evidence", "progress_rate")],
+)
+def test_what_a_judge_reads_of_a_proxy_is_a_term_of_the_question(
+    catalogue: Catalogue, key: str, value: str
+) -> None:
+    question = catalogue.questions["date-interpretability-3x"]
+    record = question.model_dump(mode="json")
+    record["battery"]["arms"][0]["proxies"][0][key] = value
+    assert terms_hash(Question.model_validate_json(json.dumps(record))) != terms_hash(question)
+
+
+def test_a_formula_the_panels_question_and_the_way_to_an_interval_are_terms(catalogue: Catalogue) -> None:
+    question = catalogue.questions["date-pretraining-algorithms-3x"]
+    for path, value in (
+        (("battery", "arms", 0, "proxies", 0, "formula", "baseline_days"), 30.0),
+        (("battery", "interval"), "another way"),
+        (("battery", "agree_within"), 2.0),
+        (("panel", "question"), "How fast?"),
+    ):
+        record: Any = question.model_dump(mode="json")
+        *above, last = path
+        place = record
+        for step in above:
+            place = place[step]
+        place[last] = value
+        edited_one = Question.model_validate_json(json.dumps(record))
+        assert terms_hash(edited_one) != terms_hash(question), path
+    reworded = question.model_copy(update={"title": "When?"})
+    assert terms_hash(reworded) == terms_hash(question)
+
+
+def test_where_judges_may_step_in_every_binding_word_is_a_term() -> None:
+    question = asked(resolution={"authority": "us", "if_gone": "judges"})
+    assert terms_hash(edited(question, title="Does it, then?")) != terms_hash(question)
+
+
 def test_an_edit_after_opening_is_a_clone_unless_it_is_wording_and_says_so() -> None:
     question, opened = asked(), parse_utc("2027-02-01")
     first = seen(question, [], parse_utc("2026-11-01"))
@@ -358,6 +428,20 @@ def test_two_judges_fill_a_batch_and_the_question_resolves(
     assert recompute(store, receipt) == receipt
 
 
+def test_that_nothing_happened_is_judged_on_the_last_day_at_the_earliest(
+    store: MemoryStore, judged: Question
+) -> None:
+    lives = batch(store, judged)
+    settled = judged.dates.settled_by
+    row = rows_for(lives)[0] | {"judge": "Ada", "outcome": "no", "citations": CITED}
+    with pytest.raises(UsageError, match=f"no can be given from {settled:%Y-%m-%d} on"):
+        read(write([row], "csv"), "csv", lives, (), settled - timedelta(days=2))
+    for judge in ("Ada", "Bob"):
+        text = write([row | {"judge": judge}], "csv")
+        store.add_judgements(read(text, "csv", lives, (), settled + timedelta(hours=1)))
+    assert only(store, judged, "2028-04-02").outcome == "no"
+
+
 def test_judgements_on_another_version_do_not_count(store: MemoryStore, judged: Question) -> None:
     batch(store, judged)
     at = parse_utc("2028-01-10")
@@ -411,7 +495,7 @@ def test_one_judge_judges_a_question_once_in_a_file(store: MemoryStore, judged: 
     lives = batch(store, judged)
     row = rows_for(lives)[0] | {"judge": "Ada", "outcome": "yes", "citations": CITED}
     with pytest.raises(UsageError, match="Ada judges b1 twice"):
-        read(write([row, row | {"outcome": "no"}], "csv"), "csv", lives, (), parse_utc("2028-01-10"))
+        read(write([row, row | {"outcome": ANNUL}], "csv"), "csv", lives, (), parse_utc("2028-01-10"))
 
 
 def test_closed_questions_without_an_outcome_are_what_judges_are_asked(

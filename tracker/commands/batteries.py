@@ -74,6 +74,13 @@ def _last(read: Evaluated | None) -> dict[str, Any]:
     }
 
 
+def _interval(lower: float | None, upper: float | None) -> str | None:
+    """An interval in words; judges give its lower end alone."""
+    if lower is None:
+        return None
+    return f"{lower:.2f} or more" if upper is None else f"{lower:.2f} to {upper:.2f}"
+
+
 def _show(rows: list[dict[str, Any]]) -> None:
     table(
         f"{len(rows)} proxies",
@@ -87,7 +94,7 @@ def _show(rows: list[dict[str, Any]]) -> None:
                 ", ".join(row["behind"]) or f"none: {row['no_series']}",
                 row["quarter"] or row["why"] or None,
                 None if row["ratio"] is None else f"{row['ratio']:.2f}",
-                None if row["upper"] is None else f"{row['lower']:.2f} to {row['upper']:.2f}",
+                _interval(row["lower"], row["upper"]),
             )
             for row in rows
         ],

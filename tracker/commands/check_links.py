@@ -33,6 +33,7 @@ from tracker.linkcheck import (
     sights_of,
     with_relatives,
 )
+from tracker.report.wording import counted
 from tracker.sources import SOURCES
 
 FILE_NAME = "seen.toml"
@@ -230,4 +231,4 @@ def _close(findings: Sequence[Finding], check: _Check, *, shown: bool) -> None:
 
 
 def _show(findings: Sequence[Finding], questions: int) -> None:
-    show_findings(f"{questions} linked questions", findings)
+    show_findings(counted(questions, "linked question"), findings)

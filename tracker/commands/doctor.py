@@ -18,6 +18,7 @@ from storage.records import RawPayload
 from tracker.commands.session import Session, printable, table, with_session
 from tracker.config import mask_url, masked
 from tracker.errors import FetchError
+from tracker.report.wording import counted
 from tracker.source import Request, Source
 from tracker.sources import SOURCES
 
@@ -74,7 +75,9 @@ def _run(check: Callable[[Session], list[Check]], session: Session) -> list[Chec
 
 def _catalogue(session: Session) -> list[Check]:
     catalogue = session.catalogue
-    text = f"{len(catalogue.questions)} questions, {len(catalogue.links)} linked questions"
+    text = (
+        f"{counted(len(catalogue.questions), 'question')}, {counted(len(catalogue.links), 'linked question')}"
+    )
     return [_check("catalogue", "ok", text)]
 
 

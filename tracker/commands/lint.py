@@ -18,6 +18,7 @@ from tracker.commands.files import with_path, write_text
 from tracker.commands.session import Session, table, with_session
 from tracker.commands.shown import show_findings, who
 from tracker.errors import UsageError
+from tracker.report.wording import counted
 
 _PACKAGED = "areas.toml"  # a folder that holds it is a whole catalogue, not an addition to one
 
@@ -121,7 +122,7 @@ def _fixes(files: Sequence[tuple[Path, Any]], report: Report) -> list[_Change]:
 def _show(report: Report, fixes: Sequence[_Change], *, dry_run: bool) -> None:
     for change in fixes:
         click.echo(f"{'would change' if dry_run else 'changed'} {change.name}:\n{change.diff}")
-    show_findings(f"{report.questions} questions", report.findings, places=True)
+    show_findings(counted(report.questions, "question"), report.findings, places=True)
     if not report.waived:
         return
     groups: dict[tuple[str, str, str], list[Finding]] = {}

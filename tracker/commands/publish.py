@@ -31,6 +31,7 @@ from tracker.publish.manifold import (
     market_of,
     published_note,
 )
+from tracker.report.wording import counted
 from tracker.sources import SOURCES
 
 if TYPE_CHECKING:
@@ -317,7 +318,7 @@ class _Publication:
             return 1
         if not self._is_read(target):
             self._note(f"{target} is in no folder of SPEEDUP_QUESTIONS_PATH: nobody follows these links yet")
-        return self._end(status, f"{said}\n{len(fresh)} link(s) written to {target}", fresh)
+        return self._end(status, f"{said}\n{counted(len(fresh), 'link')} written to {target}", fresh)
 
     def _is_read(self, target: Path) -> bool:
         """Whether the catalogue will read the file."""

@@ -21,6 +21,7 @@ from tracker.commands.resolving import (
 )
 from tracker.commands.session import Session, table, with_session
 from tracker.errors import UsageError
+from tracker.report.wording import counted
 
 if TYPE_CHECKING:
     from questions.model import Link
@@ -80,7 +81,7 @@ def _print_links(session: Session, links: Sequence[Link]) -> None:
     session.print(
         {"links": [link.model_dump(mode="json") for link in links]},
         lambda: table(
-            f"{len(links)} linked questions",
+            counted(len(links), "linked question"),
             ["platform", "id", "relation", "sign", "view", "areas", "about"],
             [
                 (
@@ -99,7 +100,8 @@ def _print_links(session: Session, links: Sequence[Link]) -> None:
 
 
 def _print_summary(session: Session, questions: Sequence[Question], area: str | None) -> None:
-    from questions.summary import Row, summary
+    from questions.subjects import JUDGES_NEEDED
+    from questions.summary import Decider, Row, summary
 
     told = summary(questions)
     rows = [row for row in told.rows if area in (None, row.area)]
@@ -113,6 +115,7 @@ def _print_summary(session: Session, questions: Sequence[Question], area: str | 
             "minutes_of_two_judges": told.judge_minutes,
         },
         "minutes_of_judged_questions": told.judged_minutes,
+        "minutes_of_judged_questions_of_two_judges": JUDGES_NEEDED * told.judged_minutes,
         "rows": [asdict(row) for row in rows],
     }
 
@@ -121,12 +124,19 @@ def _print_summary(session: Session, questions: Sequence[Question], area: str | 
         cells = [[getattr(row, name) for name in Row.__dataclass_fields__] for row in rows]
         table("A question on several areas counts for each", columns, cells, right=range(3, 8))
         click.echo(
-            f"{told.questions} questions; decided by "
+            f"{counted(told.questions, 'question')}; decided by "
             + ", ".join(f"{who.value}: {count}" for who, count in told.deciders.items())
         )
         click.echo(
             f"each quarter judges read {told.proxies} proxies, {told.minutes_each} minutes each: "
-            f"{told.judge_minutes} minutes for two judges of all; {told.panels} panels answer where proxies cannot"
+            f"{told.judge_minutes} minutes for two judges of all; {counted(told.panels, 'panel')} answer where "
+            "proxies cannot"
+        )
+        alone = told.deciders[Decider.JUDGES]
+        each = told.judged_minutes / alone if alone else 0
+        click.echo(
+            f"at the end of {counted(alone, 'question')} judges alone decide, {each:g} minutes each: "
+            f"{JUDGES_NEEDED * told.judged_minutes} minutes for two judges of all"
         )
 
     session.print(document, show)
@@ -151,7 +161,7 @@ def _print_questions(session: Session, picked: Sequence[Question]) -> None:
             ]
         },
         lambda: table(
-            f"{len(picked)} questions",
+            counted(len(picked), "question"),
             ["id", "kind", "closes", "title"],
             [(q.id, q.kind.value, q.dates.close.date(), q.title) for q in picked],
         ),

@@ -11,6 +11,7 @@ import click
 from questions.time import iso
 from tracker.commands.session import Session, printable, table, with_session
 from tracker.errors import UsageError
+from tracker.report.wording import counted
 
 if TYPE_CHECKING:
     from questions.question import Question
@@ -73,7 +74,7 @@ def resolve_questions(session: Session, question_id: str | None, dry_run: bool) 
     session.print(
         document,
         lambda: table(
-            f"{len(resolved)} questions, {sum(one.new for one in resolved)} with news"
+            f"{counted(len(resolved), 'question')}, {sum(one.new for one in resolved)} with news"
             + ("" if keep else " (nothing stored)"),
             ["question", "state", "outcome", "event", "why", "new"],
             [
@@ -145,6 +146,8 @@ def print_receipt(receipt: Receipt) -> None:
         parts += [one.text, f"version {one.version}" if one.version else ""]
         click.echo("  evidence  " + printable(" ".join(part for part in parts if part)))
         click.echo(f"            published {one.published}, payload {one.payload_sha256 or '-'}")
+    for payload in dict.fromkeys(one.payload_sha256 for one in receipt.evidence if one.payload_sha256):
+        click.echo(f"  bytes     speedup db raw {payload} --out -")
     click.echo(f"  again     speedup questions resolve {receipt.question} --as-of {iso(receipt.known_at)}")
 
 
@@ -207,7 +210,7 @@ def export_batch(
         store.close()
     file.write_text(write(rows_for(lives), form), "utf-8")
     document = {"file": file, "questions": [life.question.id for life in lives]}
-    session.print(document, lambda: click.echo(f"{len(lives)} questions to judge in {file}"))
+    session.print(document, lambda: click.echo(f"{counted(len(lives), 'question')} to judge in {file}"))
     return 0
 
 
@@ -216,14 +219,14 @@ def _export_quarter(session: Session, file: Path, form: str, quarter: str, area:
 
     from questions.subjects import subjects
     from questions.time import EPOCH
-    from questions.worlds import quarter_ends
+    from questions.worlds import quarters_over
     from tracker.judging import rows_of_quarter, write
 
     try:
         end = date.fromisoformat(quarter)
     except ValueError:
         raise UsageError(f"--quarter {quarter}: should be a day like 2027-03-31") from None
-    if end not in quarter_ends(EPOCH, session.now()):
+    if end not in quarters_over(EPOCH, session.now()):
         raise UsageError(f"--quarter {quarter}: is not the last day of a quarter that is over")
     keys = session.catalogue.area_keys
     if area is not None and area not in keys:
@@ -269,9 +272,9 @@ def import_batch(session: Session, file: Path, dry_run: bool) -> int:
         "questions": sorted({one.question for one in found}),
     }
     said = (
-        f"{len(found)} judgements checked, nothing stored"
+        f"{counted(len(found), 'judgement')} checked, nothing stored"
         if dry_run
-        else f"{len(found)} judgements, {new} new"
+        else f"{counted(len(found), 'judgement')}, {new} new"
     )
     session.print(document, lambda: click.echo(said))
     return 0

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from questions.findings import Finding, Severity
 from tracker.commands.session import table
+from tracker.report.wording import counted
 
 
 def show_findings(what: str, findings: Sequence[Finding], *, places: bool = False) -> None:
@@ -13,9 +14,10 @@ def show_findings(what: str, findings: Sequence[Finding], *, places: bool = Fals
     groups: dict[tuple[Severity, str, str], list[Finding]] = {}
     for finding in findings:
         groups.setdefault((finding.severity, finding.rule, finding.message), []).append(finding)
+    numbers = {severity: sum(one.severity is severity for one in findings) for severity in Severity}
     counts = ", ".join(
-        f"{sum(finding.severity is severity for finding in findings)} {severity.value}"
-        for severity in Severity
+        f"{number} {severity.value}" if severity is Severity.ADVICE else counted(number, severity.value)
+        for severity, number in numbers.items()
     )
     columns = ["severity", "rule", "question", *(["where"] if places else []), "finding", "what to do"]
     table(
