@@ -238,6 +238,9 @@ class MemoryStore:
             raise IntegrityFailure(f"payload {sha256} does not hash to its address")
         return min(found, key=lambda payload: (payload.fetched_at, payload.source, payload.url))
 
+    def raw_names(self, start: str, at_most: int = 10) -> list[str]:
+        return sorted({key[2] for key in self._sightings if key[2].startswith(start)})[:at_most]
+
     def raw_payloads(self, source: str | None = None, since: datetime | None = None) -> Iterator[RawPayload]:
         since = moment(since)
         found = {

@@ -122,6 +122,12 @@ def get(connection: Connection, sha256: str) -> RawPayload | None:
     return None if first is None else load(connection, [first])[0]
 
 
+def names(connection: Connection, start: str, at_most: int) -> list[str]:
+    column = PAYLOAD.c.sha256
+    query = select(column).where(column >= start, column < start + "g").order_by(column).limit(at_most)
+    return list(connection.scalars(query))
+
+
 def sightings(connection: Connection, source: str | None, since: datetime | None) -> list[SightingKey]:
     """Which payloads there are and when each was first and last fetched, by time."""
     named = (SIGHTING.c.source, SIGHTING.c.url, PAYLOAD.c.sha256)

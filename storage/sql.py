@@ -95,6 +95,10 @@ class SqlStore:
         with self._database.read() as connection:
             return payloads.get(connection, sha256)
 
+    def raw_names(self, start: str, at_most: int = 10) -> list[str]:
+        with self._database.read() as connection:
+            return payloads.names(connection, start, at_most)
+
     def raw_payloads(self, source: str | None = None, since: datetime | None = None) -> Iterator[RawPayload]:
         since = moment(since)
         with self._database.read() as connection:

@@ -96,6 +96,9 @@ class Store(Protocol):
     def get_raw(self, sha256: str) -> RawPayload | None:
         """The payload as first fetched, or None. Raises IntegrityFailure if its bytes do not hash to it."""
 
+    def raw_names(self, start: str, at_most: int = 10) -> list[str]:
+        """SHA-256 of the payloads, let go or not, that begin with these hexadecimal digits; in order."""
+
     def raw_payloads(self, source: str | None = None, since: datetime | None = None) -> Iterator[RawPayload]:
         """Stored payloads by time of fetch, for re-parsing: each as it was first fetched and, if it was
         seen again, as it was last.

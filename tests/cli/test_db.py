@@ -85,6 +85,7 @@ def test_a_stored_payload_comes_back_to_the_byte(program: Program, tmp_path: Pat
     out = tmp_path / "answer"
     assert program("db", "raw", name.upper(), "--out", str(out)).code == 0
     assert out.read_bytes() == body
+    assert program("db", "raw", name[:8], "--json").json["sha256"] == name
     for wrong in ("abc", "g" * 64, "0" * 64):
         refused = program("db", "raw", wrong, "--json")
         assert (refused.code, wrong in refused.json["error"]) == (2, True)

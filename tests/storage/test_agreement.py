@@ -170,6 +170,7 @@ def everything(store: Store) -> dict[str, object]:
         "streams": store.streams(),
         "revisions": [store.revisions(stream) for stream in store.streams()],
         "raw": list(store.raw_payloads()),
+        "raw names": [store.raw_names(digit, 3) for digit in "0123456789abcdef"],
         "raw of a": list(store.raw_payloads("a", hours(3))),
         "series": store.series_ids(),
         "diff": store.series_diff("horizons", hours(3), hours(9)),

@@ -841,3 +841,11 @@ def test_a_look_that_finds_the_same_bytes_extends_the_version(store: Store) -> N
     store.sight(new.source, new.url, new.sha256, hours(30))
     assert [v.seen_last for v in store.versions("horizons")] == [hours(8), hours(30)]
     assert [v.seen_last for v in store.versions("horizons", known_at=hours(5))] == [hours(5)]
+
+
+def test_a_payload_is_found_by_the_first_digits_of_its_hash(store: Store) -> None:
+    names = sorted(store.put_raw(payload(b"answer %d" % number, 0)) for number in range(60))
+    for start in (names[0][:8], names[7][:2], "f", ""):
+        assert store.raw_names(start, 100) == [name for name in names if name.startswith(start)]
+    assert store.raw_names("", 3) == names[:3]
+    assert store.raw_names("0123456789") == []

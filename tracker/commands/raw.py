@@ -12,7 +12,7 @@ from storage.errors import StorageError
 from tracker.commands.session import Session, printable, with_session
 from tracker.errors import UsageError
 
-_SHA256 = re.compile(r"[0-9a-f]{64}")
+_SHA256 = re.compile(r"[0-9a-f]{8,64}")
 
 
 @click.command(
@@ -28,23 +28,30 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 def command(session: Session, sha256: str, out: Path | None) -> int:
     """Where a stored payload came from and when; with --out its bytes, checked against their hash.
 
-    SHA256 is what stands beside a value, a measurement, an outcome or a receipt wherever one is shown.
+    SHA256 is what stands beside a value, a measurement, an outcome or a receipt wherever one is shown; its first eight
+    digits or more will do.
     """
     asked = sha256.strip().lower()
     if not _SHA256.fullmatch(asked):
-        raise UsageError(f"{printable(sha256)[:80]!r} is not a SHA-256: 64 digits of 0-9 and a-f")
+        raise UsageError(f"{printable(sha256)[:80]!r} is not a SHA-256: 8 to 64 digits of 0-9 and a-f")
     to_stdout = out is not None and str(out) == "-"
     if to_stdout and session.as_json:
         raise UsageError("--json and --out - both claim stdout: write the bytes to a file")
     store = session.store(create=False)
     try:
+        known = store.raw_names(asked, 3)
+        if len(known) > 1:
+            raise UsageError(
+                f"{asked} begins more than one payload's hash: {', '.join(known)}; give more digits"
+            )
+        asked = known[0] if known else asked
         payload = store.get_raw(asked)
         gone = store.tombstone(asked) if payload is None else None
     finally:
         store.close()
     if payload is None:
         if gone is None:
-            raise UsageError(f"no payload {asked} is stored here")
+            raise UsageError(f"no payload is stored here whose hash is or begins with {asked}")
         raise StorageError(
             f"payload {asked} ({gone.size:,} bytes) was let go at {gone.dropped_at:%Y-%m-%d %H:%M} UTC; "
             "a backup made before has it"
