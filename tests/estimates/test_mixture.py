@@ -1,6 +1,7 @@
 """Shapes weighed by how each foretold past records, and the forecasts they make together."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from scipy import optimize, stats
 from tests.estimates.invented import frontier, scattered
 from tests.estimates.published import metr_points
 from tracker.errors import UsageError
+from tracker.estimates import mixture
 from tracker.estimates.frontier import frontier_of, scale_for
 from tracker.estimates.mixture import (
     IMAGINARY_RECORDS,
@@ -127,6 +129,22 @@ def test_forecasts_of_the_past_do_not_know_the_future():
         assert before[shape][:-1] == after[shape][:-1]
         assert before[shape][-1] != after[shape][-1]
     assert keys[-1] == "m08"
+
+
+def test_what_is_kept_of_past_forecasts_is_what_they_would_be_afresh():
+    """Every number of the points counts: the last height, an error, the day."""
+    points = frontier(RISING)
+    kept = [leave_future_out(points, seed=1), leave_future_out(points, seed=2)]
+    for changed in (
+        replace(points, heights=points.heights + 0.25, measured=points.measured + 0.25),
+        replace(points, sd_low=points.sd_low + 0.5),
+        replace(points, years=points.years * 1.5),
+    ):
+        kept.append(leave_future_out(changed, seed=1))
+        mixture._foretold.cache_clear()
+        assert leave_future_out(changed, seed=1) == kept[-1]
+    assert [leave_future_out(points, seed=seed) for seed in (1, 2)] == kept[:2]
+    assert len({scores["exponential"] for scores, _ in kept}) == len(kept)
 
 
 def test_only_records_are_foretold():
