@@ -151,9 +151,8 @@ def content(alerts: Sequence[Alert], at: datetime, batch: str = "") -> MailConte
 
 def _breakable(one: Item) -> Item:
     """The item without words that would make a narrow page wider: not every mail program breaks them itself."""
-    return replace(
-        one, **{name: ENDLESS.sub(r"\1 ", getattr(one, name)) for name in ("title", "change", "text")}
-    )
+    title, change, text = (ENDLESS.sub(r"\1 ", said) for said in (one.title, one.change, one.text))
+    return replace(one, title=title, change=change, text=text)
 
 
 def _heading(alerts: Sequence[Alert], found: Sequence[Item]) -> str:
