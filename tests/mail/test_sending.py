@@ -16,7 +16,7 @@ from pydantic import SecretStr
 
 from storage import open_store
 from storage.errors import StorageError
-from storage.mailing import LetterState, Recipient, RecipientState
+from storage.mailing import Channel, LetterState, Recipient, RecipientState
 from storage.memory import MemoryStore
 from storage.records import RunState
 from storage.store import Store
@@ -68,7 +68,8 @@ class Builder:
 
 
 def queue(store: Store, at: datetime = T0, own: Settings | None = None, week: str = "2026-W48") -> str:
-    return str(send_digest(store, own or settings(), lambda: content(week), week, at, at, at + WEEK))
+    ends = at + timedelta(days=3)
+    return str(send_digest(store, own or settings(), lambda: content(week), week, at, at, ends))
 
 
 @pytest.fixture
@@ -87,7 +88,7 @@ def test_everybody_gets_one_letter_however_often_it_is_queued(store: Store) -> N
     (issue,) = store.issues()
     assert (issue.subject, issue.text) == ("2026-W48: nothing moved", "2026-W48 after ()")
     assert [one.address for one in before] == sorted(TO, key=lambda one: store.letters(address=one)[0].key)
-    assert {one.expires_at for one in before} == {T0 + WEEK}
+    assert {one.expires_at for one in before} == {T0 + timedelta(days=3)}
 
 
 def test_who_comes_later_gets_the_same_digest(store: Store) -> None:
@@ -174,12 +175,36 @@ def test_slots_that_follow_each_other_have_weeks_that_do(
         slot = following
 
 
+def deliver(store: Store, at: datetime, state: LetterState = LetterState.SENT) -> None:
+    """What became of all that is due."""
+    while (letter := store.claim_letter(Channel.MAIL, at)) is not None:
+        store.settle_letter(letter.key, state, at, "as it is")
+
+
 def test_weeks_without_a_digest_are_said_in_the_next(store: Store) -> None:
     assert skipped_weeks(store, "2026-W48") == ()
     queue(store, week="2026-W50")
+    deliver(store, T0)
     assert skipped_weeks(store, "2026-W51") == ()
     assert skipped_weeks(store, "2027-W02") == ("2026-W51", "2026-W52", "2026-W53", "2027-W01")
     assert skipped_weeks(store, "2026-W50") == ()
+
+
+def test_a_digest_that_reached_nobody_in_its_time_is_said_in_the_next_too(store: Store) -> None:
+    queue(store, T0, week="2026-W47")
+    deliver(store, T0)
+    queue(store, T0 + WEEK, week="2026-W48")  # and no server took it
+    assert skipped_weeks(store, "2026-W49") == ("2026-W48",)
+    queue(store, T0 + 3 * WEEK, week="2026-W50")
+    assert skipped_weeks(store, "2026-W51") == ("2026-W48", "2026-W49", "2026-W50")
+    deliver(store, T0 + 3 * WEEK)
+    assert skipped_weeks(store, "2026-W51") == ()
+
+
+def test_addresses_that_were_refused_are_no_skipped_week(store: Store) -> None:
+    queue(store, T0, week="2026-W47")
+    deliver(store, T0, LetterState.DEAD)
+    assert skipped_weeks(store, "2026-W48") == ()
 
 
 # the daemon's jobs --------------------------------------------------------------------------------
@@ -196,13 +221,14 @@ def test_the_digest_is_made_once_a_week_as_known_at_its_time(store: Store) -> No
     assert builder.asked == [("2026-W47", T0, ())]
     assert due(job, store, T0 + 2 * DAY) == ()
     assert store.issues()[0].as_of == T0
-    assert {one.expires_at for one in store.letters()} == {T0 + WEEK}
+    assert {one.expires_at for one in store.letters()} == {T0 + timedelta(days=3, hours=1)}
 
 
 def test_one_that_is_more_than_three_days_late_is_skipped_and_the_next_says_so(store: Store) -> None:
     builder = Builder()
     job = digest_job(settings(digest_at="mon 07:00 UTC"), builder, lambda: T0)
     execute(job, T0, store, lambda: T0)
+    deliver(store, T0)
     late = T0 + WEEK + timedelta(days=3, seconds=1)
     assert due(job, store, late) == ()
     assert [run.state for run in store.runs("digest")] == [RunState.DONE, RunState.SKIPPED]

@@ -78,7 +78,7 @@ def _document(letter: Letter) -> dict[str, object]:
 @click.option("--dry-run", is_flag=True, help="Say what would be sent, and send nothing.")
 @with_session()
 def send(session: Session, dry_run: bool) -> int:
-    """Send what is due now, unless a daemon does so on this database."""
+    """Send the mail that is due now, unless a daemon does so on this database (webhooks: `speedup run --once`)."""
     if dry_run:
         store = session.store()
         try:

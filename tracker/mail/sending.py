@@ -2,7 +2,7 @@
 
 What is built is archived and queued in one transaction, one letter for each recipient under a key that holds the
 week and the recipient: building or queueing it again adds nothing, and what was queued is sent until it arrived
-or the week is over.
+or is three days old.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 
 from questions.time import utc
 from storage.mailing import Issue, LetterState, Picture, Recipient, RecipientState
@@ -49,15 +49,23 @@ def week_of_slot(slots: LocalTime, slot: datetime) -> str:
 
 
 def skipped_weeks(store: Store, week: str) -> tuple[str, ...]:
-    """The weeks between the last digest before this one and this one: nothing was sent for them."""
-    earlier = [one for one in store.issue_weeks() if one < week]
-    if not earlier:
-        return ()
-    found, day = [], monday_of(earlier[-1]) + WEEK
-    while day < monday_of(week):
+    """The weeks since the last digest before this one that reached anybody: nothing was sent for them."""
+    made = [one for one in store.issue_weeks() if one < week]
+    found: list[str] = []
+    day = monday_of(week) - WEEK
+    while made and week_of(day) >= made[0] and (week_of(day) not in made or _reached_nobody(store, day)):
         found.append(week_of(day))
-        day += WEEK
-    return tuple(found)
+        day -= WEEK
+    return tuple(reversed(found))
+
+
+def _reached_nobody(store: Store, monday: date) -> bool:
+    """Whether a digest was to be sent, and its time was over before anybody had it or their server had refused it."""
+    letters = store.letters(kind=DIGEST, period=week_of(monday))
+    if not letters or any(one.state is LetterState.SENT for one in letters):
+        return False
+    over = datetime.combine(monday + 2 * WEEK, time(), UTC)
+    return any(one.state is not LetterState.DEAD and one.expires_at <= over for one in letters)
 
 
 def issue_of(week: str, as_of: datetime, made_at: datetime, content: MailContent) -> Issue:
@@ -124,8 +132,8 @@ def send_digest(
 
 
 def expiry(slots: LocalTime, slot: datetime) -> datetime:
-    """Until when a digest is worth sending: the next one's time."""
-    return slots.after(slot)
+    """Until when a digest is worth sending: three days after its time, and an hour for one made at the last moment."""
+    return min(slots.after(slot), slot + LATE + timedelta(hours=1))
 
 
 def promised(options: Options) -> str:
