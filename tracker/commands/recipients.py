@@ -68,9 +68,9 @@ def _options(
             numbers[kind] = float(value)
         except ValueError:
             raise UsageError(f"--threshold {kind}={value}: not a number") from None
-    _check_kinds(alerts, numbers)
     told = {"frequency": frequency, "areas": list(areas), "alerts": list(alerts), "thresholds": numbers}
     merged = dict(before.options if before else {}) | {name: value for name, value in told.items() if value}
+    _check_kinds(alerts, numbers)
     merged |= {name: [] for name, given in (("areas", areas), ("alerts", alerts)) if ALL in given}
     return options_from(merged).model_dump(mode="json")
 
@@ -128,6 +128,14 @@ def add(
     return 0
 
 
+def _check_said_yes(known: Recipient | None) -> None:
+    """UsageError for one who was asked and has not answered: they would say yes to something else."""
+    if known is not None and known.state is RecipientState.PENDING:
+        raise UsageError(
+            "it has not said yes yet: `speedup recipients add` asks it again, with what you name"
+        )
+
+
 @command.command("set", epilog="Example:  speedup recipients set ada@example.org --frequency none")
 @click.argument("address")
 @_choices
@@ -145,11 +153,8 @@ def set_options(
     try:
         address = find(store, session.settings, address)
         before = standing(store, session.settings, address)
+        _check_said_yes(before)
         assert before is not None
-        if before.state is RecipientState.PENDING:
-            raise UsageError(
-                "it has not said yes yet: `speedup recipients add` asks it again, with what you name"
-            )
         chosen = _options(session, before, frequency, areas, alerts, thresholds)
         store.add_recipient(Recipient(address, session.now(), before.state, chosen, "command"))
     finally:

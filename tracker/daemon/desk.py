@@ -24,8 +24,7 @@ from tracker.mail.links import (
     same_token,
     unsubscribe_token,
 )
-from tracker.mail.recipients import change, listed, options_from, standing
-from tracker.mail.sending import promised
+from tracker.mail.recipients import change, listed, options_from, promised, standing
 
 Page = tuple[HTTPStatus, str, str]
 _TOKEN = re.compile(rf"({CONFIRM_PATH}|{UNSUBSCRIBE_PATH})([0-9a-f]{{{TOKEN_LENGTH}}})")

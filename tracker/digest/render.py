@@ -13,7 +13,6 @@ from tracker.digest.charts import pictures
 from tracker.digest.content import Digest
 from tracker.digest.layout import Letter, Table, Where, letter, shorter
 from tracker.mail.content import InlineImage, MailContent
-from tracker.mail.styles import inlined
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
 MAX_HTML_BYTES = 80_000  # Gmail cuts a message off near 102 kB, and hides the unsubscribe link with it
 CUTS = ((6, 110), (4, 80), (3, 50))  # lines a list, characters a line
 TEXT_WIDTH = 76
+CHARSET = '<meta charset="utf-8">'
 
 
 @dataclass(frozen=True)
@@ -57,8 +57,13 @@ def mail_content(digest: Digest, *, places: Where | None = None, footer: Footer 
 
 def render_html(words: Letter, images: Iterable[InlineImage], footer: Footer) -> str:
     """The HTML with its styles inside the tags; only what must stay a rule (dark, narrow) is left as one."""
+    from css_inline import CSSInliner
+
     drawn = {image.filename.removesuffix(".png"): image for image in images}
-    return inlined(_html().get_template("digest.html.j2").render(letter=words, images=drawn, footer=footer))
+    page = _html().get_template("digest.html.j2").render(letter=words, images=drawn, footer=footer)
+    inliner = CSSInliner(load_remote_stylesheets=False, keep_at_rules=True, keep_style_tags=False)
+    inlined = inliner.inline(page).replace(CHARSET, "", 1)
+    return inlined.replace("<head>", f"<head>{CHARSET}", 1)  # it has to stand in the first kilobyte
 
 
 def render_text(words: Letter, images: Iterable[InlineImage], footer: Footer) -> str:

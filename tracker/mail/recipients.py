@@ -63,6 +63,17 @@ def options_from(told: Mapping[str, Any]) -> Options:
         raise UsageError(f"a recipient's options are wrong: {wrong}") from None
 
 
+def promised(options: Options) -> str:
+    """What somebody gets who says yes.
+
+    >>> promised(Options(frequency="monthly")), promised(Options(alerts=("none",)))
+    ('a digest a month, and alerts when something changes', 'the weekly digest')
+    """
+    digest = {"weekly": "the weekly digest", "monthly": "a digest a month", "none": ""}[options.frequency]
+    alerts = "" if options.alerts == ("none",) else "alerts when something changes"
+    return ", and ".join(part for part in (digest, alerts) if part) or "nothing for now"
+
+
 def address_from(text: str) -> str:
     """An address as it is kept. UsageError for what is none."""
     try:

@@ -19,7 +19,7 @@ from tracker.config import Settings
 from tracker.errors import UsageError
 from tracker.mail.content import InlineImage, MailContent
 from tracker.mail.message import Mailing, Sender
-from tracker.mail.recipients import Options, digest_addresses, monday_of, options_from, standing
+from tracker.mail.recipients import digest_addresses, monday_of, standing
 from tracker.schedule import LocalTime
 
 DIGEST = "digest"
@@ -136,17 +136,6 @@ def expiry(slots: LocalTime, slot: datetime) -> datetime:
     return min(slots.after(slot), slot + LATE + timedelta(hours=1))
 
 
-def promised(options: Options) -> str:
-    """What somebody gets who says yes.
-
-    >>> promised(Options(frequency="monthly")), promised(Options(alerts=("none",)))
-    ('a digest a month, and alerts when something changes', 'the weekly digest')
-    """
-    digest = {"weekly": "the weekly digest", "monthly": "a digest a month", "none": ""}[options.frequency]
-    alerts = "" if options.alerts == ("none",) else "alerts when something changes"
-    return ", and ".join(part for part in (digest, alerts) if part) or "nothing for now"
-
-
 def ask_to_confirm(
     store: Store, settings: Settings, address: str, now: datetime, options: dict[str, object]
 ) -> Recipient:
@@ -162,6 +151,8 @@ def ask_to_confirm(
             "nobody can be asked without SPEEDUP_MAIL_BASE_URL; if the address' owner has agreed,"
             " `speedup recipients add --confirmed` says so"
         )
+    from tracker.mail.recipients import options_from, promised
+
     what = (
         "Somebody, perhaps you, asked for mail from Speedup Tracker to this address:"
         f" {promised(options_from(options))}."
