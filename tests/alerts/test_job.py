@@ -198,6 +198,17 @@ def test_a_test_goes_through_every_way_out(
     assert len(list(drop.iterdir())) == 1
 
 
+def test_where_json_is_asked_for_mail_for_the_screen_goes_to_stderr(
+    program: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (("FROM", "tracker@example.org"), ("TO", "ada@example.org"), ("DROP", "-")):
+        monkeypatch.setenv(f"SPEEDUP_MAIL_{name}", value)
+    told = program("alerts", "test", "--json")
+    assert [one["outcome"] for one in told.json["messages"]] == ["sent: printed"]
+    assert "To: <ada@example.org>" in told.err
+    assert "To: <ada@example.org>" in program("alerts", "test").out
+
+
 def test_a_test_says_which_way_out_failed(
     program: Program, server: LocalServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
