@@ -223,6 +223,20 @@ def test_a_past_is_asked_for_from_the_last_such_look_on_however_long_the_pause()
 
 
 @pytest.mark.parametrize(
+    ("runs", "held", "state"),
+    [([], DAY, "idle"), ([], -DAY, "never"), ([2], DAY, "done"), ([2], -DAY, "late")],
+)
+def test_a_job_that_waits_for_work_is_not_late(runs: list[int], held: timedelta, state: str) -> None:
+    one, store = replace(job("a"), held=lambda _: START + held), MemoryStore()
+    for ago in runs:
+        slot = one.slots.at(START) - ago * DAY
+        store.end_run(Run("a", slot, RunState.DONE, slot, slot))
+    (row,) = job_rows([one], store, START)
+    assert row["state"] == state
+    assert state in JOB_ADVICE
+
+
+@pytest.mark.parametrize(
     ("runs", "state"),
     [
         ([], "never"),

@@ -77,15 +77,10 @@ def _item(group: Sequence[Alert]) -> Item:
         change, text = clean("; ".join(afters), limit=1500), clean(first.text) if alike else ""
         return Item(KINDS[first.kind], clean(first.title), change, text, None, rests, found)
     sign = SIGNS.get(first.direction, "") if first.kind == "move" else ""
-    return Item(
-        KINDS[first.kind],
-        clean(first.title),
-        f"{sign}{clean(first.before)} → {clean(first.after)}",
-        clean(first.text, limit=800),
-        https_url(first.url) if first.url else None,
-        rests,
-        found,
-    )
+    step, why = f"{sign}{clean(first.before)} → {clean(first.after)}", clean(first.text, limit=800)
+    news = (why, step) if first.kind == "series" else (step, why)  # from which bytes to which is not the news
+    url = https_url(first.url) if first.url else None
+    return Item(KINDS[first.kind], clean(first.title), *news, url, rests, found)
 
 
 def _rests_on(group: Sequence[Alert]) -> list[str]:

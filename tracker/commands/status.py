@@ -38,6 +38,7 @@ ADVICE = {
 
 JOB_ADVICE = {
     "never": "it has not run yet: `speedup run` (or `speedup run --once --only {job}`)",
+    "idle": "nothing waits for it",
     "running": "",
     "done": "",
     "late": "its time went by unused: is the daemon running? `speedup run --once --only {job}`",

@@ -72,7 +72,7 @@ class HourlyBudget:
         with self._lock:
             sent = self._recent(source)
             if len(sent) >= self.limit(source):
-                return max(1.0, sent[0] + HOUR_S - self._clock())
+                return max(1.0, HOUR_S - (self._clock() - sent[0]))
             sent.append(self._clock())
             return 0.0
 

@@ -82,7 +82,7 @@ def job_rows(jobs: Sequence[Job], store: Store, now: datetime) -> list[dict[str,
                 "job": job.name,
                 "last_success": good.finished_at if good else None,
                 "age_s": _age_s(good, now),
-                "state": _state(job, good, last, now),
+                "state": _state(job, good, last, store, now),
                 "slot": last.slot if last else None,
                 "message": last.message if last else "",
                 "next_due": job.slots.after(now),
@@ -91,12 +91,15 @@ def job_rows(jobs: Sequence[Job], store: Store, now: datetime) -> list[dict[str,
     return rows
 
 
-def _state(job: Job, good: Run | None, last: Run | None, now: datetime) -> str:
-    """How the last run ended; ``late`` when all is well but for a whole slot having gone by without one."""
+def _state(job: Job, good: Run | None, last: Run | None, store: Store, now: datetime) -> str:
+    """How the last run ended; ``late`` when all is well but for a whole slot having gone by without one, ``idle``
+    when it has never run and is not to."""
+    until = job.held(store) if job.held is not None else None
+    held = until is not None and until > now
     if last is None:
-        return "never"
+        return "idle" if held else "never"
     before = job.slots.at(job.slots.at(now) - timedelta(microseconds=1))
-    if good is last and last.slot < before:
+    if good is last and last.slot < before and not held:
         return "late"
     return last.state.value
 
