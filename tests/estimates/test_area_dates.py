@@ -45,6 +45,9 @@ def test_with_known_needs_an_areas_date_is_when_the_trend_passes_it(mixture):
 def test_areas_with_the_same_need_are_level_whatever_the_draws(mixture):
     voice = voice_of(mixture, NEEDS | {"b": NEEDS["a"]})
     assert voice.scores["a"] == voice.scores["b"] > voice.scores["c"] > voice.scores["d"]
+    dates = area_dates(mixture, NEEDS | {"b": NEEDS["a"]}, 1.5, draws=4_000, seed=1)
+    assert dates.dates("a", DAYS).p_by == dates.dates("b", DAYS).p_by
+    assert dates.p_by(DAYS[0])["a"] == dates.p_by(DAYS[0])["b"] == dates.dates("a", DAYS).p_by[DAYS[0]]
     assert voice.p_before["a"]["b"] == pytest.approx(0.5, abs=0.03)
 
 

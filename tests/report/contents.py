@@ -43,6 +43,7 @@ COMPARISONS = (
         0.41,
         0.31,
         (Disagreement("training_efficiency", "interpretability", 0.93, 0.31, 2),),
+        tau_latent_ci90=(-0.52, 0.97),
     ),
     Comparison("internal", "trend", TREND.coverage, 0.667, (0.0, 1.0), 0.49, 0.12),
     Comparison("internal", "panel", (), reason="panel has no view on any area"),

@@ -184,6 +184,12 @@ def test_every_chart_is_an_image_with_its_numbers_in_words() -> None:
     assert all(NUMBER.search(label) for label in labels)
 
 
+def test_agreement_is_told_of_draws_and_behind_their_noise() -> None:
+    html = full_page().html
+    for said in ("0.20 (90 % of draws: −0.40 to 0.80)", "−0.52 to 0.97", "behind the noise, 90 %"):
+        assert said in html
+
+
 def test_who_was_better_is_told_with_both_intervals_or_why_it_is_not() -> None:
     html = full_page().html
     for said in ("−0.012 (95 %: −0.031 to 0.006)", "−0.052 to 0.027", "however often one looks"):

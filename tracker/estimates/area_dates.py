@@ -45,13 +45,20 @@ class AreaDates:
         return tuple(self.needed)
 
     def dates(self, area: str, p_dates: Iterable[date] = ()) -> Dates:
-        """One area's distribution of dates. Raises UsageError for an area without a need."""
-        return Dates(self.frontier, self.years[:, self._column(area)], tuple(p_dates))
+        """One area's distribution of dates, the same for all with its need. UsageError for an area without a need."""
+        return Dates(self.frontier, self.waits(area), tuple(p_dates))
+
+    def waits(self, area: str) -> Floats:
+        """Years from the last point to the need of an area, from the draws of all areas with that need: nothing but
+        chance tells those apart."""
+        minutes = self.needed[self.areas[self._column(area)]]
+        columns = [i for i, other in enumerate(self.needed.values()) if other == minutes]
+        return self.years[:, columns].ravel()
 
     def p_by(self, day: date) -> dict[str, float]:
         """Probability per area that the trend has reached its need by the end of a day."""
-        reached = (self.years <= self.frontier.year_of(day)).mean(axis=0)
-        return dict(zip(self.areas, reached.tolist(), strict=True))
+        end = self.frontier.year_of(day)
+        return {area: float((self.waits(area) <= end).mean()) for area in self.areas}
 
     def p_before(self, one: str, two: str) -> float:
         """P(one area's need is reached before the other's); never for both counts for neither."""
@@ -116,11 +123,12 @@ def dates_voice(dates: AreaDates, *, today: date, groups: Mapping[str, str]) -> 
             f"within {dates.horizon_years:g} years"
         )
         return Voice(name=name, model=model, reason=reason)
-    ahead = dates.years - (day_number(today) - dates.frontier.last_day) / DAYS_PER_YEAR
+    passed = (day_number(today) - dates.frontier.last_day) / DAYS_PER_YEAR
+    ahead = dates.years - passed
     return voice_from_draws(
         name=name,
         model=model,
-        scores=_medians(dates.needed, -ahead),
+        scores={area: passed - float(np.median(dates.waits(area))) for area in dates.areas},
         draws=-ahead,
         groups=groups,
         evidence=needs_as_evidence(dates.needed),
@@ -132,23 +140,11 @@ def dates_voice(dates: AreaDates, *, today: date, groups: Mapping[str, str]) -> 
     )
 
 
-def _medians(needed: Mapping[str, float], draws: Floats) -> dict[str, float]:
-    """Each area's median draw; areas with the same need share one, as nothing but chance tells their draws apart."""
-    alike: dict[float, list[int]] = {}
-    for column, minutes in enumerate(needed.values()):
-        alike.setdefault(minutes, []).append(column)
-    medians = {minutes: float(np.median(draws[:, columns])) for minutes, columns in alike.items()}
-    return {area: medians[minutes] for area, minutes in needed.items()}
-
-
 def dates_marginals(dates: AreaDates, *, today: date) -> dict[str, DateCdf]:
     """When each area comes within reach by itself, years from today; what is reached already by 0."""
     passed = (day_number(today) - dates.frontier.last_day) / DAYS_PER_YEAR
     times = np.concatenate([[0.0], np.geomspace(0.05, max(dates.horizon_years - passed, 0.1), 80)])
-    return {
-        area: DateCdf.from_draws(dates.years[:, i] - passed, times.tolist())
-        for i, area in enumerate(dates.areas)
-    }
+    return {area: DateCdf.from_draws(dates.waits(area) - passed, times.tolist()) for area in dates.areas}
 
 
 def check_needs(needed_minutes: Mapping[str, float], sd_doublings: float) -> None:

@@ -188,7 +188,10 @@ class Ordering:
 
 @dataclass(frozen=True)
 class ComparisonRow:
-    """How two voices' orders compare; numbers None when fewer than four areas are shared (``reason``)."""
+    """How two voices' orders compare; numbers None when fewer than four areas are shared (``reason``).
+
+    ``tau_b_ci90``: of single draws; ``tau_latent_ci90``: of what both are about, behind their noise.
+    """
 
     a: str
     b: str
@@ -199,6 +202,7 @@ class ComparisonRow:
     weighted_distance: float | None
     verdict: str
     disagreements: tuple[str, ...] = ()
+    tau_latent_ci90: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -435,6 +439,7 @@ def comparison_row(
         comparison.weighted_distance,
         agreement(comparison),
         pairs,
+        comparison.tau_latent_ci90,
     )
 
 

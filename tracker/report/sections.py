@@ -218,11 +218,12 @@ def _comparisons(content: PageContent) -> Section:
     rows = content.comparisons
     paragraphs = (
         "Kendall's tau-b is 1 for the same order, −1 for the reverse and 0 on average for unrelated orders. The "
-        "90 % interval comes from resampling both sides: single draws agree less than what they are about. The null "
-        "spread is its standard deviation for unrelated orders of that many areas: with few areas a large tau-b "
-        "means little. The weighted distance (0 = none, 1 = all) is the share of pair weight on which the two "
-        "disagree. Listed are the pairs of areas on which two voices stand on opposite sides of one half by 0.15 "
-        "each, and for how many weeks: a single week is no news.",
+        "interval of draws comes from resampling both sides. Single draws agree less than what they are about: that "
+        "is told behind the noise, where both voices say how sure they are. The null spread is tau-b's standard "
+        "deviation for unrelated orders of that many areas: with few areas a large tau-b means little. The weighted "
+        "distance (0 = none, 1 = all) is the share of pair weight on which the two disagree. Listed are the pairs of "
+        "areas on which two voices stand on opposite sides of one half by 0.15 each, and for how many weeks: a single "
+        "week is no news.",
         *_reason(content, "agreement", bool(content.agreement)),
     )
     charts = (content.agreement,) if content.agreement else ()
@@ -239,10 +240,11 @@ def _comparisons(content: PageContent) -> Section:
             "voices",
             "shared areas",
             "tau-b",
+            "behind the noise, 90 %",
             "null spread",
             "weighted distance",
             "verdict",
-            numeric=(1, 2, 3, 4),
+            numeric=(1, 2, 3, 4, 5),
         ),
         tuple(_comparison_row(row) for row in rows),
     )
@@ -260,7 +262,8 @@ def _comparison_row(row: ComparisonRow) -> tuple[Cell, ...]:
     return (
         Cell(f"{voice_title(row.a)} and {voice_title(row.b)}"),
         _count(row.n_shared),
-        _with_interval(row.tau_b, row.tau_b_ci90, 2, "90 %"),
+        _with_interval(row.tau_b, row.tau_b_ci90, 2, "90 % of draws"),
+        _absent("not known") if row.tau_latent_ci90 is None else Cell(interval(row.tau_latent_ci90, 2)),
         _number(row.tau_null_sd),
         _number(row.weighted_distance),
         Cell(row.verdict),
