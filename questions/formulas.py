@@ -38,8 +38,8 @@ class HalvingTime(Record):
         """The formula in words, for whoever computes it by hand."""
         return (
             f"{self.baseline_days:g} times minus the least-squares slope of ln(value) a day, over the entries of "
-            f"{self.of} dated in the {self.window_days} days up to the quarter end (at least {self.least}), divided by ln 2; its "
-            "interval is that of the slope by Student's t with two degrees of freedom less than entries"
+            f"{self.of} dated in the {self.window_days} days up to the quarter end (at least {self.least}), divided "
+            "by ln 2; its interval is that of the slope by Student's t with two degrees of freedom less than entries"
         )
 
 
