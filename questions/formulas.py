@@ -33,6 +33,15 @@ class HalvingTime(Record):
     def reads(self) -> tuple[str, ...]:
         return (self.of,)
 
+    @property
+    def says(self) -> str:
+        """The formula in words, for whoever computes it by hand."""
+        return (
+            f"{self.baseline_days:g} times minus the least-squares slope of ln(value) a day, over the entries of "
+            f"{self.of} dated in the {self.window_days} days up to the quarter end (at least {self.least}), divided "
+            "by ln 2; its interval is that of the slope by Student's t with two degrees of freedom less than entries"
+        )
+
 
 class SlopeRatio(Record):
     """The slope over the last ``window_days`` divided by the slope from ``baseline_from`` to ``baseline_to``.
@@ -57,6 +66,16 @@ class SlopeRatio(Record):
     @property
     def reads(self) -> tuple[str, ...]:
         return (self.of,)
+
+    @property
+    def says(self) -> str:
+        """The formula in words, for whoever computes it by hand."""
+        return (
+            f"the least-squares slope a day of the entries of {self.of} dated in the {self.window_days} days up to the "
+            f"quarter end, divided by that of those dated {self.baseline_from} to {self.baseline_to} (at least "
+            f"{self.least} each); its interval is Fieller's for two independent slopes, with Student's t of the "
+            "fewer degrees of freedom; none while the two windows overlap"
+        )
 
 
 ReadingFormula = Annotated[HalvingTime | SlopeRatio, Field(discriminator="kind")]

@@ -291,6 +291,7 @@ def _battery(arm: Battery, multiple: float, names: Mapping[str, str], cut: int) 
             kind = f"{proxy.evidence.value}; read by {read}{gate}"
             what = "The gain" if proxy.evidence is EvidenceClass.GATE else "The ratio"
             told = f"{proxy.id} {proxy.name} [{kind}]:{measures} {what}: {proxy.ratio}."
+            told += f" Computed as {proxy.formula.says}." if proxy.formula is not None and cut < 2 else ""
             lines.append(f"- {escaped(told)}{source}")
         else:
             watched.append(f"{proxy.id} {proxy.name}")

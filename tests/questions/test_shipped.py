@@ -196,6 +196,9 @@ def test_the_page_of_a_question_says_what_is_measured_by_whom_and_as_which_ratio
                 mark = f"{proxy.id} {proxy.name} [{proxy.evidence.value}; read by {read}"
                 assert escaped(mark) in text, question.id
                 assert escaped(f"{proxy.measures} The ratio: {proxy.ratio}.") in text, question.id
+                if proxy.formula is not None:
+                    assert escaped(proxy.formula.says) in text
+                    assert f"{proxy.formula.window_days} days" in proxy.formula.says
         judged = any(
             proxy.read_by == "judges"
             for arm in question.battery.arms
