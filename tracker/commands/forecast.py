@@ -25,7 +25,7 @@ def command() -> None:
 
 @command.command(
     "add",
-    epilog="Example:  speedup forecast add metaculus:3479 --odds 1:4 --forecaster ann --comment 'slower now'",
+    epilog="Example:  speedup forecast add metaculus:17728 --odds 1:4 --forecaster ann --comment 'slower now'",
 )
 @click.argument("question")
 @click.option("--outcome", default="yes", show_default=True, help="Which outcome the probability is of.")
@@ -163,7 +163,7 @@ def _rows(title: str, rows: list[dict[str, Any]], columns: list[str]) -> None:
         click.echo(f"… and {len(rows) - ROWS_SHOWN} more (see --json)")
 
 
-@command.command("list", epilog="Example:  speedup forecast list --forecaster ann --question metaculus:3479")
+@command.command("list", epilog="Example:  speedup forecast list --forecaster ann --question metaculus:17728")
 @click.option("--forecaster", "forecasters", multiple=True, help="Only these forecasters.")
 @click.option("--question", "chosen", multiple=True, help="Only these questions.")
 @with_session(as_of=True)

@@ -22,7 +22,7 @@ ROWS_SHOWN = 12
 
 
 def show_linked(session: Session, name: str) -> int:
-    """What is known of a linked question (``metaculus:3479``): every stored value with when it was so and seen."""
+    """What is known of a linked question (``metaculus:17728``): every stored value with when it was so and seen."""
     platform, _, external_id = name.partition(":")
     links = [one for one in session.catalogue.links if one.key[:2] == (platform, external_id)]
     if not links:

@@ -174,7 +174,7 @@ def _print_questions(session: Session, picked: Sequence[Question]) -> None:
 def show_question(session: Session, question_id: str) -> int:
     """The whole record of one question, and the receipt of every verdict on it.
 
-    Of a question elsewhere (ID is metaculus:3479) every stored value, and the payload it was read from.
+    Of a question elsewhere (ID is metaculus:17728) every stored value, and the payload it was read from.
     """
     if ":" in question_id:
         return show_linked(session, question_id)

@@ -16,7 +16,7 @@ _SHA256 = re.compile(r"[0-9a-f]{8,64}")
 
 
 @click.command(
-    "raw", epilog="Example:  speedup questions show metaculus:3479  then  speedup db raw SHA256 --out -"
+    "raw", epilog="Example:  speedup questions show metaculus:17728  then  speedup db raw SHA256 --out -"
 )
 @click.argument("sha256")
 @click.option(
