@@ -87,7 +87,7 @@ def voice_from_draws(
         p_before=_pairs(areas, frequencies),
         group_means=_group_means(areas, base, groups),
         p_capabilities_first=_p_capabilities_first(areas, draws, groups),
-        tau_b_self=_mean_tau(draws, base) if (tied > 1).any() else _mean_tau_untied(wins, base, len(draws)),
+        tau_b_self=_mean_tau(draws, base, wins, np.asarray((tied > 1).any(axis=0))),
         coverage=areas,
         evidence=tuple(evidence),
         unused=tuple(unused),
@@ -156,25 +156,27 @@ def _pairs(areas: Sequence[str], matrix: NDArray[np.float64]) -> dict[str, dict[
     }
 
 
-def _mean_tau(draws: NDArray[np.float64], base: NDArray[np.float64]) -> float | None:
-    """Mean tau-b of the draws to the scores, over the draws that order anything; None if none does."""
-    if len(base) < 2:
-        return None
-    taus = tau_b(draws, base)
-    defined = taus[~np.isnan(taus)]
-    return float(defined.mean()) if defined.size else None
+def _mean_tau(
+    draws: NDArray[np.float64],
+    base: NDArray[np.float64],
+    wins: NDArray[np.int64],
+    level: NDArray[np.bool_],
+) -> float | None:
+    """Mean tau-b of the draws to the scores, over the draws that order anything; None if none does.
 
-
-def _mean_tau_untied(wins: NDArray[np.int64], base: NDArray[np.float64], draws: int) -> float | None:
-    """The same from counted wins, for draws without a tie: then every draw has all its pairs, and the mean of
-    sums is the sum of means."""
-    if len(base) < 2:
-        return None
+    Draws without a tie (not ``level``) have all their pairs, and the mean of their sums is the sum of means: they are
+    taken from the counted ``wins``.
+    """
     signs = np.sign(base[:, None] - base[None, :])
-    untied = np.count_nonzero(signs)
-    if not untied:
+    pairs = math.sqrt(np.count_nonzero(signs) / 2 * math.comb(len(base), 2))
+    if not pairs:
         return None
-    return float((signs * wins).sum() / draws / math.sqrt(untied / 2 * math.comb(len(base), 2)))
+    some = draws[level]
+    taus = tau_b(some, base) if len(some) else np.empty(0)
+    defined = taus[~np.isnan(taus)]
+    plain = wins - _standings(some)[0] if len(some) else wins
+    count = defined.size + len(draws) - len(some)
+    return float((defined.sum() + (signs * plain).sum() / pairs) / count) if count else None
 
 
 # Groups ---------------------------------------------------------------------------------------------
