@@ -60,21 +60,9 @@ Ranges = Callable[[], Mapping[tuple[str, str], tuple[float, float]]]
 """By pair the least and the greatest probability over all versions of the factor model; computed when asked for."""
 
 
-def build_digest(
-    store: Store,
-    catalogue: Catalogue,
-    settings: Settings,
-    period: Period,
-    *,
-    skipped: tuple[str, ...] = (),
-    known: Orderings | None = None,
-) -> Digest:
-    """Everything there is to tell of a week, as known at its end. Raises StorageError only.
-
-    ``skipped``: weeks before it for which no digest was sent, which is said. ``known``: the orderings at that
-    instant by the default options, for a caller that has them.
-    """
-    return look_through(store, catalogue, settings, period, skipped=skipped, known=known).whole
+def build_digest(store: Store, catalogue: Catalogue, settings: Settings, period: Period) -> Digest:
+    """Everything there is to tell of a week, as known at its end. Raises StorageError only."""
+    return look_through(store, catalogue, settings, period).whole
 
 
 @dataclass(frozen=True)
@@ -155,7 +143,11 @@ def look_through(
     skipped: tuple[str, ...] = (),
     known: Orderings | None = None,
 ) -> Desk:
-    """A week from which digests can be told; the arguments are those of ``build_digest``."""
+    """A week from which digests can be told, as known at its end. Raises StorageError only.
+
+    ``skipped``: weeks before it for which no digest was sent, which is said. ``known``: the orderings at that
+    instant by the default options, for a caller that has them.
+    """
     options, store = ModelOptions(), remembering(store)
     voices = Scene(catalogue, store, options, period.at)
     result = known or orderings(catalogue, store, options, now=period.at, known_at=period.at, scene=voices)

@@ -55,7 +55,7 @@ def digest_mail(
     footer: Footer | None = None,
     known: Orderings | None = None,
 ) -> DigestMail:
-    """The digest of a period as a mail; the arguments are those of ``build_digest`` and ``mail_content``."""
+    """The digest of a period as a mail; the arguments are those of ``look_through`` and ``mail_content``."""
     places, chosen = where(settings.digest_url, period.label), footer or Footer()
     with unswept():
         desk = look_through(store, catalogue, settings, period, skipped=skipped, known=known)
