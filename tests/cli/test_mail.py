@@ -239,6 +239,23 @@ def test_the_digest_is_sent_once_to_whoever_has_not_got_it(program: Program, out
     }
 
 
+def test_the_digest_is_shown_as_one_recipient_gets_it(program: Program, out: Path) -> None:
+    open_store(program.db).close()
+    assert (
+        program(
+            "recipients", "add", EVE, "--confirmed", "--area", "ai_control", "--threshold", "move=0.5"
+        ).code
+        == 0
+    )
+    week = ("digest", "--week", "2026-11-18", "--as-of", "2026-11-23T07:00Z")
+    told = " ".join(program(*week, "--for", EVE).out.split())
+    assert "As you chose, told of AI control, of questions that moved by 0.5 in log-odds or more." in told
+    assert "As you chose" not in program(*week, "--for", ADA).out
+    assert "no such recipient" in program(*week, "--for", "nobody@example.org").err
+    assert program(*week, "--for", EVE, "--send").code == 2
+    assert not out.exists()
+
+
 def test_nothing_is_sent_where_mail_is_not_set_up(program: Program) -> None:
     open_store(program.db).close()
     refused = program("digest", "--send")

@@ -35,10 +35,19 @@ _FOLDER = click.Path(file_okay=False, path_type=Path)
 @click.option(
     "--send", is_flag=True, help="Archive the week's digest, queue it for every recipient, and send."
 )
+@click.option(
+    "--for", "reader", metavar="ADDRESS", help="As this recipient gets it, by what they chose; send nothing."
+)
 @click.option("--dry-run", is_flag=True, help="With --send: say how many would get it, and do nothing.")
 @with_session(as_of=True)
 def command(
-    session: Session, week: date | None, preview: Path | None, archive: Path | None, send: bool, dry_run: bool
+    session: Session,
+    week: date | None,
+    preview: Path | None,
+    archive: Path | None,
+    send: bool,
+    reader: str | None,
+    dry_run: bool,
 ) -> int:
     """What changed in a week: order of areas, movers and why, disagreements, outcomes, calibration, data health.
 
@@ -58,13 +67,15 @@ def command(
     period = _period(session, week)
     if dry_run and not send:
         raise UsageError("--dry-run goes with --send")
+    if reader is not None and send:
+        raise UsageError("--for shows one recipient's digest; --send goes to all of them")
     if send:
         if store is None:
             raise UsageError("--send: there is no database yet, so there is nothing to tell")
         store.close()
         return _send(session, period, dry_run=dry_run)
     try:
-        content = _content(session, store, period)
+        content = _content(session, store, period, reader)
     finally:
         if store is not None:
             store.close()
@@ -91,15 +102,17 @@ def _period(session: Session, week: date | None) -> Period:
     return Period(found.label, session.as_of) if session.as_of is not None else found
 
 
-def _content(session: Session, store: Store | None, period: Period) -> MailContent:
-    """The digest of what is stored; of nothing, where there is no database."""
+def _content(session: Session, store: Store | None, period: Period, reader: str | None) -> MailContent:
+    """The digest of what is stored (of nothing, where there is no database), told to a reader if one is named."""
     from storage.memory import MemoryStore
     from tracker.digest.issue import digest_mail
+    from tracker.mail.recipients import taste_of
     from tracker.mail.sending import skipped_weeks
 
     found = store or MemoryStore()
     skipped = skipped_weeks(found, period.label)
-    return digest_mail(found, session.catalogue, session.settings, period, skipped=skipped)
+    content = digest_mail(found, session.catalogue, session.settings, period, skipped=skipped)
+    return content if reader is None else content.for_taste(taste_of(found, session.settings, reader))
 
 
 def _document(content: MailContent, period: Period, files: Sequence[Path]) -> dict[str, Any]:

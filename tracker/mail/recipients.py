@@ -131,6 +131,12 @@ def digest_addresses(store: Store, settings: Settings, week: str) -> list[str]:
     return list(digest_readers(store, settings, week))
 
 
+def taste_of(store: Store, settings: Settings, name: str) -> Taste:
+    """What somebody on the list chose of a digest. UsageError when nobody is meant."""
+    known = standing(store, settings, find(store, settings, name))
+    return options_from(known.options if known is not None else {}).taste
+
+
 def standing(store: Store, settings: Settings, address: str) -> Recipient | None:
     """The newest record of an address, or what the settings make of it."""
     history = store.recipient_history(address)
