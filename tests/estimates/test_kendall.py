@@ -141,3 +141,14 @@ TEN = [1, 0, 2, 3, 4, 9, 8, 7, 6, 5]  # 11 of 45 pairs reversed: tau = 23/45
 def test_ten_areas_need_23_of_45_to_be_told_from_chance():
     assert tau_null_p(10, 23 / 45) == pytest.approx(kendalltau(range(10), TEN).pvalue, abs=1e-12)
     assert tau_null_p(10, 23 / 45) <= 0.05 < tau_null_p(10, 21 / 45)
+
+
+def test_of_very_many_orders_each_comes_out_as_alone() -> None:
+    random = np.random.default_rng(7)
+    first, second = random.integers(0, 4, (2, 2_500, 5)).astype(float)
+    some = [0, 999, 1_000, 1_999, 2_000, 2_499]
+    every, to_one = tau_b(first, second, gap_x=1.0), tau_b(first, second[3])
+    assert every.shape == to_one.shape == (2_500,)
+    for row in some:
+        np.testing.assert_array_equal(every[row], tau_b(first[row], second[row], gap_x=1.0))
+        np.testing.assert_array_equal(to_one[row], tau_b(first[row], second[3]))

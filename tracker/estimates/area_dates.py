@@ -116,7 +116,7 @@ def dates_voice(dates: AreaDates, *, today: date, groups: Mapping[str, str]) -> 
     name, model = "trend", f"mixture of trend shapes ({weights}), needs ±{dates.sd_doublings:g} doublings"
     if not dates.needed:
         return Voice(name=name, model=model, reason="no area has a needed horizon")
-    late = [area for area in dates.areas if dates.dates(area).never >= 0.5]
+    late = [area for area in dates.areas if np.isinf(dates.waits(area)).mean() >= 0.5]
     if late:
         reason = (
             f"half the futures or more do not reach the need of {', '.join(late)} "

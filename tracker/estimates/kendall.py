@@ -7,6 +7,8 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+_AT_ONCE = 1_000  # orders whose pairs stay in the processor's own memory while they are counted
+
 
 def tau_b(x: ArrayLike, y: ArrayLike, *, gap_x: float = 0.0, gap_y: float = 0.0) -> NDArray[np.float64]:
     """How far two orders of the same items agree: +1 the same, -1 reversed, with ties allowed for.
@@ -18,6 +20,18 @@ def tau_b(x: ArrayLike, y: ArrayLike, *, gap_x: float = 0.0, gap_y: float = 0.0)
     where one side is all tied. Raises ValueError if the items do not match.
     """
     first, second = _two_orders(x, y)
+    if first.ndim == 2 and len(first) > _AT_ONCE and second.shape in (first.shape, first.shape[1:]):
+        parts = [slice(start, start + _AT_ONCE) for start in range(0, len(first), _AT_ONCE)]
+        others = (second if second.ndim == 1 else second[part] for part in parts)
+        return np.concatenate(
+            [_taus(first[part], other, gap_x, gap_y) for part, other in zip(parts, others, strict=True)]
+        )
+    return _taus(first, second, gap_x, gap_y)
+
+
+def _taus(
+    first: NDArray[np.float64], second: NDArray[np.float64], gap_x: float, gap_y: float
+) -> NDArray[np.float64]:
     one, two = _pair_signs(first, gap_x), _pair_signs(second, gap_y)
     # Signs are -1, 0, 1 and pairs are few: float32 sums of them are exact, and einsum adds no temporary.
     balance = np.einsum("...p,...p->...", one, two).astype(np.float64)
