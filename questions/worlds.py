@@ -60,6 +60,7 @@ class Worlds:
     settled: dt.date
     panel: bool = True
     _known: dict[tuple[str, int], Edges] = field(default_factory=dict, compare=False)
+    _seen: dict[tuple[object, ...], tuple[Battery, World]] = field(default_factory=dict, compare=False)
 
     def of_ordering(
         self, a: Side, b: Side, wording: Mapping[str, str], before_open: tuple[dt.date, ...]
@@ -183,6 +184,14 @@ class Worlds:
         return battery.deciding(self.k)[: self.need]
 
     def _of_area(self, battery: Battery, day: dt.date, *, gates: bool, **told: Any) -> World:
+        """What is seen of an area on a day, shared by all worlds in which it is."""
+        what = (id(battery), day, gates, *sorted(told.items()))
+        if what not in self._seen:
+            made = self._made_of_area(battery, day, gates=gates, **told)
+            self._seen[what] = battery, made  # kept, so is its id
+        return self._seen[what][1]
+
+    def _made_of_area(self, battery: Battery, day: dt.date, *, gates: bool, **told: Any) -> World:
         used = self._used(battery)
         passed = tuple(
             FixtureObservation(at=day, series=f"{battery.area}.{proxy.gated_by}", value=1.0, lower=1.0)
