@@ -168,10 +168,16 @@ def _copy(connection: Connection, name: str, columns: Sequence[str], rows: Itera
 
 def upsert(connection: Connection, name: str, key: dict[str, Any], values: dict[str, Any]) -> None:
     """Write one row under its key. Safe because writers take turns."""
+    change, add = _upserts(name, tuple(key))
+    named = {f"of_{column}": value for column, value in key.items()}
+    if connection.execute(change, values | named).rowcount == 0:
+        connection.execute(add, key | values)
+
+
+@cache
+def _upserts(name: str, key: tuple[str, ...]) -> tuple[Update, Insert]:
     rows = table(name)
-    same = [rows.c[column] == value for column, value in key.items()]
-    if connection.execute(update(rows).where(*same).values(values)).rowcount == 0:
-        connection.execute(insert(rows).values(key | values))
+    return update(rows).where(*(rows.c[column] == bindparam(f"of_{column}") for column in key)), insert(rows)
 
 
 def url_digest(url: str) -> str:

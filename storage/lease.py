@@ -170,9 +170,12 @@ def beacon_of(address: Address) -> Beacon:
     return NoBeacon() if address.path is None else FileBeacon(address.path)
 
 
+_STANDING = select(LEASE).where(LEASE.c.name == bindparam("of_name"))
+
+
 def standing(connection: Connection, name: str) -> Lease | None:
     """The last lease of a name, whether or not its term is over."""
-    row = connection.execute(select(LEASE).where(LEASE.c.name == name)).one_or_none()
+    row = connection.execute(_STANDING, {"of_name": name}).one_or_none()
     return None if row is None else Lease(*row)
 
 

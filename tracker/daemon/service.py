@@ -99,6 +99,7 @@ class Daemon:
         self._lanes: set[str] = set()
         self._waiting: dict[str, _Waiting] = {}
         self._settled: dict[str, datetime] = {}
+        self._slots: dict[str, tuple[datetime, datetime]] = {}
         self._pinged_at = monotonic()
 
     # the life of it
@@ -252,7 +253,7 @@ class Daemon:
             with self.watch.lock:
                 busy = bool(job.lanes & self._lanes) or job.name in self.watch.running
             waiting = self._waiting.get(job.name)
-            present = job.slots.at(now)
+            present = self._present(job, now)
             if busy or self._settled.get(job.name) == present:
                 continue
             if waiting is not None and self._monotonic() < waiting.until:
@@ -262,6 +263,13 @@ class Daemon:
                 self._start(job, slots[0], self._lease)
             elif job.most == 1 and not is_due(present, self._control.runs(job.name, present)):
                 self._settled[job.name] = present  # what has ended stays so: no need to look again
+
+    def _present(self, job: Job, now: datetime) -> datetime:
+        """The latest slot of a job; looked up again when the next one has come."""
+        slot, following = self._slots.get(job.name, (now, now))
+        if not slot <= now < following:
+            slot, following = self._slots[job.name] = job.slots.at(now), job.slots.after(now)
+        return slot
 
     def _start(self, job: Job, slot: datetime, lease: Lease) -> None:
         thread = threading.Thread(target=self._work, args=(job, slot, lease), name=job.name, daemon=True)
