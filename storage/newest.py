@@ -7,11 +7,11 @@ several times what the index does, and past a record's ``__init__`` where a glan
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import cache, lru_cache
 from math import inf
-from typing import Any, TypeVar
+from typing import Any
 
 from sqlalchemy import Connection, Select, and_, bindparam, select, true, tuple_
 from sqlalchemy.engine import make_url
@@ -113,22 +113,17 @@ def latest(
     assert asked.cursor is not None
     rows = sorted(asked.cursor.fetchall())  # by key: no two are alike
     asked.close()
-    return _records(rows, known_at, _Moments() if order is None else _Instants())
+    return _records(rows, known_at, utc if order is None else from_micros)
 
 
-class _Instants(dict[int, datetime]):
-    """Microseconds to instants; those of one fetch are shared by all that it brought."""
+class _Instants(dict[Any, datetime]):
+    """What the driver tells of instants, as instants; those of one fetch are shared by all that it brought."""
 
-    def __missing__(self, micros: int) -> datetime:
-        made = self[micros] = from_micros(micros)
-        return made
+    def __init__(self, instant: Callable[[Any], datetime]) -> None:
+        self._instant = instant
 
-
-class _Moments(dict[datetime, datetime]):
-    """Aware datetimes to UTC."""
-
-    def __missing__(self, told: datetime) -> datetime:
-        made = self[told] = utc(told)
+    def __missing__(self, told: Any) -> datetime:
+        made = self[told] = self._instant(told)
         return made
 
 
@@ -139,13 +134,16 @@ def _key(source: str, platform: str, external_id: str, outcome: str, quantity: s
 
 
 def _records(
-    rows: Iterable[Sequence[Any]], known_at: datetime | None, instants: Mapping[Any, datetime]
+    rows: Iterable[Sequence[Any]], known_at: datetime | None, instant: Callable[[Any], datetime]
 ) -> dict[StreamKey, Observation]:
     """Rows of ``newest`` as records; streams without a spell are left out.
 
     One flat loop: at some thousand rows each call and each list in it would show.
     """
-    found = {}
+    found: dict[StreamKey, Observation] = {}
+    instants = _Instants(instant)
+    new: Any = object.__new__
+    put = object.__setattr__
     for (
         source, platform, external_id, outcome, quantity, _,
         as_of, seen_first, seen_last, times_seen, _, timed,
@@ -161,7 +159,7 @@ def _records(
             last = known_at
         told = {
             "key": key,
-            "as_of": first if as_of == seen_first else instants[as_of],
+            "as_of": first if as_of == seen_first else instant(as_of),
             "fetched_at": first,
             "state": _OK,
             "probability": probability,
@@ -189,24 +187,19 @@ def _records(
             and (spread is None or 0.0 <= spread < inf)
             and (timed or as_of == seen_first)
         ):
-            snapshot = _unchecked(Snapshot, told)
+            snapshot = new(Snapshot)  # its __init__ would find nothing to refuse and nothing to change
+            put(snapshot, "__dict__", told)
         else:
             told["state"], told["distribution"] = state, read_distribution(distribution)
             told["hidden_until"] = None if hidden_until is None else instants[hidden_until]
             snapshot = Snapshot(**told)
-        seen = {"snapshot": snapshot, "seen_first": first, "seen_last": last, "times_seen": times_seen}
-        found[key] = _unchecked(Observation, seen)
+        found[key] = seen = new(Observation)
+        put(
+            seen,
+            "__dict__",
+            {"snapshot": snapshot, "seen_first": first, "seen_last": last, "times_seen": times_seen},
+        )
     return found
 
 
 _OK = ValueState.OK
-_Record = TypeVar("_Record", Snapshot, Observation)
-
-
-def _unchecked(
-    kind: type[_Record], fields: dict[str, Any], new: Any = object.__new__, put: Any = object.__setattr__
-) -> _Record:
-    """A record of fields in which its ``__init__`` would find nothing to refuse and nothing to change."""
-    made: _Record = new(kind)
-    put(made, "__dict__", fields)
-    return made
