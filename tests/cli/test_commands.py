@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 
 import click
@@ -10,6 +11,7 @@ import pytest
 from questions.catalogue import load_catalogue
 from tests.cli.speedup import Program
 from tracker import __version__
+from tracker.commands import memory
 from tracker.commands.root import COMMANDS, cli
 
 PRINTED = {
@@ -319,3 +321,17 @@ def test_doctor_shows_that_a_key_is_set_and_never_the_key(
     answer = program("doctor", "--offline")
     assert "canary-5678" not in answer.out + answer.err
     assert "set" in answer.out
+
+
+def test_cycles_are_seldom_looked_for_at_start_and_as_usual_in_what_stays() -> None:
+    before = gc.get_threshold()
+    try:
+        memory.starting()
+        seldom = gc.get_threshold()
+        memory.staying()
+        assert gc.get_threshold() == memory._USUAL
+        assert gc.get_freeze_count() > 0
+        assert seldom[0] > memory._USUAL[0] > 0
+    finally:
+        gc.unfreeze()
+        gc.set_threshold(*before)

@@ -408,3 +408,29 @@ def test_fractions_are_scored_where_asked_for_by_the_same_formulas():
         report.corp.miscalibration - report.corp.discrimination + report.corp.uncertainty
     )
     assert report.ece == pytest.approx((abs(0.2 - 0.5) + abs(1.4 - 1.25)) / 3)
+
+
+@pytest.mark.parametrize("fractions", [False, True])
+def test_rows_taken_some_at_a_time_add_up_to_the_same(monkeypatch, fractions):
+    p, y, question = invented()
+    event = np.array([f"e{n % 7}" if n % 3 else "" for n in question], dtype=object)  # in another order
+    y = np.where(question % 5 == 0, 0.3, y) if fractions else y
+    table = forecast_table(p, y, question, event=event)
+
+    def numbers() -> list[float]:
+        report = calibrate(table, resamples=50, score_fractions=fractions)
+        every = (
+            report.brier,
+            report.log_score,
+            report.spherical,
+            report.brier_skill,
+            report.intercept,
+            report.slope,
+        )
+        return [n for one in every if one.value is not None for n in (one.value, *one.ci95)]
+
+    whole = numbers()
+    assert len(whole) == (12 if fractions else 18)
+    for part in ("calibration", "recalibration", "reliability"):
+        monkeypatch.setattr(f"tracker.scoring.{part}._ROWS", 7)
+    assert numbers() == pytest.approx(whole, rel=1e-12)
