@@ -109,6 +109,8 @@ def backups(folder: Path, count: int) -> Row:
     open_store(url).close()
     began = time.monotonic()
     with writing(url) as writer, closing(open_store(url)) as store:
+        while not store.streams():  # a copy of nothing proves nothing
+            time.sleep(0.05)
         for number in range(count):
             target, place = folder / f"{number}.sqlite", folder / f"{number}-restored.sqlite"
             try:
@@ -121,8 +123,12 @@ def backups(folder: Path, count: int) -> Row:
                 sides = [again.revisions(key) for key in again.streams()]
                 ends = {rows[-1].seen_last for rows in sides}
                 rows = again.counts()["payload"]
-                if again.check() == [] and len(sides) == 2 and len(ends) == 1 and rows >= last:
+                wrong = again.check()
+                if not wrong and len(sides) == 2 and len(ends) == 1 and rows >= last:
                     good, last = good + 1, rows
+                else:
+                    said = f"{wrong}, {len(sides)} streams that end at {sorted(ends)}, {rows} payloads after {last}"
+                    print(f"backup {number}: {said}", file=sys.stderr)
             target.unlink()
             place.unlink()
         alive = writer.poll() is None

@@ -6,7 +6,7 @@ from contextlib import closing
 from datetime import datetime, timedelta
 
 import pytest
-from hypothesis import HealthCheck, given, settings, strategies as st
+from hypothesis import given, settings, strategies as st
 
 from questions.receipts import Exhibit
 from questions.records import (
@@ -264,7 +264,7 @@ def scores(store: Store) -> list[object]:
     return found
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40)
 @given(st.lists(POLLED, min_size=6, max_size=40), st.lists(POINTS, max_size=3), st.integers(0, 95), st.data())
 def test_no_answer_by_the_day_and_no_score_changes(
     polled: list[tuple[float, int, bool]],
