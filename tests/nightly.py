@@ -3,7 +3,8 @@
 
 Writes a bill of materials of what the program runs on (CycloneDX JSON, from requirements.lock with its hashes) and asks
 whether anything in it has a known vulnerability (pip-audit, by the advisory service of the package index). With
-``--all`` also: the steps of the image (as root), the soak, the simulated year, the benchmarks of daemon and storage.
+``--all`` also: the steps of the image (as root), the soak with its simulated year and the benches of storage, and those
+of the daemon.
 
 Needs Python 3.11, a package index for the two tools (installed into a folder that is removed again; they are not in the
 lock, so the newest versions are taken) and, for the audit, access to the advisory service. Where one of these cannot
@@ -26,13 +27,9 @@ LOCK = ROOT / "requirements.lock"
 TOOLS = ("pip-audit", "cyclonedx-bom")
 OURS = {
     "image": ["-m", "tests.deploy.image"],
-    "kills and faults": ["-m", "tests.soak"],
-    "year": ["-m", "tests.soak.year"],
-    "storing": ["-m", "tests.soak.storing"],
+    "soak": ["-m", "tests.soak"],
     "start": ["-m", "tests.bench.bench_start"],
     "daemon": ["-m", "tests.bench.bench_daemon"],
-    "backfill": ["-m", "tests.bench.bench_backfill", "--postgresql"],
-    "latest": ["-m", "tests.bench.bench_latest", "--postgresql"],
 }
 LIMIT_S = 4 * 3600
 
@@ -101,7 +98,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Bill of materials, audit, and what takes long.")
     parser.add_argument("--out", type=Path, default=ROOT / "build" / "nightly")
     parser.add_argument(
-        "--all", action="store_true", help="also the image's steps, the soak, the year and the benchmarks"
+        "--all", action="store_true", help="also the image's steps, the soak and the daemon's benches"
     )
     chosen = parser.parse_args()
     chosen.out.mkdir(parents=True, exist_ok=True)

@@ -159,9 +159,10 @@ def backfilled(rows: int) -> Iterator[Row]:
         told, good = f"the bench says: {line or said[-200:]}", False
         if found:
             read, stored, whole, alone, peak = map(float, found.groups())
+            plain = "executemany" if engine == "sqlite" else "COPY"
             told = (
-                f"read {read:.1f} s, stored {stored:.1f} s (plain {'executemany' if engine == 'sqlite' else 'COPY'}"
-                f" is {1 / alone:.2f} times as quick, {1 / whole:.2f} with the reading), peak {peak:.0f} MB"
+                f"read {read:.1f} s, stored {stored:.1f} s, {alone:.2f} times as quick as plain {plain}"
+                f" ({whole:.2f} with the reading), peak {peak:.0f} MB"
             )
             good = read + stored <= limit and peak < BACKFILL_MB
         yield Row(f"S2 {rows:,} rows of history, {engine} (at most {limit:.0f} s)", told, good)
