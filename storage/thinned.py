@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Integer, Row, and_, bindparam, delete, func, select, type_coerce
 
-from questions.records import ValueState
+from questions.records import StreamKey, ValueState
 from storage.bulk import upsert
 from storage.decide import Order
 from storage.retention import DAY_US, mentioned
@@ -26,9 +26,9 @@ from storage.thinning import (
     whole_days,
     written,
 )
-from storage.values import key_of, stream_columns
 
 SPELL, STREAM, PAYLOAD, THINNING = (table(name) for name in ("observation", "stream", "payload", "thinning"))
+KEY = tuple(STREAM.c[name] for name in StreamKey.__dataclass_fields__)
 
 
 def thin(
@@ -45,8 +45,8 @@ def thin(
     for number, (since, until) in spans.items():
         if at_most is not None and values >= at_most:
             return Thinned(values, streams, more=True)
-        row = connection.execute(select(*stream_columns()).where(STREAM.c.id == number)).one()
-        key = key_of(row)
+        row = connection.execute(select(*KEY).where(STREAM.c.id == number)).one()
+        key = StreamKey(*row)
         days = by_day(_marks(connection, number, since, until, named))
         gone = to_let_go(days, _first(connection, number), before, *anchors.of(key))
         if not gone:
@@ -144,16 +144,14 @@ def thinnings(connection: Connection) -> list[Thinning]:
 
 
 def _thinnings(connection: Connection, *where: Any) -> list[Thinning]:
-    query = (
-        select(THINNING, *stream_columns()).join(STREAM, STREAM.c.id == THINNING.c.stream_id).where(*where)
-    )
+    query = select(THINNING, *KEY).join(STREAM, STREAM.c.id == THINNING.c.stream_id).where(*where)
     return [_thinning(row) for row in connection.execute(query)]
 
 
 def _thinning(row: Row[Any]) -> Thinning:
     told = row._mapping
     values = {name: told[name] for name in ("rule", "since", "until", "gone", "first_at", "last_at")}
-    return Thinning(key_of(row[-5:]), **values)
+    return Thinning(StreamKey(*row[-len(KEY) :]), **values)
 
 
 # what was made from values ------------------------------------------------------------------------

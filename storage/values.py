@@ -75,12 +75,7 @@ def _spell(key: StreamKey, columns: Sequence[Any]) -> Spell:
     return Spell(_snapshot(key, as_of, seen_first, columns[5:]), seen_last, times_seen, reading)
 
 
-def stream_columns() -> tuple[Any, ...]:
-    """The columns that ``key_of`` reads."""
-    return KEY
-
-
-def key_of(columns: Sequence[Any]) -> StreamKey:
+def _key(columns: Sequence[Any]) -> StreamKey:
     source, platform, external_id, outcome, quantity = columns
     return StreamKey(source, platform, external_id, outcome, Quantity(quantity))
 
@@ -125,7 +120,7 @@ def _newest_spells(
     rows = (
         row for row in connection.execute(query, parameters(dialect, keys, known_at)) if row[6] is not None
     )
-    return [(row[5], _spell(key_of(row[:5]), row[6:])) for row in rows]
+    return [(row[5], _spell(_key(row[:5]), row[6:])) for row in rows]
 
 
 # append -------------------------------------------------------------------------------------------
@@ -323,7 +318,7 @@ def _create_streams(connection: Connection, keys: Collection[StreamKey]) -> list
     names = [column.name for column in KEY]
     rows = [dict(zip(names, key_columns(key), strict=True)) for key in sorted(keys)]
     created = connection.execute(insert(STREAM).returning(STREAM.c.id, *KEY), rows).all()
-    return [(row[0], key_of(row[1:]), None) for row in created]
+    return [(row[0], _key(row[1:]), None) for row in created]
 
 
 def _loaded(connection: Connection, stream: _Stream, known: Mapping[int, Sequence[Spell]]) -> Iterable[Spell]:
@@ -367,7 +362,7 @@ def streams(connection: Connection, platform: str | None, external_id: str | Non
         query = query.where(STREAM.c.platform == platform)
     if external_id is not None:
         query = query.where(STREAM.c.external_id == external_id)
-    return sorted(key_of(row) for row in connection.execute(query))
+    return sorted(_key(row) for row in connection.execute(query))
 
 
 @cache
