@@ -124,8 +124,9 @@ def get(connection: Connection, sha256: str) -> RawPayload | None:
 
 def names(connection: Connection, start: str, at_most: int) -> list[str]:
     column = PAYLOAD.c.sha256
-    query = select(column).where(column >= start, column < start + "g").order_by(column).limit(at_most)
-    return list(connection.scalars(query))
+    seen = select(SIGHTING.c.payload_id).where(SIGHTING.c.payload_id == PAYLOAD.c.id).exists()
+    mine = (column >= start, column < start + "g", seen)
+    return list(connection.scalars(select(column).where(*mine).order_by(column).limit(at_most)))
 
 
 def sightings(connection: Connection, source: str | None, since: datetime | None) -> list[SightingKey]:

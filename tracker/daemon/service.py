@@ -32,7 +32,7 @@ from tracker.schedule import is_due
 from tracker.work import MESSAGE_LENGTH, Done, Job, abandon, due, execute
 
 if TYPE_CHECKING:
-    from apscheduler.schedulers.background import BackgroundScheduler
+    from tracker.daemon.ticker import Ticker
 
 log = logging.getLogger(__name__)
 
@@ -93,7 +93,7 @@ class Daemon:
         self.clock = clock or SteadyClock(latest_work(self._control))
         self._lease: Lease | None = None
         self._ticking = threading.Lock()
-        self._wake: BackgroundScheduler | None = None
+        self._wake: Ticker | None = None
         self._revived_at = monotonic()
         self._threads: dict[str, threading.Thread] = {}
         self._lanes: set[str] = set()
@@ -116,27 +116,22 @@ class Daemon:
             self.supervise()
         return self._end()
 
-    def _ticker(self) -> BackgroundScheduler:
+    def _ticker(self) -> Ticker:
         """A ticker that knows one job; each tick arms the next, so that no clock can make it owe thousands."""
-        from apscheduler.jobstores.memory import MemoryJobStore
-        from apscheduler.schedulers.background import BackgroundScheduler
+        from tracker.daemon.ticker import Ticker
 
-        scheduler = BackgroundScheduler(
-            jobstores={"default": MemoryJobStore()},
-            timezone=UTC,
-            job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
-        )
+        scheduler = Ticker()
         scheduler.start()
         self._arm(scheduler)
         return scheduler
 
-    def _arm(self, scheduler: BackgroundScheduler) -> None:
+    def _arm(self, scheduler: Ticker) -> None:
         when = datetime.now(UTC) + timedelta(seconds=self.settings.tick_s)
         scheduler.add_job(
             self._tick_and_arm, "date", args=(scheduler,), run_date=when, id="tick", replace_existing=True
         )
 
-    def _tick_and_arm(self, scheduler: BackgroundScheduler) -> None:
+    def _tick_and_arm(self, scheduler: Ticker) -> None:
         try:
             self.tick()
         finally:
