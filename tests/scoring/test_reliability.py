@@ -17,6 +17,7 @@ from tracker.scoring import (
 from tracker.scoring.reliability import (
     bin_index,
     equal_width_edges,
+    in_order,
     quantile_edges,
     smoothed_calibration_error,
 )
@@ -170,3 +171,16 @@ def test_swapping_yes_and_no_leaves_every_calibration_measure_as_it_is():
     assert mirrored == pytest.approx(wide, rel=1e-9)
     there, back = corp_decomposition(p, y), corp_decomposition(1 - p, 1 - y)
     assert back.miscalibration == pytest.approx(there.miscalibration, abs=1e-12)
+
+
+@pytest.mark.parametrize("highest", [3, 2**20, 2**22, 2**40])
+def test_triples_in_order_are_what_sorting_by_three_keys_gives(highest: int) -> None:
+    """However many digits the two numbers of a cell take together."""
+    rng = np.random.default_rng(highest)
+    row, column = rng.integers(highest + 1, size=5000), rng.integers(201, size=5000)
+    row[0] = highest
+    outcome = rng.integers(2, size=5000).astype(float)
+    by_keys = np.lexsort((outcome, column, row))
+    for sorted_part, part in zip(in_order(row, column, outcome), (row, column, outcome), strict=True):
+        assert sorted_part.dtype == part.dtype
+        np.testing.assert_array_equal(sorted_part, part[by_keys])

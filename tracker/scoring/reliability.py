@@ -173,16 +173,20 @@ def in_order(
         order = np.lexsort((outcome, column, row))
         return row[order], column[order], outcome[order]
     bits = int(column.max(initial=0)).bit_length()
-    key = np.empty(row.size, dtype=np.int64)
+    longest = int(row.max(initial=0)).bit_length() + bits + 1
+    key = np.empty(
+        row.size, dtype=np.int32 if longest < 32 else np.int64
+    )  # half as long, sorted in half the time
     for part in _parts(row.size):
         key[part] = (row[part] << (bits + 1)) | (column[part] << 1) | outcome[part].astype(np.int64)
     key.sort()
-    sorted_column, sorted_outcome = np.empty_like(key), np.empty(key.size)
+    sorted_row, sorted_column = np.empty(key.size, dtype=np.int64), np.empty(key.size, dtype=np.int64)
+    sorted_outcome = np.empty(key.size)
     for part in _parts(key.size):
         sorted_outcome[part] = key[part] & 1
         sorted_column[part] = (key[part] >> 1) & ((1 << bits) - 1)
-        key[part] >>= bits + 1
-    return key, sorted_column, sorted_outcome
+        sorted_row[part] = key[part] >> (bits + 1)
+    return sorted_row, sorted_column, sorted_outcome
 
 
 def _parts(size: int) -> Iterator[slice]:
