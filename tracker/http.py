@@ -99,15 +99,15 @@ class HttpSettings:
     """Limits of one client; times in seconds. The read timeout and the body cap are the source's own.
 
     ``total_deadline_s`` bounds one fetch from its first request to its last byte, retries and redirects
-    included, waiting in line for a host not included. ``pace_scale`` multiplies every source's pace
-    (a source on loopback is never paced). ``ca_file`` adds a certificate authority; nothing turns
-    verification off.
+    included, waiting in line for a host not included; with letting go it is over within a minute.
+    ``pace_scale`` multiplies every source's pace (a source on loopback is never paced). ``ca_file`` adds a
+    certificate authority; nothing turns verification off.
     """
 
     connect_timeout_s: float = 5.0
     write_timeout_s: float = 10.0
     pool_timeout_s: float = 10.0
-    total_deadline_s: float = 60.0
+    total_deadline_s: float = 57.0
     attempts: int = 3
     backoff_initial_s: float = 0.5
     backoff_max_s: float = 10.0

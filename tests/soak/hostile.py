@@ -119,7 +119,7 @@ def faults() -> Row:
             told, good = [*told, f"{name}: it failed"], False
             continue
         found = json.loads(said)
-        good &= found["seconds"] <= ENDS_WITHIN_S + 1 and found["grown_mb"] <= GROWS_AT_MOST_MB
+        good &= found["seconds"] <= ENDS_WITHIN_S and found["grown_mb"] <= GROWS_AT_MOST_MB
         good &= "as if" not in found["how"]
         told.append(f"{name}: {found['how']}, {found['seconds']:.1f} s, {found['grown_mb']:+.0f} MB")
     return Row("H1 answers that mean harm", "; ".join(told), good)
