@@ -174,9 +174,8 @@ def in_order(
         return row[order], column[order], outcome[order]
     bits = int(column.max(initial=0)).bit_length()
     longest = int(row.max(initial=0)).bit_length() + bits + 1
-    key = np.empty(
-        row.size, dtype=np.int32 if longest < 32 else np.int64
-    )  # half as long, sorted in half the time
+    # half as long is sorted in half the time
+    key: NDArray[np.signedinteger[Any]] = np.empty(row.size, dtype=np.int32 if longest < 32 else np.int64)
     for part in _parts(row.size):
         key[part] = (row[part] << (bits + 1)) | (column[part] << 1) | outcome[part].astype(np.int64)
     key.sort()
