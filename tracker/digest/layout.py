@@ -93,9 +93,7 @@ def plain(text: str, limit: int = TITLE_LIMIT) -> str:
     kept: list[str] = []
     marks = 0
     for character in clean(text[: 4 * limit], limit=4 * limit):
-        marks = (
-            marks + 1 if unicodedata.combining(character) or unicodedata.category(character) == "Me" else 0
-        )
+        marks = marks + 1 if unicodedata.category(character) in ("Mn", "Me") else 0
         if marks <= MOST_MARKS:
             kept.append(character)
     dull = _HOSTLIKE.sub(r"\1 .", _SCHEME.sub(r"\1: ", "".join(kept)))

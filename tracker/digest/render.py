@@ -13,6 +13,7 @@ from tracker.digest.charts import pictures
 from tracker.digest.content import Digest
 from tracker.digest.layout import ORIGIN, Letter, Table, Where, letter, shorter
 from tracker.mail.content import InlineImage, MailContent
+from tracker.mail.styles import inlined
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 MAX_HTML_BYTES = 80_000  # Gmail cuts a message off near 102 kB, and hides the unsubscribe link with it
 CUTS = ((6, 110), (4, 80), (3, 50))  # lines a list, characters a line
 TEXT_WIDTH = 76
-CHARSET = '<meta charset="utf-8">'
 
 
 @dataclass(frozen=True)
@@ -67,17 +67,13 @@ def mail_content(
 
 def render_html(words: Letter, images: Iterable[InlineImage], footer: Footer) -> str:
     """The HTML with its styles inside the tags; only what must stay a rule (dark, narrow) is left as one."""
-    from css_inline import CSSInliner
-
     drawn = {image.filename.removesuffix(".png"): image for image in images}
     page = (
         _html()
         .get_template("digest.html.j2")
         .render(letter=words, images=drawn, footer=footer, origin=ORIGIN)
     )
-    inliner = CSSInliner(load_remote_stylesheets=False, keep_at_rules=True, keep_style_tags=False)
-    inlined = inliner.inline(page).replace(CHARSET, "", 1)
-    return inlined.replace("<head>", f"<head>{CHARSET}", 1)  # it has to stand in the first kilobyte
+    return inlined(page)
 
 
 def render_text(words: Letter, images: Iterable[InlineImage], footer: Footer) -> str:
